@@ -1,0 +1,111 @@
+//! Blocks: a sealed header and the transactions it commits to.
+
+use crate::{
+    address::Address,
+    array_form, encoding,
+    hash::{BlockId, Domain, Hash32},
+    pow::PowFunction,
+    target::CompactTarget,
+    transaction::Transaction,
+    units::{Height, Timestamp},
+};
+
+/// The version of blocks that this software knows.
+pub const VERSION: u8 = 1;
+
+/// What a header takes at most, in canonical bytes; a limit for whoever reads many of them.
+pub const HEADER_MAX_LEN: usize = 192;
+
+/// The header: all that is sealed by the proof of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// [`VERSION`].
+    pub version: u8,
+    /// Distance from the genesis block.
+    pub height: Height,
+    /// The id of the block before; of the genesis block, the hash of the specification.
+    pub parent: BlockId,
+    /// Root of the transactions tree ([`crate::merkle`]).
+    pub transactions_root: Hash32,
+    /// Root of all accounts and items after this block ([`crate::ledger::commitment`]).
+    pub state_root: Hash32,
+    /// When the miner says it was made.
+    pub timestamp: Timestamp,
+    /// What the id must not exceed.
+    pub target: CompactTarget,
+    /// Who gets subsidy and fees.
+    pub miner: Address,
+    /// What the miner varies until the id meets the target.
+    pub nonce: u64,
+}
+
+array_form!(Header {
+    version: u8,
+    height: Height,
+    parent: BlockId,
+    transactions_root: Hash32,
+    state_root: Hash32,
+    timestamp: Timestamp,
+    target: CompactTarget,
+    miner: Address,
+    nonce: u64,
+});
+
+impl Header {
+    /// The hash of all fields but the nonce: what is sealed together with it.
+    pub fn digest(&self) -> Hash32 {
+        let Self { version, height, parent, transactions_root, state_root, timestamp, target, miner, nonce: _ } = self;
+        let sealed = (version, height, parent, transactions_root, state_root, timestamp, target, miner);
+        Domain::Header.hash(&[&encoding::encode(&sealed)])
+    }
+
+    /// The id: the seal over digest and nonce. It costs an encoding and a few hashes: keep it where it is needed twice.
+    pub fn id(&self, pow: PowFunction) -> BlockId {
+        BlockId::new(pow.seal(self.digest().as_bytes(), self.nonce))
+    }
+}
+
+/// A header and the transactions it commits to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The header.
+    pub header: Header,
+    /// The transactions in the order in which they apply.
+    pub transactions: Vec<Transaction>,
+}
+
+array_form!(Block { header: Header, transactions: Vec<Transaction> });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            version: VERSION,
+            height: Height::new(u64::MAX),
+            parent: BlockId::ZERO,
+            transactions_root: Hash32::ZERO,
+            state_root: Hash32::ZERO,
+            timestamp: Timestamp::new(u64::MAX),
+            target: CompactTarget::new(u32::MAX),
+            miner: Address::NOBODY,
+            nonce: u64::MAX,
+        }
+    }
+
+    #[test]
+    fn the_longest_header_fits_its_limit() {
+        assert!(encoding::encode(&header()).len() <= HEADER_MAX_LEN);
+    }
+
+    #[test]
+    fn the_digest_leaves_out_the_nonce_alone() {
+        let one = header();
+        let two = Header { nonce: 0, ..one.clone() };
+        assert_eq!(one.digest(), two.digest());
+        assert_ne!(one.id(PowFunction::Sha256d), two.id(PowFunction::Sha256d));
+        let three = Header { miner: Address::new([1; 32]), ..one.clone() };
+        assert_ne!(one.digest(), three.digest());
+    }
+}

@@ -1,0 +1,96 @@
+//! The one encoding of everything hashed, sent and stored: deterministic CBOR (RFC 8949 section 4.2).
+//!
+//! Structures are arrays, fixed-size values byte strings, lengths definite, integers as short as they go. What is read is
+//! compared with its own re-encoding, so that a second spelling of anything cannot exist, whatever the CBOR library accepts.
+//!
+//! # Security
+//! A limit on the input's length comes before anything else. Nothing decoded can be larger than a small multiple of its
+//! input: the library caps what it reserves for a claimed length, and no type of the chain is recursive.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Why bytes were not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    /// More bytes than anything of this kind may have.
+    #[error("{length} bytes, at most {limit} are allowed")]
+    TooLong {
+        /// Length of the input in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Not CBOR, or not of the expected shape.
+    #[error("malformed at byte {offset}")]
+    Malformed {
+        /// Where reading stopped.
+        offset: u64,
+    },
+    /// Understood, but not spelled in the one canonical way.
+    #[error("not in canonical form")]
+    NotCanonical,
+}
+
+/// The canonical bytes of `value`.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Writing to memory cannot fail, and no type of the chain refuses to be written; were one to, its empty encoding would
+    // be refused by every reader.
+    serde_cbor::to_vec(value).unwrap_or_default()
+}
+
+/// Reads one value that fills `bytes` whole, if it is no longer than `limit` bytes and in canonical form.
+///
+/// # Errors
+/// See [`EncodingError`].
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, EncodingError> {
+    if bytes.len() > limit {
+        return Err(EncodingError::TooLong { length: bytes.len(), limit });
+    }
+    let value: T =
+        serde_cbor::from_slice(bytes).map_err(|error| EncodingError::Malformed { offset: error.offset() })?;
+    if encode(&value) == bytes { Ok(value) } else { Err(EncodingError::NotCanonical) }
+}
+
+/// Gives a struct the array form: its named fields in the order written here.
+///
+/// `array_form!(Header { version, height })` reads and writes `[version, height]`.
+#[macro_export]
+macro_rules! array_form {
+    ($name:ident { $($field:ident: $type:ty),+ $(,)? }) => {
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                ($(&self.$field,)+).serialize(serializer)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let ($($field,)+) = <($($type,)+)>::deserialize(deserializer)?;
+                Ok(Self { $($field),+ })
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_spelling_is_refused() {
+        assert_eq!(decode::<u64>(&[0x05], 8), Ok(5));
+        assert_eq!(decode::<u64>(&[0x18, 0x05], 8), Err(EncodingError::NotCanonical), "5 in two bytes");
+        assert_eq!(decode::<Vec<u64>>(&[0x9f, 0x05, 0xff], 8), Err(EncodingError::NotCanonical), "indefinite length");
+    }
+
+    #[test]
+    fn limits_come_first() {
+        assert_eq!(decode::<u64>(&[0; 9], 8), Err(EncodingError::TooLong { length: 9, limit: 8 }));
+        let huge = [0x9b, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(
+            matches!(decode::<Vec<u64>>(&huge, 16), Err(EncodingError::Malformed { .. })),
+            "a claimed length of 2^40"
+        );
+        assert!(matches!(decode::<u64>(&[0x05, 0x05], 8), Err(EncodingError::Malformed { .. })), "trailing bytes");
+    }
+}

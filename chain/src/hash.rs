@@ -1,0 +1,197 @@
+//! Hashes: 32 bytes, one byte order, one display order (lower-case hex, first byte first), and the domains they live in.
+//!
+//! Every hash but the seal is BLAKE3 in key-derivation mode, one context a purpose, so that bytes hashed for one
+//! purpose can never stand for another.
+
+use core::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// What a hash is for: the complete list of BLAKE3 contexts of the consensus format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// The canonical specification of a chain; the genesis block names it as its parent.
+    Specification,
+    /// The header without its nonce; sealed together with the nonce.
+    Header,
+    /// What a sender signs: chain id and transaction body.
+    TransactionSigning,
+    /// The whole signed transaction; its id.
+    TransactionId,
+    /// A leaf of the transactions tree.
+    MerkleLeaf,
+    /// An inner node of the transactions tree.
+    MerkleNode,
+    /// One account or item, before its expansion into lattice elements.
+    StateEntry,
+    /// The sum of all lattice elements; the state root.
+    StateRoot,
+    /// The public seeds of the accounts of the `dev` chain.
+    DevAccount,
+    /// The coefficients of a batch of signatures.
+    SignatureBatch,
+}
+
+impl Domain {
+    /// The BLAKE3 key-derivation context.
+    pub const fn context(self) -> &'static str {
+        match self {
+            Self::Specification => "blockbard 2026 v1 chain specification",
+            Self::Header => "blockbard 2026 v1 block header",
+            Self::TransactionSigning => "blockbard 2026 v1 transaction signing",
+            Self::TransactionId => "blockbard 2026 v1 transaction id",
+            Self::MerkleLeaf => "blockbard 2026 v1 transactions tree leaf",
+            Self::MerkleNode => "blockbard 2026 v1 transactions tree node",
+            Self::StateEntry => "blockbard 2026 v1 state entry",
+            Self::StateRoot => "blockbard 2026 v1 state root",
+            Self::DevAccount => "blockbard 2026 v1 dev account",
+            Self::SignatureBatch => "blockbard 2026 v1 signature batch",
+        }
+    }
+
+    /// A hasher of this domain.
+    pub fn hasher(self) -> blake3::Hasher {
+        blake3::Hasher::new_derive_key(self.context())
+    }
+
+    /// The hash of `parts`, one after the other.
+    pub fn hash(self, parts: &[&[u8]]) -> Hash32 {
+        let mut hasher = self.hasher();
+        for part in parts {
+            hasher.update(part);
+        }
+        Hash32::new(*hasher.finalize().as_bytes())
+    }
+}
+
+/// A text that is not a hash: not 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 lower-case hex digits")]
+pub struct NotAHash;
+
+macro_rules! hash_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Length in bytes.
+            pub const LEN: usize = 32;
+            /// All bytes zero.
+            pub const ZERO: Self = Self([0; 32]);
+
+            /// From its bytes.
+            pub const fn new(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes.
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAHash;
+
+            fn from_str(text: &str) -> Result<Self, NotAHash> {
+                if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return Err(NotAHash);
+                }
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_bytes(FixedBytes::<32>).map(Self)
+            }
+        }
+    };
+}
+
+hash_type!(
+    /// A hash without further meaning: a tree root, a digest.
+    Hash32
+);
+hash_type!(
+    /// The id of a block: the result of its proof of work.
+    BlockId
+);
+hash_type!(
+    /// The id of a transaction: the hash of the whole of it, signature included.
+    TransactionId
+);
+hash_type!(
+    /// The id of a chain: the id of its genesis block, which commits to the whole specification.
+    ChainId
+);
+
+impl From<ChainId> for BlockId {
+    fn from(id: ChainId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl ChainId {
+    /// The first 16 hex digits: how protocols and folders name the chain.
+    pub fn short(&self) -> String {
+        hex::encode(self.0.first_chunk::<8>().unwrap_or(&[0; 8]))
+    }
+}
+
+/// Reads a byte string of exactly `N` bytes, and nothing else.
+pub(crate) struct FixedBytes<const N: usize>;
+
+impl<const N: usize> de::Visitor<'_> for FixedBytes<N> {
+    type Value = [u8; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a byte string of {N} bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
+        bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_back() {
+        let id = BlockId::new([0xab; 32]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("AB".repeat(32).parse::<BlockId>(), Err(NotAHash));
+        assert_eq!("ab".repeat(31).parse::<BlockId>(), Err(NotAHash));
+        assert_eq!(ChainId::new([0xab; 32]).short(), "abababababababab");
+    }
+
+    #[test]
+    fn domains_differ() {
+        assert_ne!(Domain::MerkleLeaf.hash(&[b"x"]), Domain::MerkleNode.hash(&[b"x"]));
+        assert_eq!(Domain::Header.hash(&[b"ab", b"c"]), Domain::Header.hash(&[b"abc"]));
+    }
+}

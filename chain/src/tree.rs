@@ -1,0 +1,229 @@
+//! The known blocks near the tip, by their headers: which chain is active, which branches there are, what forks where.
+//!
+//! Only as much is held as a reorganisation may reach; older headers are the store's. Side branches are bounded in number:
+//! when there are too many, the side tip with the least work is forgotten.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    block::Header,
+    hash::BlockId,
+    invalid::Invalid,
+    rules::in_chain::{MEDIAN_SPAN, Position},
+    spec::ChainSpec,
+    units::{Height, Timestamp, Work},
+};
+
+/// How many blocks beside the active chain are held beyond twice the deepest reorganisation.
+const SPARE_SIDE_BLOCKS: usize = 1024;
+/// Denser than this a locator does not get: the last so many blocks one by one.
+const LOCATOR_DENSE: usize = 10;
+
+/// A known block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its header.
+    pub header: Header,
+    /// Work of the chain up to it.
+    pub work: Work,
+    /// Time of block 1 of its branch.
+    pub anchor: Option<Timestamp>,
+    /// Place in the order of arrival; the first seen wins a tie.
+    pub arrival: u64,
+    /// Whether it, or a block before it, was found to break a rule of the state.
+    pub invalid: bool,
+}
+
+/// The known blocks near the tip.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    nodes: BTreeMap<BlockId, Node>,
+    /// Ids of the active chain, the lowest held first; never empty.
+    active: VecDeque<BlockId>,
+    /// Height of the first of `active`.
+    base: Height,
+    /// Number of blocks of the active chain that are held.
+    window: usize,
+    next_arrival: u64,
+}
+
+impl Tree {
+    /// Holds nothing but the first block of a chain, or the lowest that is still of interest.
+    pub fn new(spec: &ChainSpec, id: BlockId, node: Node) -> Self {
+        let depth = usize::try_from(spec.max_reorg_depth).unwrap_or(usize::MAX);
+        Self {
+            base: node.header.height,
+            next_arrival: node.arrival.saturating_add(1),
+            nodes: BTreeMap::from([(id, node)]),
+            active: VecDeque::from([id]),
+            window: depth.saturating_add(MEDIAN_SPAN).saturating_add(1),
+        }
+    }
+
+    /// The node of a block, if it is held.
+    pub fn get(&self, id: &BlockId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// The id of the active tip.
+    pub fn tip_id(&self) -> BlockId {
+        self.active.back().copied().unwrap_or(BlockId::ZERO)
+    }
+
+    /// Height of the active tip.
+    pub fn tip_height(&self) -> Height {
+        let above = u64::try_from(self.active.len()).unwrap_or(u64::MAX).saturating_sub(1);
+        Height::new(self.base.get().saturating_add(above))
+    }
+
+    /// Work of the active chain.
+    pub fn tip_work(&self) -> Work {
+        self.get(&self.tip_id()).map_or(Work::ZERO, |node| node.work)
+    }
+
+    /// The id at a height of the active chain, if it is held.
+    pub fn active_at(&self, height: Height) -> Option<BlockId> {
+        let index = usize::try_from(height.checked_sub(self.base)?.get()).ok()?;
+        self.active.get(index).copied()
+    }
+
+    /// Whether a block is on the active chain (and held).
+    pub fn is_active(&self, id: &BlockId) -> bool {
+        self.get(id).is_some_and(|node| self.active_at(node.header.height) == Some(*id))
+    }
+
+    /// Where the next block after `id` stands; `None` where the block is not held.
+    pub fn position(&self, id: &BlockId) -> Option<Position> {
+        let node = self.get(id)?;
+        let mut times = Vec::with_capacity(MEDIAN_SPAN);
+        let mut next = Some(node);
+        while let Some(ancestor) = next.filter(|_| times.len() < MEDIAN_SPAN) {
+            times.push(ancestor.header.timestamp);
+            next = self.get(&ancestor.header.parent);
+        }
+        times.reverse();
+        Some(Position::restore((*id, &node.header), node.work, node.anchor, times))
+    }
+
+    /// The way from the active chain to a block: the last common block, and the ids after it up to `id`, lowest first.
+    ///
+    /// # Errors
+    /// [`Invalid::ForkTooDeep`] where the way leaves what is held or the limit of the specification.
+    pub fn path_from_active(&self, spec: &ChainSpec, id: &BlockId) -> Result<(BlockId, Vec<BlockId>), Invalid> {
+        let mut path = Vec::new();
+        let mut at = *id;
+        while !self.is_active(&at) {
+            path.push(at);
+            at = self.get(&at).ok_or_else(|| self.too_deep(spec))?.header.parent;
+        }
+        let height = self.get(&at).map_or(Height::ZERO, |node| node.header.height);
+        if self.tip_height().saturating_sub(height).get() > spec.max_reorg_depth {
+            return Err(self.too_deep(spec));
+        }
+        path.reverse();
+        Ok((at, path))
+    }
+
+    fn too_deep(&self, spec: &ChainSpec) -> Invalid {
+        Invalid::ForkTooDeep { depth: self.active.len() as u64, limit: spec.max_reorg_depth }
+    }
+
+    /// The ids of the active chain above a block of it, the tip first.
+    pub fn active_above(&self, id: &BlockId) -> Vec<BlockId> {
+        self.active.iter().rev().take_while(|above| *above != id).copied().collect()
+    }
+
+    /// The place in the order of arrival that the next block gets.
+    pub const fn next_arrival(&self) -> u64 {
+        self.next_arrival
+    }
+
+    /// Adds a block whose parent is held. Where too many side blocks are held, forgets the side tip with the least work.
+    pub fn insert(&mut self, spec: &ChainSpec, id: BlockId, node: Node) {
+        self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
+        self.nodes.insert(id, node);
+        let depth = usize::try_from(spec.max_reorg_depth).unwrap_or(usize::MAX);
+        let most = depth.saturating_mul(2).saturating_add(SPARE_SIDE_BLOCKS);
+        while self.nodes.len().saturating_sub(self.active.len()) > most {
+            let Some(weakest) = self.weakest_side_tip() else { return };
+            self.nodes.remove(&weakest);
+        }
+    }
+
+    fn weakest_side_tip(&self) -> Option<BlockId> {
+        let parents: std::collections::BTreeSet<_> = self.nodes.values().map(|node| node.header.parent).collect();
+        let side_tips = self.nodes.iter().filter(|(id, _)| !parents.contains(*id) && !self.is_active(id));
+        side_tips.min_by_key(|(_, node)| node.work).map(|(id, _)| *id)
+    }
+
+    /// Marks a block and all after it as invalid; returns their ids.
+    pub fn descendants(&self, id: &BlockId) -> Vec<BlockId> {
+        let mut children: BTreeMap<BlockId, Vec<BlockId>> = BTreeMap::new();
+        for (child, node) in &self.nodes {
+            children.entry(node.header.parent).or_default().push(*child);
+        }
+        let mut all = vec![*id];
+        let mut next = 0;
+        while let Some(at) = all.get(next) {
+            let below = children.remove(at).unwrap_or_default();
+            all.extend(below);
+            next = next.saturating_add(1);
+        }
+        all
+    }
+
+    /// Marks blocks as invalid.
+    pub fn mark_invalid(&mut self, ids: &[BlockId]) {
+        for id in ids {
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.invalid = true;
+            }
+        }
+    }
+
+    /// Moves the active chain: takes `disconnected` blocks off its end, then adds those that are held of `connected`.
+    pub fn activate(&mut self, disconnected: usize, connected: impl IntoIterator<Item = BlockId>) {
+        let keep = self.active.len().saturating_sub(disconnected).max(1);
+        self.active.truncate(keep);
+        self.active.extend(connected);
+        if self.active.len() > self.window {
+            self.forget_old();
+        }
+    }
+
+    /// Lets go of the active chain's blocks below the window, and of every side block that is no longer above it.
+    fn forget_old(&mut self) {
+        while self.active.len() > self.window {
+            if let Some(old) = self.active.pop_front() {
+                self.nodes.remove(&old);
+            }
+            self.base = Height::new(self.base.get().saturating_add(1));
+        }
+        // Side blocks are looked for only now and then: going through all of them at every block would cost more than it frees.
+        if self.nodes.len() > self.active.len() && self.base.get().is_multiple_of(64) {
+            let base = self.base;
+            self.nodes.retain(|_, node| node.header.height >= base);
+        }
+    }
+
+    /// Ids of the active chain for another node to find the last common block: the last ten, then ever sparser.
+    pub fn locator(&self) -> Vec<BlockId> {
+        let mut ids = Vec::new();
+        let mut back = 0_usize;
+        let mut step = 1_usize;
+        while let Some(id) = self.active.len().checked_sub(back.saturating_add(1)).and_then(|at| self.active.get(at)) {
+            ids.push(*id);
+            if ids.len() >= LOCATOR_DENSE {
+                step = step.saturating_mul(2);
+            }
+            back = back.saturating_add(step);
+        }
+        ids.extend(self.active.front().filter(|first| ids.last() != Some(first)).copied());
+        ids
+    }
+
+    /// Every held block.
+    pub fn nodes(&self) -> impl Iterator<Item = (&BlockId, &Node)> {
+        self.nodes.iter()
+    }
+}

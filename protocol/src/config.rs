@@ -1,0 +1,67 @@
+//! What [`start`](crate::start) needs to know, and why it may fail.
+
+use bard_chain::hash::ChainId;
+use libp2p::Multiaddr;
+
+use crate::{identity::Identity, wire::status::Agent};
+
+/// Whose network, where to listen, whom to look for.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// The chain: it is in the name of every protocol and topic.
+    pub chain: ChainId,
+    /// The longest block of the chain, in bytes; every limit of the wire follows from it.
+    pub max_block_len: usize,
+    /// Who this node is.
+    pub identity: Identity,
+    /// Where to listen, TCP and QUIC; port 0 lets the system choose.
+    pub listen: Vec<Multiaddr>,
+    /// Whether to take any free port of the same transport where the wanted one is taken, instead of failing.
+    pub listen_optional: bool,
+    /// Nodes to be connected to, for ever: with or without `/p2p/<peer id>` at the end.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Addresses by which others reach this node and which it cannot see itself.
+    pub external: Vec<Multiaddr>,
+    /// Whether to look for nodes on the local network.
+    pub mdns: bool,
+    /// Whether to ask the router to forward the port.
+    pub upnp: bool,
+    /// Inbound connections at most; outbound ones come on top, at most [`NetworkConfig::target_outbound`] and those to
+    /// bootstrap nodes.
+    pub max_peers: u32,
+    /// How many connections to have that this node itself chose.
+    pub target_outbound: usize,
+    /// The name and version of this software, shown to peers.
+    pub agent: Agent,
+    /// Seed of the jitter between dials.
+    pub seed: u64,
+}
+
+impl NetworkConfig {
+    /// The default of [`NetworkConfig::max_peers`]: a class and its guests, at about 50 KiB a connection.
+    pub const DEFAULT_MAX_PEERS: u32 = 64;
+    /// The default of [`NetworkConfig::target_outbound`]: enough that nobody can surround a node by dialling it, and
+    /// enough for a gossip mesh of 6.
+    pub const DEFAULT_TARGET_OUTBOUND: usize = 8;
+}
+
+/// Why the network could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address as configured.
+        address: Multiaddr,
+        /// The reason in a few words.
+        reason: String,
+    },
+    /// A part of the network stack refused its configuration.
+    #[error("cannot set up {part}: {reason}")]
+    Setup {
+        /// Which part.
+        part: &'static str,
+        /// The reason as that part gives it.
+        reason: String,
+    },
+}

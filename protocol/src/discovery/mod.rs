@@ -1,0 +1,184 @@
+//! Ways to find peers. Each works alone, knows nothing of the others, and yields [`Candidate`]s for the peer book.
+
+pub mod bootstrap;
+pub mod exchange;
+pub mod local;
+pub(crate) mod mdns;
+
+use core::{fmt, net::IpAddr};
+
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+
+use crate::wire::limits::{MAX_ADDRESS_LEN, MAX_ADDRESSES};
+
+/// How this node learnt of another. In descending order of trust: an address is not dialled less because somebody less
+/// trusted tells it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A person asked for it.
+    Manual,
+    /// It is configured.
+    Bootstrap,
+    /// A node of the same user on the same machine.
+    Local,
+    /// It announced itself on the local network.
+    Mdns,
+    /// It connected to this node.
+    Inbound,
+    /// A peer told of it.
+    Exchange,
+}
+
+impl Origin {
+    /// Whether the node is wanted for itself: dialled for ever, whatever else is connected.
+    pub const fn is_persistent(self) -> bool {
+        matches!(self, Self::Manual | Self::Bootstrap)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manual => "manual",
+            Self::Bootstrap => "bootstrap",
+            Self::Local => "local",
+            Self::Mdns => "mdns",
+            Self::Inbound => "inbound",
+            Self::Exchange => "exchange",
+        })
+    }
+}
+
+/// A node that may be worth dialling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Who it is, if that is known.
+    pub peer: Option<PeerId>,
+    /// Where it may be reached.
+    pub addresses: Vec<Multiaddr>,
+    /// How this node learnt of it.
+    pub origin: Origin,
+}
+
+impl Candidate {
+    /// From one address as people write it, with or without `/p2p/<peer id>` at the end.
+    pub fn from_address(address: Multiaddr, origin: Origin) -> Self {
+        let (address, peer) = split_peer_id(address);
+        Self { peer, addresses: vec![address], origin }
+    }
+
+    /// Only what can be dialled and does not lead back to `own`; `None` if nothing is left.
+    pub(crate) fn usable(self, own: PeerId) -> Option<Self> {
+        let Self { peer, addresses, origin } = self;
+        let mut kept: Vec<Multiaddr> = Vec::new();
+        for address in addresses {
+            let (address, named) = split_peer_id(address);
+            let same = named.is_none() || peer.is_none() || named == peer;
+            if same && named != Some(own) && is_dialable(&address) && !kept.contains(&address) && kept.len() < MAX_ADDRESSES
+            {
+                kept.push(address);
+            }
+        }
+        (peer != Some(own) && !kept.is_empty()).then_some(Self { peer, addresses: kept, origin })
+    }
+}
+
+/// Takes `/p2p/<peer id>` off the end.
+pub(crate) fn split_peer_id(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    match address.pop() {
+        Some(Protocol::P2p(peer)) => (address, Some(peer)),
+        Some(other) => (address.with(other), None),
+        None => (address, None),
+    }
+}
+
+/// Whether an address without a peer id is one that this node can dial: a usable IP address or a name, and TCP or QUIC.
+pub fn is_dialable(address: &Multiaddr) -> bool {
+    if address.len() > MAX_ADDRESS_LEN {
+        return false;
+    }
+    let mut parts = address.iter();
+    let host = match parts.next() {
+        Some(Protocol::Ip4(ip)) => is_host(IpAddr::V4(ip)),
+        Some(Protocol::Ip6(ip)) => is_host(IpAddr::V6(ip)),
+        Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) => !name.is_empty(),
+        _ => false,
+    };
+    let transport = match (parts.next(), parts.next()) {
+        (Some(Protocol::Tcp(port)), None) => port != 0,
+        (Some(Protocol::Udp(port)), Some(Protocol::QuicV1)) => port != 0,
+        _ => false,
+    };
+    host && transport && parts.next().is_none()
+}
+
+fn is_host(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// Whether an address means this machine to whoever dials it, and so is of no use to a node elsewhere.
+pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddress")
+    }
+
+    #[test]
+    fn addresses_that_lead_nowhere_are_left_out() {
+        for good in [
+            "/ip4/127.0.0.1/tcp/4001",
+            "/ip6/fe80::1/tcp/1",
+            "/ip4/10.0.0.1/udp/9/quic-v1",
+            "/dns/teacher.local/tcp/4001",
+            "/dns4/example.org/udp/4001/quic-v1",
+        ] {
+            assert!(is_dialable(&address(good)), "{good}");
+        }
+        for bad in [
+            "/ip4/0.0.0.0/tcp/4001",
+            "/ip6/::/tcp/4001",
+            "/ip4/224.0.0.251/udp/5353/quic-v1",
+            "/ip4/255.255.255.255/tcp/1",
+            "/ip4/10.0.0.1/tcp/0",
+            "/ip4/10.0.0.1/udp/9",
+            "/ip4/10.0.0.1/tcp/1/ws",
+            "/memory/5",
+        ] {
+            assert!(!is_dialable(&address(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_keeps_only_what_is_usable() {
+        let (own, other) = (PeerId::random(), PeerId::random());
+        let text = format!("/ip4/10.0.0.1/tcp/1/p2p/{other}");
+        let candidate = Candidate::from_address(address(&text), Origin::Manual);
+        assert_eq!(candidate.peer, Some(other));
+        assert_eq!(candidate.addresses, [address("/ip4/10.0.0.1/tcp/1")]);
+
+        let mixed = Candidate {
+            peer: Some(other),
+            addresses: vec![
+                address("/ip4/0.0.0.0/tcp/1"),
+                address(&text),
+                address("/ip4/10.0.0.1/tcp/1"),
+                address(&format!("/ip4/10.0.0.2/tcp/1/p2p/{own}")),
+            ],
+            origin: Origin::Mdns,
+        };
+        assert_eq!(mixed.usable(own).map(|usable| usable.addresses), Some(vec![address("/ip4/10.0.0.1/tcp/1")]));
+        let ourselves = Candidate { peer: Some(own), addresses: vec![address("/ip4/10.0.0.1/tcp/1")], origin: Origin::Mdns };
+        assert_eq!(ourselves.usable(own), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! What crosses the wire, and whom a node talks to. The only crate that knows libp2p.
+//!
+//! ```text
+//! strangers -> libp2p (limits first) -> wire (frame, decode) -> NetworkEvent -> node
+//! node -> NetworkHandle -> Command -> Driver (owns the swarm and the peer book) -> strangers
+//! ```
+//!
+//! [`start`] binds the listeners and returns three things: a [`NetworkHandle`] that any task may clone, the receiver of
+//! [`NetworkEvent`]s, and the [`Driver`], a task for the caller to run. The driver alone owns the swarm; it does no disk, no
+//! waiting, and no cryptography beyond one hash of each gossiped message.
+//!
+//! This crate judges bytes and manners; it never sees the engine, the pool or the store. Whether a block or transaction is
+//! valid is the node's verdict, given back by [`NetworkHandle::report`] and [`NetworkHandle::penalise`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`wire`] | messages and their limits; pure |
+//! | [`topics`] | the names a chain gives to its protocols and topics |
+//! | `sync_behaviour`, `behaviour` | the composition of libp2p behaviours |
+//! | [`discovery`] | ways to find peers, each able to work alone |
+//! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
+//! | `swarm`, [`handle`] | the event loop and the way to it |
+
+mod behaviour;
+pub mod config;
+pub mod discovery;
+pub mod event;
+pub mod handle;
+pub mod identity;
+mod peers;
+mod swarm;
+mod sync_behaviour;
+pub mod topics;
+pub mod wire;
+
+pub use config::{NetworkConfig, NetworkError};
+pub use discovery::{Candidate, Origin};
+pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
+pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
+pub use identity::{Identity, IdentityError};
+pub use libp2p::{Multiaddr, PeerId};
+pub use peers::conduct::Fault;
+pub use swarm::{Driver, Network, start};
+pub use wire::{
+    WireError,
+    status::{Agent, Status},
+    sync::{RefusedReason, SyncRequest, SyncResponse},
+};

@@ -1,0 +1,216 @@
+//! The names a chain gives to its protocols and topics, and how gossip behaves.
+//!
+//! The chain is in every name, so that nodes of different chains never hand each other a message. gossipsub itself keeps
+//! its standard protocol ids: under names of its own rust-libp2p would lose version 1.2 and with it IDONTWANT.
+
+use core::time::Duration;
+use std::collections::HashSet;
+
+use bard_chain::hash::ChainId;
+use libp2p::{
+    StreamProtocol,
+    gossipsub::{
+        self, ConfigBuilder, ConfigBuilderError, IdentTopic, Message, MessageAuthenticity, MessageId, TopicHash,
+        ValidationMode, WhitelistSubscriptionFilter,
+    },
+};
+
+use crate::wire::limits::gossip_transmit_len;
+
+/// The version in all names. Nodes of different versions do not understand each other.
+const VERSION: u32 = 1;
+
+/// What precedes the chain id in what a node says of itself.
+const SOFTWARE: &str = "blockbard/1";
+
+/// The BLAKE3 context of message ids.
+const MESSAGE_ID_CONTEXT: &str = "blockbard 2026 v1 gossip message id";
+
+/// gossipsub with the topic filter of one chain.
+pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+
+/// The names of one chain.
+#[derive(Clone, Debug)]
+pub struct Names {
+    chain: ChainId,
+    blocks: TopicHash,
+    transactions: TopicHash,
+}
+
+/// What a peer's protocol version says about its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// Our chain.
+    Ours,
+    /// A BlockBard node of another chain, named by its id.
+    OtherChain(ChainId),
+    /// Another kind of software, named as it names itself.
+    Stranger(String),
+}
+
+impl Names {
+    /// The names of `chain`.
+    pub fn new(chain: ChainId) -> Self {
+        let topic = |kind: &str| TopicHash::from_raw(format!("/blockbard/{}/{kind}/{VERSION}", chain.short()));
+        Self { chain, blocks: topic("blocks"), transactions: topic("transactions") }
+    }
+
+    /// The topic of blocks: `/blockbard/<16 hex>/blocks/1`.
+    pub fn blocks(&self) -> &str {
+        self.blocks.as_str()
+    }
+
+    /// The topic of transactions: `/blockbard/<16 hex>/transactions/1`.
+    pub fn transactions(&self) -> &str {
+        self.transactions.as_str()
+    }
+
+    /// The protocol of questions about the chain: `/blockbard/<16 hex>/sync/1`.
+    pub fn sync(&self) -> String {
+        format!("/blockbard/{}/sync/{VERSION}", self.chain.short())
+    }
+
+    /// The protocol of questions about peers: `/blockbard/<16 hex>/peers/1`.
+    pub fn peers(&self) -> String {
+        format!("/blockbard/{}/peers/{VERSION}", self.chain.short())
+    }
+
+    /// What a node says of itself on meeting: `blockbard/1 <64 hex of the chain id>`.
+    pub fn protocol_version(&self) -> String {
+        format!("{SOFTWARE} {}", self.chain)
+    }
+
+    /// What the protocol version of a peer means.
+    pub fn kinship(&self, protocol_version: &str) -> Kinship {
+        let chain = protocol_version.strip_prefix(SOFTWARE).and_then(|rest| rest.strip_prefix(' '));
+        match chain.and_then(|text| text.parse::<ChainId>().ok()) {
+            Some(chain) if chain == self.chain => Kinship::Ours,
+            Some(chain) => Kinship::OtherChain(chain),
+            None => {
+                let printable = protocol_version.chars().filter(|character| !character.is_control());
+                Kinship::Stranger(printable.take(64).collect())
+            }
+        }
+    }
+
+    pub(crate) fn sync_protocol(&self) -> Option<StreamProtocol> {
+        StreamProtocol::try_from_owned(self.sync()).ok()
+    }
+
+    pub(crate) fn peers_protocol(&self) -> Option<StreamProtocol> {
+        StreamProtocol::try_from_owned(self.peers()).ok()
+    }
+
+    pub(crate) fn blocks_topic(&self) -> &TopicHash {
+        &self.blocks
+    }
+
+    pub(crate) fn transactions_topic(&self) -> &TopicHash {
+        &self.transactions
+    }
+
+    /// gossipsub, subscribed to the two topics.
+    ///
+    /// # Errors
+    /// The reason in words: a contradiction in the configuration, which no input of a user can cause.
+    pub(crate) fn gossip(&self, max_block_len: usize) -> Result<Gossip, String> {
+        let config = gossip_config(max_block_len).map_err(|error| error.to_string())?;
+        let allowed = HashSet::from([self.blocks.clone(), self.transactions.clone()]);
+        let filter = WhitelistSubscriptionFilter(allowed);
+        let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
+        for topic in [self.blocks(), self.transactions()] {
+            gossip.subscribe(&IdentTopic::new(topic)).map_err(|error| error.to_string())?;
+        }
+        Ok(gossip)
+    }
+}
+
+/// The id of a message is the hash of its topic and its content, so that the same content is the same message whoever
+/// sends it.
+fn message_id(message: &Message) -> MessageId {
+    let mut hasher = blake3::Hasher::new_derive_key(MESSAGE_ID_CONTEXT);
+    let topic = message.topic.as_str();
+    hasher.update(&u64::try_from(topic.len()).unwrap_or(u64::MAX).to_be_bytes());
+    hasher.update(topic.as_bytes());
+    hasher.update(&message.data);
+    MessageId::new(hasher.finalize().as_bytes())
+}
+
+fn gossip_config(max_block_len: usize) -> Result<gossipsub::Config, ConfigBuilderError> {
+    ConfigBuilder::default()
+        // Messages prove themselves by work and signatures; anonymity hides where they come from and halves the cost.
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(message_id)
+        .max_transmit_size(gossip_transmit_len(max_block_len))
+        // The mesh forms within a second: people watch.
+        .heartbeat_initial_delay(Duration::from_millis(500))
+        .heartbeat_interval(Duration::from_millis(700))
+        // 10 s for a verdict; 3 of them are told of to peers outside the mesh.
+        .history_length(15)
+        .history_gossip(5)
+        // A message older than this is recognised by the chain itself.
+        .duplicate_cache_time(Duration::from_secs(300))
+        // Blocks go to the mesh, or to everybody as long as that is fewer: a full upload to 64 peers helps nobody.
+        .flood_publish(false)
+        // Below this size the notice would cost as much as the copy it saves.
+        .idontwant_message_size_threshold(16 << 10)
+        .idontwant_on_publish(true)
+        // Full: the message is dropped for this peer; it learns of it from another, or asks.
+        .connection_handler_queue_len(500)
+        // A block of megabytes takes a slow uplink some seconds.
+        .publish_queue_duration(Duration::from_secs(5))
+        .forward_queue_duration(Duration::from_secs(5))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::limits::gossip_max_len;
+
+    fn names() -> Names {
+        Names::new(ChainId::new([0xab; 32]))
+    }
+
+    #[test]
+    fn names_hold_the_chain() {
+        assert_eq!(names().blocks(), "/blockbard/abababababababab/blocks/1");
+        assert_eq!(names().transactions(), "/blockbard/abababababababab/transactions/1");
+        assert_eq!(names().sync(), "/blockbard/abababababababab/sync/1");
+        assert!(names().sync_protocol().is_some() && names().peers_protocol().is_some());
+    }
+
+    #[test]
+    fn kinship_is_told_by_the_protocol_version() {
+        assert_eq!(names().kinship(&names().protocol_version()), Kinship::Ours);
+        let other = Names::new(ChainId::new([1; 32])).protocol_version();
+        assert_eq!(names().kinship(&other), Kinship::OtherChain(ChainId::new([1; 32])));
+        assert_eq!(names().kinship("ipfs/0.1.0\n"), Kinship::Stranger("ipfs/0.1.0".into()));
+        assert!(matches!(names().kinship("blockbard/1 xyz"), Kinship::Stranger(_)));
+    }
+
+    #[test]
+    fn equal_content_is_one_message_and_topics_are_apart() {
+        let message = |topic: &TopicHash, data: &[u8]| Message {
+            source: None,
+            data: data.to_vec(),
+            sequence_number: None,
+            topic: topic.clone(),
+        };
+        let names = names();
+        let one = message_id(&message(&names.blocks, b"x"));
+        assert_eq!(one, message_id(&message(&names.blocks, b"x")));
+        assert_ne!(one, message_id(&message(&names.transactions, b"x")));
+        assert_ne!(one, message_id(&message(&names.blocks, b"y")));
+    }
+
+    #[test]
+    fn the_transmit_limit_leaves_room_for_the_read_buffer() {
+        for max_block_len in [4 << 10, 1 << 20, 4 << 20] {
+            let config = gossip_config(max_block_len).expect("a sound configuration");
+            assert!(config.max_transmit_size() >= gossip_max_len(max_block_len) + (16 << 10));
+        }
+        assert!(names().gossip(1 << 20).is_ok());
+    }
+}

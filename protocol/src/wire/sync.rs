@@ -1,0 +1,250 @@
+//! Questions and answers between two nodes: status, headers, blocks, the pool.
+//!
+//! Each is an array that begins with the number of its kind. An answer may hold less than was asked for: the asker compares
+//! what it has got with what it wanted, and asks again, here or elsewhere. Blocks and transactions travel as byte strings of
+//! their canonical bytes and say themselves which they are.
+
+use core::fmt;
+
+use bard_chain::{
+    block::Header,
+    hash::{BlockId, TransactionId},
+};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
+use serde_bytes::ByteBuf;
+
+use super::{
+    bounded::{Bounded, ByteStrings, next_field},
+    frame,
+    limits::{MAX_BLOCK_IDS, MAX_HEADERS, MAX_LOCATOR, MAX_POOL_IDS, MAX_TRANSACTION_IDS},
+    status::Status,
+};
+
+/// A question to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncRequest {
+    /// Who are you; the asker says who it is at once.
+    Status(Status),
+    /// The headers that follow the first id of `locator` that the answerer's best chain holds, oldest first.
+    Headers {
+        /// Ids on the asker's best chain, newest first, ever further apart; at most [`MAX_LOCATOR`].
+        locator: Vec<BlockId>,
+        /// How many headers at most; more than [`MAX_HEADERS`] are not sent.
+        limit: u32,
+    },
+    /// The blocks with these ids.
+    Blocks {
+        /// At most [`MAX_BLOCK_IDS`].
+        ids: Vec<BlockId>,
+    },
+    /// The ids of all transactions in the pool.
+    PoolIds,
+    /// The pooled transactions with these ids.
+    Transactions {
+        /// At most [`MAX_TRANSACTION_IDS`].
+        ids: Vec<TransactionId>,
+    },
+}
+
+/// The answer to a [`SyncRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncResponse {
+    /// To [`SyncRequest::Status`].
+    Status(Status),
+    /// To [`SyncRequest::Headers`]: at most [`MAX_HEADERS`], each the child of the one before. None: the asker is ahead.
+    Headers(Vec<Header>),
+    /// To [`SyncRequest::Blocks`]: canonical bytes in the order asked for. Blocks the answerer lacks are skipped, and it
+    /// stops before the answer outgrows [`ANSWER_TARGET_LEN`](super::limits::ANSWER_TARGET_LEN), but not before the first.
+    Blocks(Vec<Vec<u8>>),
+    /// To [`SyncRequest::PoolIds`]: at most [`MAX_POOL_IDS`].
+    PoolIds(Vec<TransactionId>),
+    /// To [`SyncRequest::Transactions`]: canonical bytes; skips and stops as [`SyncResponse::Blocks`] does.
+    Transactions(Vec<Vec<u8>>),
+    /// No answer.
+    Refused(RefusedReason),
+}
+
+/// Why a peer gives no answer. None of them is a fault of the one who gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedReason {
+    /// Too many questions at once: ask later, or somebody else.
+    #[error("the peer is busy")]
+    Busy,
+    /// The answer would be longer than an answer may be: ask for less.
+    #[error("the answer would be too large")]
+    TooLarge,
+    /// The answerer knows nothing of what was asked for.
+    #[error("the peer does not know what was asked for")]
+    Unknown,
+    /// The question was not understood.
+    #[error("the peer did not understand the question")]
+    Malformed,
+}
+
+/// The kinds of answer, in the order of their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Status,
+    Headers,
+    Blocks,
+    PoolIds,
+    Transactions,
+}
+
+/// What an answer to a request may be: its kind and the number of its elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    kind: Kind,
+    most: usize,
+}
+
+impl SyncRequest {
+    /// What may come back.
+    pub fn expectation(&self) -> Expectation {
+        let (kind, most) = match self {
+            Self::Status(_) => (Kind::Status, 1),
+            Self::Headers { limit, .. } => (Kind::Headers, usize::try_from(*limit).unwrap_or(usize::MAX)),
+            Self::Blocks { ids } => (Kind::Blocks, ids.len()),
+            Self::PoolIds => (Kind::PoolIds, MAX_POOL_IDS),
+            Self::Transactions { ids } => (Kind::Transactions, ids.len()),
+        };
+        Expectation { kind, most }
+    }
+}
+
+impl Expectation {
+    /// Whether `response` is of the kind that was asked for and holds no more than was asked for. A refusal always is.
+    pub fn is_met_by(self, response: &SyncResponse) -> bool {
+        let (kind, count) = match response {
+            SyncResponse::Status(_) => (Kind::Status, 1),
+            SyncResponse::Headers(headers) => (Kind::Headers, headers.len()),
+            SyncResponse::Blocks(blocks) => (Kind::Blocks, blocks.len()),
+            SyncResponse::PoolIds(ids) => (Kind::PoolIds, ids.len()),
+            SyncResponse::Transactions(transactions) => (Kind::Transactions, transactions.len()),
+            SyncResponse::Refused(_) => return true,
+        };
+        kind == self.kind && count <= self.most
+    }
+}
+
+impl frame::Answer for SyncResponse {
+    fn too_large() -> Self {
+        Self::Refused(RefusedReason::TooLarge)
+    }
+}
+
+impl Serialize for SyncRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Status(status) => (0_u8, status).serialize(serializer),
+            Self::Headers { locator, limit } => (1_u8, locator, limit).serialize(serializer),
+            Self::Blocks { ids } => (2_u8, ids).serialize(serializer),
+            Self::PoolIds => (3_u8,).serialize(serializer),
+            Self::Transactions { ids } => (4_u8, ids).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SyncRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(RequestVisitor)
+    }
+}
+
+struct RequestVisitor;
+
+impl<'de> Visitor<'de> for RequestVisitor {
+    type Value = SyncRequest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request: an array that begins with 0 to 4")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<SyncRequest, A::Error> {
+        match next_field::<A, u8>(&mut fields)? {
+            0 => Ok(SyncRequest::Status(next_field(&mut fields)?)),
+            1 => Ok(SyncRequest::Headers {
+                locator: next_field::<A, Bounded<_, MAX_LOCATOR>>(&mut fields)?.0,
+                limit: next_field(&mut fields)?,
+            }),
+            2 => Ok(SyncRequest::Blocks { ids: next_field::<A, Bounded<_, MAX_BLOCK_IDS>>(&mut fields)?.0 }),
+            3 => Ok(SyncRequest::PoolIds),
+            4 => Ok(SyncRequest::Transactions { ids: next_field::<A, Bounded<_, MAX_TRANSACTION_IDS>>(&mut fields)?.0 }),
+            other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &self)),
+        }
+    }
+}
+
+impl Serialize for SyncResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Status(status) => (0_u8, status).serialize(serializer),
+            Self::Headers(headers) => (1_u8, headers).serialize(serializer),
+            Self::Blocks(blocks) => (2_u8, ByteStrings(blocks)).serialize(serializer),
+            Self::PoolIds(ids) => (3_u8, ids).serialize(serializer),
+            Self::Transactions(transactions) => (4_u8, ByteStrings(transactions)).serialize(serializer),
+            Self::Refused(reason) => (5_u8, reason).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SyncResponse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ResponseVisitor)
+    }
+}
+
+struct ResponseVisitor;
+
+impl<'de> Visitor<'de> for ResponseVisitor {
+    type Value = SyncResponse;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a response: an array that begins with 0 to 5")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<SyncResponse, A::Error> {
+        match next_field::<A, u8>(&mut fields)? {
+            0 => Ok(SyncResponse::Status(next_field(&mut fields)?)),
+            1 => Ok(SyncResponse::Headers(next_field::<A, Bounded<_, MAX_HEADERS>>(&mut fields)?.0)),
+            2 => {
+                let blocks: Bounded<ByteBuf, MAX_BLOCK_IDS> = next_field(&mut fields)?;
+                Ok(SyncResponse::Blocks(blocks.into_byte_strings()))
+            }
+            3 => Ok(SyncResponse::PoolIds(next_field::<A, Bounded<_, MAX_POOL_IDS>>(&mut fields)?.0)),
+            4 => {
+                let transactions: Bounded<ByteBuf, MAX_TRANSACTION_IDS> = next_field(&mut fields)?;
+                Ok(SyncResponse::Transactions(transactions.into_byte_strings()))
+            }
+            5 => Ok(SyncResponse::Refused(next_field(&mut fields)?)),
+            other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &self)),
+        }
+    }
+}
+
+impl Serialize for RefusedReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number: u8 = match self {
+            Self::Busy => 0,
+            Self::TooLarge => 1,
+            Self::Unknown => 2,
+            Self::Malformed => 3,
+        };
+        number.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RefusedReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            0 => Ok(Self::Busy),
+            1 => Ok(Self::TooLarge),
+            2 => Ok(Self::Unknown),
+            3 => Ok(Self::Malformed),
+            other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &"0 to 3")),
+        }
+    }
+}
