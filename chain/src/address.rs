@@ -70,7 +70,9 @@ impl FromStr for Address {
         for byte in &mut bytes {
             *byte = given.next().ok_or(AddressError::Length)?;
         }
-        if given.next().is_some() { Err(AddressError::Length) } else { Ok(Self(bytes)) }
+        // 52 characters hold 260 bits: were the last four not zero, an address would have a second spelling.
+        let one_spelling = checked.validate_segwit_padding().is_ok();
+        if given.next().is_some() || !one_spelling { Err(AddressError::Length) } else { Ok(Self(bytes)) }
     }
 }
 

@@ -65,6 +65,11 @@ impl Header {
     }
 }
 
+/// The id that a block's bytes claim, unchecked; `None` where they are no block, or longer than `limit`.
+pub fn claimed_id(bytes: &[u8], limit: usize, pow: PowFunction) -> Option<BlockId> {
+    encoding::peek_first::<Header>(bytes, limit).map(|header| header.id(pow))
+}
+
 /// A header and the transactions it commits to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -97,6 +102,16 @@ mod tests {
     #[test]
     fn the_longest_header_fits_its_limit() {
         assert!(encoding::encode(&header()).len() <= HEADER_MAX_LEN);
+    }
+
+    #[test]
+    fn a_block_claims_its_id() {
+        let block = Block { header: header(), transactions: Vec::new() };
+        let bytes = encoding::encode(&block);
+        let id = block.header.id(PowFunction::Blake3);
+        assert_eq!(claimed_id(&bytes, 1024, PowFunction::Blake3), Some(id));
+        assert_eq!(claimed_id(&bytes, 10, PowFunction::Blake3), None);
+        assert_eq!(claimed_id(b"junk", 10, PowFunction::Blake3), None);
     }
 
     #[test]

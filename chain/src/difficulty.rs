@@ -41,20 +41,26 @@ pub struct Asert {
 impl Asert {
     /// The target of the block after one with this height and time.
     pub fn next_target(&self, anchor: &Anchor, height: Height, time: Timestamp) -> Target {
-        let elapsed = i128::from(time.get()) - i128::from(anchor.parent_time.get());
-        let blocks = i128::from(height.get()) - i128::from(anchor.height.get()) + 1;
-        let behind = elapsed - i128::from(self.interval) * blocks;
+        let elapsed = i128::from(time.get()).saturating_sub(anchor.parent_time.get().into());
+        let blocks = i128::from(height.get()).saturating_sub(anchor.height.get().into()).saturating_add(1);
+        // No checked specification and height come near 128 bits; beyond them the target is at its end anyway.
+        let behind = elapsed.saturating_sub(i128::from(self.interval).saturating_mul(blocks));
         // Euclid's and truncating division differ for negative numbers: the reference truncates towards zero.
-        let exponent = (behind << RADIX_BITS) / i128::from(self.half_life.max(1));
+        let exponent = behind.saturating_mul(1 << RADIX_BITS).checked_div(self.half_life.into()).unwrap_or(0);
         scale(anchor.target, exponent).min(self.easiest)
     }
 }
 
 /// `target` times 2^(exponent / 65536), at least 1 and at most 2^256 - 1.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "the fraction has 16 bits, so the factor's sum has 66 and the product with the target 273; `shifts` is an i128 \
+              divided by 65,536; shifts stay within the 320 bits"
+)]
 fn scale(target: Target, exponent: i128) -> Target {
     let shifts = exponent >> RADIX_BITS;
     let fraction = u128::try_from(exponent & 0xffff).unwrap_or(0);
-    // 2^x for 0 <= x < 1, in 1/65536ths, with an error below 0.013 %; the products fit 65 bits.
+    // 2^x for 0 <= x < 1, in 1/65536ths, with an error below 0.013 %.
     let factor = 65_536
         + ((195_766_423_245_049_u128 * fraction
             + 971_821_376_u128 * fraction * fraction

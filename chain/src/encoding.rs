@@ -51,6 +51,15 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
     if encode(&value) == bytes { Ok(value) } else { Err(EncodingError::NotCanonical) }
 }
 
+/// Reads the first element of an array of two, and passes over the second: enough to tell what the bytes claim to be, before
+/// they are read in full and checked.
+pub fn peek_first<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Option<T> {
+    if bytes.len() > limit {
+        return None;
+    }
+    serde_cbor::from_slice::<(T, serde::de::IgnoredAny)>(bytes).ok().map(|(first, _)| first)
+}
+
 /// Gives a struct the array form: its named fields in the order written here.
 ///
 /// `array_form!(Header { version, height })` reads and writes `[version, height]`.

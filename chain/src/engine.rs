@@ -203,10 +203,15 @@ impl Engine {
         if let Some(known) = self.tree.get(&id) {
             return Err(if known.invalid { Invalid::KnownInvalid.into() } else { Refused::AlreadyKnown });
         }
-        let node = self.node_of(block, now)?;
+        self.check_parent(&block.header().parent)?;
+        // Before the header's own rules: of a branch that left too far back, the ancestors they look at may be forgotten.
         let (fork, mut path) = self.tree.path_from_active(&self.spec, &block.header().parent)?;
         path.push(id);
+        let node = self.node_of(block, now)?;
         if node.work <= self.tree.tip_work() {
+            if !self.tree.has_room_for(&self.spec, &node) {
+                return Err(Invalid::TooManyBranches.into());
+            }
             return Ok(self.effects(Outcome::SideBranch, Some((Arc::clone(block), node))));
         }
         let disconnected = self.tree.active_above(&fork);
@@ -249,16 +254,18 @@ impl Engine {
         }
     }
 
+    fn check_parent(&self, parent: &BlockId) -> Result<(), Invalid> {
+        match self.tree.get(parent) {
+            None => Err(Invalid::UnknownParent { parent: *parent }),
+            Some(known) if known.invalid => Err(Invalid::InvalidAncestor),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Checks the block's header after the headers before it.
     fn node_of(&self, block: &Isolated, now: Timestamp) -> Result<Node, Invalid> {
         let header = block.header();
         let parent = header.parent;
-        let Some(known) = self.tree.get(&parent) else {
-            return Err(Invalid::UnknownParent { parent });
-        };
-        if known.invalid {
-            return Err(Invalid::InvalidAncestor);
-        }
         let position = self.tree.position(&parent).ok_or(Invalid::UnknownParent { parent })?;
         let after = position.step(&self.spec, header, block.id(), now)?;
         Ok(Node {

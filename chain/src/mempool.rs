@@ -136,8 +136,10 @@ impl Mempool {
                 Ok(Admitted::Ready) => continue,
                 Ok(Admitted::Waiting) => {
                     let nonce = transaction.transaction().nonce;
-                    self.stop_waiting(transaction.transaction().sender, nonce);
-                    TransactionFault::NonceGap { nonce, expected: Nonce::ZERO }.into()
+                    let sender = transaction.transaction().sender;
+                    self.stop_waiting(sender, nonce);
+                    let expected = self.next_nonce(&sender, ledger).map_err(|error| (index, error.into()))?;
+                    TransactionFault::NonceGap { nonce, expected }.into()
                 }
                 Err(refusal) => refusal,
             };
@@ -259,10 +261,9 @@ impl Mempool {
 
     fn refill<V: View>(&mut self, all: Vec<Arc<CheckedTransaction>>, ledger: &V) -> Result<(), SourceError> {
         for transaction in all {
-            match self.admit(transaction, ledger) {
-                Err(PoolRefusal::Source(error)) => return Err(error),
-                // What no longer applies is gone: that is what replaying is for.
-                Ok(_) | Err(_) => {}
+            // What no longer applies is gone: that is what replaying is for.
+            if let Err(PoolRefusal::Source(error)) = self.admit(transaction, ledger) {
+                return Err(error);
             }
         }
         Ok(())

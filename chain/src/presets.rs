@@ -13,8 +13,8 @@ use crate::{
 /// The names of the accounts of the `dev` chain. Their keys are public by design.
 pub const DEV_ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// What the four accounts of the `dev` chain share.
-const DEV_SUPPLY: u64 = 1_000_000;
+/// What each of the accounts of the `dev` chain starts with.
+const DEV_SHARE: Amount = Amount::new(250_000);
 
 /// The key of an account of the `dev` chain: anybody can compute it.
 pub fn dev_key(name: &str) -> Option<SecretKey> {
@@ -30,9 +30,8 @@ pub fn dev_name(address: &Address) -> Option<&'static str> {
 /// The built-in chain for trying things out: an easy, fixed target, so that a block takes milliseconds, and four accounts
 /// whose keys are public.
 pub fn dev() -> ChainSpec {
-    let share = Amount::new(DEV_SUPPLY / DEV_ACCOUNTS.len() as u64);
     let mut allocations: Vec<_> =
-        DEV_ACCOUNTS.iter().filter_map(|name| dev_key(name)).map(|key| (key.address(), share)).collect();
+        DEV_ACCOUNTS.iter().filter_map(|name| dev_key(name)).map(|key| (key.address(), DEV_SHARE)).collect();
     allocations.sort_unstable();
     ChainSpec {
         name: "dev".to_owned(),
@@ -63,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dev_accounts_share_the_supply() {
+    fn the_dev_accounts_share_a_million() {
         let dev = dev();
-        assert_eq!(dev.allocations.iter().map(|(_, amount)| amount.get()).sum::<u64>(), DEV_SUPPLY);
+        assert_eq!(dev.allocations.iter().map(|(_, amount)| amount.get()).sum::<u64>(), 1_000_000);
         for name in DEV_ACCOUNTS {
             let address = dev_key(name).expect("known").address();
             assert_eq!(dev_name(&address), Some(name));

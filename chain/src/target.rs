@@ -31,11 +31,10 @@ impl CompactTarget {
     pub fn expand(self) -> Option<Target> {
         let length = self.0 >> 24;
         let digits = U256::from(self.0 & 0x00ff_ffff);
-        let shift = |bytes: u32| usize::try_from(bytes.checked_mul(8)?).ok();
+        let bits = |bytes: u32| usize::try_from(bytes.saturating_mul(8)).ok();
         let value = match length.checked_sub(3) {
-            Some(up) if length <= 32 => digits << shift(up)?,
-            Some(_) => return None,
-            None => digits >> shift(3_u32.checked_sub(length)?)?,
+            Some(up) => digits.checked_shl(bits(up)?)?,
+            None => digits.wrapping_shr(bits(3_u32.saturating_sub(length))?),
         };
         let target = Target::new(value)?;
         (target.compact() == self).then_some(target)
@@ -70,6 +69,10 @@ impl Target {
     }
 
     /// Packed; digits beyond the leading 23 bits are dropped, so the result is never easier.
+    #[allow(
+        clippy::arithmetic_side_effects,
+        reason = "bits is at most 256, so length is 1 to 33 and no shift leaves its type"
+    )]
     pub fn compact(self) -> CompactTarget {
         let bits = self.0.bit_len();
         // One more bit than the number has: the top bit of the digits is a sign and stays 0.

@@ -3,7 +3,7 @@
 //! Only as much is held as a reorganisation may reach; older headers are the store's. Side branches are bounded in number:
 //! when there are too many, the side tip with the least work is forgotten.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
     block::Header,
@@ -45,6 +45,12 @@ pub struct Tree {
     /// Number of blocks of the active chain that are held.
     window: usize,
     next_arrival: u64,
+}
+
+/// How many blocks beside the active chain are held at most.
+fn most_side_blocks(spec: &ChainSpec) -> usize {
+    let depth = usize::try_from(spec.max_reorg_depth).unwrap_or(usize::MAX);
+    depth.saturating_mul(2).saturating_add(SPARE_SIDE_BLOCKS)
 }
 
 impl Tree {
@@ -110,22 +116,22 @@ impl Tree {
     /// # Errors
     /// [`Invalid::ForkTooDeep`] where the way leaves what is held or the limit of the specification.
     pub fn path_from_active(&self, spec: &ChainSpec, id: &BlockId) -> Result<(BlockId, Vec<BlockId>), Invalid> {
+        let limit = spec.max_reorg_depth;
         let mut path = Vec::new();
         let mut at = *id;
         while !self.is_active(&at) {
             path.push(at);
-            at = self.get(&at).ok_or_else(|| self.too_deep(spec))?.header.parent;
+            // Where the way leaves what is held, at least all that is held would have to go.
+            let node = self.get(&at).ok_or(Invalid::ForkTooDeep { depth: self.active.len() as u64, limit })?;
+            at = node.header.parent;
         }
         let height = self.get(&at).map_or(Height::ZERO, |node| node.header.height);
-        if self.tip_height().saturating_sub(height).get() > spec.max_reorg_depth {
-            return Err(self.too_deep(spec));
+        let depth = self.tip_height().saturating_sub(height).get();
+        if depth > limit {
+            return Err(Invalid::ForkTooDeep { depth, limit });
         }
         path.reverse();
         Ok((at, path))
-    }
-
-    fn too_deep(&self, spec: &ChainSpec) -> Invalid {
-        Invalid::ForkTooDeep { depth: self.active.len() as u64, limit: spec.max_reorg_depth }
     }
 
     /// The ids of the active chain above a block of it, the tip first.
@@ -138,22 +144,32 @@ impl Tree {
         self.next_arrival
     }
 
-    /// Adds a block whose parent is held. Where too many side blocks are held, forgets the side tip with the least work.
+    /// Whether a side block would be kept: there is room, or a side tip other than its parent has less work and goes for it.
+    pub fn has_room_for(&self, spec: &ChainSpec, node: &Node) -> bool {
+        self.side_blocks() < most_side_blocks(spec)
+            || self.weakest_side_tip(&node.header.parent).is_some_and(|(_, weakest)| weakest.work < node.work)
+    }
+
+    /// Adds a block whose parent is held. Where too many side blocks are held, forgets the side tip with the least work;
+    /// never the one just added, which may be the next tip of the chain.
     pub fn insert(&mut self, spec: &ChainSpec, id: BlockId, node: Node) {
         self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
         self.nodes.insert(id, node);
-        let depth = usize::try_from(spec.max_reorg_depth).unwrap_or(usize::MAX);
-        let most = depth.saturating_mul(2).saturating_add(SPARE_SIDE_BLOCKS);
-        while self.nodes.len().saturating_sub(self.active.len()) > most {
-            let Some(weakest) = self.weakest_side_tip() else { return };
+        while self.side_blocks() > most_side_blocks(spec) {
+            let Some((weakest, _)) = self.weakest_side_tip(&id) else { return };
             self.nodes.remove(&weakest);
         }
     }
 
-    fn weakest_side_tip(&self) -> Option<BlockId> {
-        let parents: std::collections::BTreeSet<_> = self.nodes.values().map(|node| node.header.parent).collect();
+    fn side_blocks(&self) -> usize {
+        self.nodes.len().saturating_sub(self.active.len())
+    }
+
+    /// The side tip with the least work, of all but one.
+    fn weakest_side_tip(&self, except: &BlockId) -> Option<(BlockId, &Node)> {
+        let parents: BTreeSet<_> = self.nodes.values().map(|node| node.header.parent).collect();
         let side_tips = self.nodes.iter().filter(|(id, _)| !parents.contains(*id) && !self.is_active(id));
-        side_tips.min_by_key(|(_, node)| node.work).map(|(id, _)| *id)
+        side_tips.filter(|(id, _)| *id != except).min_by_key(|(_, node)| node.work).map(|(id, node)| (*id, node))
     }
 
     /// Marks a block and all after it as invalid; returns their ids.

@@ -1,1 +1,39 @@
-//! node
+//! BlockBard's node: the only crate with files, a clock, HTTP and a terminal.
+//!
+//! ```text
+//! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, news
+//!                  \-> serve (reader)    ^            ^
+//!            catch_up -------------------+            |
+//! stdin | HTTP -> interface -> application/command -> service
+//! ```
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`assemble`] | puts the parts together, runs and stops them; [`supervise`] watches the tasks |
+//! | [`commands`], [`config`] | the command line, and what a node is told |
+//! | [`keeper`] | sole writer of engine, pool and store |
+//! | [`store`] | the log of blocks, which is the truth, and what is derived from it |
+//! | [`relay`], [`catch_up`], [`serve`] | gossip, following peers that are ahead, answering peers that ask |
+//! | [`miner`] | the search for the next block |
+//! | [`wallet`] | keys by name |
+//! | [`application`] | all that may be asked, as data, and the one place that does it |
+//! | [`interface`] | console and HTTP |
+//! | [`registry`] | `node.json` |
+//! | [`clock`], [`logging`] | the wall clock, log lines |
+
+pub mod application;
+pub mod assemble;
+pub mod catch_up;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod interface;
+pub mod keeper;
+pub mod logging;
+pub mod miner;
+pub mod registry;
+pub mod relay;
+pub mod serve;
+pub mod store;
+pub mod supervise;
+pub mod wallet;

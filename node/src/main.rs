@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `bard`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bard_node::commands::run(std::env::args_os())
+}

@@ -83,11 +83,7 @@ pub(crate) struct Answer {
 }
 
 impl Reply {
-    pub(crate) fn new(
-        peer: PeerId,
-        channel: ResponseChannel<SyncResponse>,
-        place: mpsc::OwnedPermit<Answer>,
-    ) -> Self {
+    pub(crate) fn new(peer: PeerId, channel: ResponseChannel<SyncResponse>, place: mpsc::OwnedPermit<Answer>) -> Self {
         Self { peer, way: Some((channel, place)) }
     }
 

@@ -19,6 +19,14 @@ impl Identity {
         Self(Keypair::generate_ed25519())
     }
 
+    /// The identity that follows from the 32-byte seed of an ed25519 key.
+    ///
+    /// # Errors
+    /// [`IdentityError`] cannot happen for 32 bytes; libp2p's signature allows it.
+    pub fn from_seed(seed: [u8; 32]) -> Result<Self, IdentityError> {
+        Keypair::ed25519_from_bytes(seed).map(Self).map_err(|_| IdentityError)
+    }
+
     /// Reads what [`Identity::to_protobuf_bytes`] wrote.
     ///
     /// # Errors

@@ -21,6 +21,11 @@
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
 //! | `swarm`, [`handle`] | the event loop and the way to it |
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
+)]
+
 mod behaviour;
 pub mod config;
 pub mod discovery;

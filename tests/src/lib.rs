@@ -1,1 +1,22 @@
-//! tests
+//! Helpers to test BlockBard from outside, and suites by kind of test.
+//!
+//! | suite | question |
+//! |---|---|
+//! | `rules` | does every rule of the chain refuse what it must, for its own reason, and let the rest pass? |
+//! | `vectors` | are the bytes and hashes still those that were frozen, and those that others published? |
+//! | `properties` | does what must hold for every input hold for thousands of random ones? |
+//! | `architecture` | does every file import only what its room may? |
+//!
+//! | helper | offers |
+//! |---|---|
+//! | [`chain_builder`] | a whole node's chain in memory, and blocks mined, tampered with and sealed again |
+//! | [`actions`] | the public keys of the `dev` chain and short names for actions |
+//! | [`asert_reference`] | the difficulty rule a second time, written from its specification |
+//! | [`vector_files`] | the frozen vectors as files |
+//! | [`workspace`] | the sources of the workspace, for tests that read them |
+
+pub mod actions;
+pub mod asert_reference;
+pub mod chain_builder;
+pub mod vector_files;
+pub mod workspace;

@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     block::Block,
     invalid::{Invalid, TransactionFault},
-    ledger::{Delta, Item, Overlay, View},
+    ledger::{Account, Delta, Item, Overlay, View},
     source::SourceError,
     spec::ChainSpec,
     transaction::{Action, ItemName, Transaction},
@@ -50,13 +50,12 @@ pub fn apply_block<V: View>(spec: &ChainSpec, base: V, block: &Block) -> Result<
         })?;
         fees = fees.checked_add(transaction.fee).ok_or(ApplyError::Fault(Invalid::RewardOverflow))?;
     }
+    let miner = block.header.miner;
+    let mut account = ledger.account(&miner)?;
     let reward = spec.subsidy.at(block.header.height).checked_add(fees);
-    pay(&mut ledger, block.header.miner, reward.ok_or(ApplyError::Fault(Invalid::RewardOverflow))?).map_err(
-        |error| match error {
-            ApplyError::Fault(_) => ApplyError::Fault(Invalid::RewardOverflow),
-            ApplyError::Source(error) => ApplyError::Source(error),
-        },
-    )?;
+    let balance = reward.and_then(|reward| account.balance.checked_add(reward));
+    account.balance = balance.ok_or(ApplyError::Fault(Invalid::RewardOverflow))?;
+    ledger.set_account(miner, account)?;
     Ok(ledger.into_delta())
 }
 
@@ -79,11 +78,22 @@ pub fn apply_transaction<V: View>(ledger: &mut Overlay<V>, transaction: &Transac
     sender.balance = balance.checked_sub(spent).ok_or(TransactionFault::BalanceTooSmall { balance, spent })?;
     sender.nonce = sender.nonce.next().ok_or(TransactionFault::Overflow)?;
     let holder_after = holder_after(ledger, transaction)?;
+    let paid = match &transaction.action {
+        Action::Transfer { to, amount } if *to == transaction.sender => {
+            sender.balance = sender.balance.checked_add(*amount).ok_or(TransactionFault::Overflow)?;
+            None
+        }
+        // The whole supply fits in an amount, so this cannot overflow while money is conserved.
+        Action::Transfer { to, amount } => Some((*to, credited(ledger, to, *amount)?)),
+        Action::Record { .. }
+        | Action::ItemRequest { .. }
+        | Action::ItemRelease { .. }
+        | Action::ItemTransfer { .. } => None,
+    };
 
     ledger.set_account(transaction.sender, sender)?;
-    if let Action::Transfer { to, amount } = &transaction.action {
-        // The whole supply fits in an amount, so this cannot overflow while money is conserved.
-        pay(ledger, *to, *amount)?;
+    if let Some((to, account)) = paid {
+        ledger.set_account(to, account)?;
     }
     if let Some((name, holder)) = holder_after {
         ledger.set_item(name, Some(Item { holder }))?;
@@ -125,10 +135,15 @@ fn holder_after<V: View>(
     Ok(Some((name.clone(), after)))
 }
 
-fn pay<V: View>(ledger: &mut Overlay<V>, to: Address, amount: Amount) -> Applied {
-    let mut account = ledger.account(&to)?;
+/// An account with `amount` more.
+fn credited<V: View>(
+    ledger: &Overlay<V>,
+    to: &Address,
+    amount: Amount,
+) -> Result<Account, ApplyError<TransactionFault>> {
+    let mut account = ledger.account(to)?;
     account.balance = account.balance.checked_add(amount).ok_or(TransactionFault::Overflow)?;
-    Ok(ledger.set_account(to, account)?)
+    Ok(account)
 }
 
 #[cfg(test)]

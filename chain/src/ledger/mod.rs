@@ -9,8 +9,6 @@ pub mod commitment;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     address::Address,
     array_form,
@@ -38,12 +36,14 @@ impl Account {
 }
 
 /// An item that was named at least once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Who holds it; `None` while it is free.
     pub holder: Option<Address>,
 }
+
+// An array of one, not the holder alone: a free item and no item at all must not share the encoding `null`.
+array_form!(Item { holder: Option<Address> });
 
 /// A value before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,11 @@ impl Unsigned {
         &self.block
     }
 
+    /// The ids of its transactions, in their order.
+    pub fn transaction_ids(&self) -> &[TransactionId] {
+        &self.transaction_ids
+    }
+
     /// Checks the signatures, but for transactions that `known` says were checked before.
     ///
     /// # Errors

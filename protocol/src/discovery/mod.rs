@@ -74,7 +74,11 @@ impl Candidate {
         for address in addresses {
             let (address, named) = split_peer_id(address);
             let same = named.is_none() || peer.is_none() || named == peer;
-            if same && named != Some(own) && is_dialable(&address) && !kept.contains(&address) && kept.len() < MAX_ADDRESSES
+            if same
+                && named != Some(own)
+                && is_dialable(&address)
+                && !kept.contains(&address)
+                && kept.len() < MAX_ADDRESSES
             {
                 kept.push(address);
             }
@@ -178,7 +182,8 @@ mod tests {
             origin: Origin::Mdns,
         };
         assert_eq!(mixed.usable(own).map(|usable| usable.addresses), Some(vec![address("/ip4/10.0.0.1/tcp/1")]));
-        let ourselves = Candidate { peer: Some(own), addresses: vec![address("/ip4/10.0.0.1/tcp/1")], origin: Origin::Mdns };
+        let ourselves =
+            Candidate { peer: Some(own), addresses: vec![address("/ip4/10.0.0.1/tcp/1")], origin: Origin::Mdns };
         assert_eq!(ourselves.usable(own), None);
     }
 }

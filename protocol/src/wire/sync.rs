@@ -172,7 +172,9 @@ impl<'de> Visitor<'de> for RequestVisitor {
             }),
             2 => Ok(SyncRequest::Blocks { ids: next_field::<A, Bounded<_, MAX_BLOCK_IDS>>(&mut fields)?.0 }),
             3 => Ok(SyncRequest::PoolIds),
-            4 => Ok(SyncRequest::Transactions { ids: next_field::<A, Bounded<_, MAX_TRANSACTION_IDS>>(&mut fields)?.0 }),
+            4 => {
+                Ok(SyncRequest::Transactions { ids: next_field::<A, Bounded<_, MAX_TRANSACTION_IDS>>(&mut fields)?.0 })
+            }
             other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &self)),
         }
     }
@@ -246,5 +248,155 @@ impl<'de> Deserialize<'de> for RefusedReason {
             3 => Ok(Self::Malformed),
             other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &"0 to 3")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bard_chain::{
+        address::Address,
+        encoding,
+        hash::{ChainId, Hash32},
+        target::CompactTarget,
+        units::{Height, Timestamp, Work},
+    };
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::wire::{
+        limits::{REQUEST_MAX_LEN, response_max_len},
+        status::Agent,
+    };
+
+    const RESPONSE_MAX_LEN: usize = response_max_len(1 << 20);
+
+    fn any_status() -> impl Strategy<Value = Status> {
+        any::<([u8; 32], u64, [u8; 32], [u8; 32], String, u64)>().prop_map(
+            |(chain, height, tip, work, agent, clock)| Status {
+                chain: ChainId::new(chain),
+                height: Height::new(height),
+                tip: BlockId::new(tip),
+                work: Work::from_be_bytes(work),
+                agent: Agent::new(&agent),
+                clock: Timestamp::new(clock),
+            },
+        )
+    }
+
+    fn any_header() -> impl Strategy<Value = Header> {
+        any::<(u64, [u8; 32], u64, u32, u64)>().prop_map(|(height, hash, time, target, nonce)| Header {
+            version: 1,
+            height: Height::new(height),
+            parent: BlockId::new(hash),
+            transactions_root: Hash32::new(hash),
+            state_root: Hash32::new(hash),
+            timestamp: Timestamp::new(time),
+            target: CompactTarget::new(target),
+            miner: Address::new(hash),
+            nonce,
+        })
+    }
+
+    fn block_ids(most: usize) -> impl Strategy<Value = Vec<BlockId>> {
+        vec(any::<[u8; 32]>().prop_map(BlockId::new), 0..=most)
+    }
+
+    fn transaction_ids(most: usize) -> impl Strategy<Value = Vec<TransactionId>> {
+        vec(any::<[u8; 32]>().prop_map(TransactionId::new), 0..=most)
+    }
+
+    fn any_request() -> impl Strategy<Value = SyncRequest> {
+        prop_oneof![
+            any_status().prop_map(SyncRequest::Status),
+            (block_ids(MAX_LOCATOR), any::<u32>()).prop_map(|(locator, limit)| SyncRequest::Headers { locator, limit }),
+            block_ids(MAX_BLOCK_IDS).prop_map(|ids| SyncRequest::Blocks { ids }),
+            Just(SyncRequest::PoolIds),
+            transaction_ids(300).prop_map(|ids| SyncRequest::Transactions { ids }),
+        ]
+    }
+
+    fn any_response() -> impl Strategy<Value = SyncResponse> {
+        let reasons = [RefusedReason::Busy, RefusedReason::TooLarge, RefusedReason::Unknown, RefusedReason::Malformed];
+        prop_oneof![
+            any_status().prop_map(SyncResponse::Status),
+            vec(any_header(), 0..50).prop_map(SyncResponse::Headers),
+            vec(vec(any::<u8>(), 0..300), 0..=MAX_BLOCK_IDS).prop_map(SyncResponse::Blocks),
+            transaction_ids(300).prop_map(SyncResponse::PoolIds),
+            vec(vec(any::<u8>(), 0..100), 0..300).prop_map(SyncResponse::Transactions),
+            proptest::sample::select(reasons.to_vec()).prop_map(SyncResponse::Refused),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn requests_survive_their_encoding(request in any_request()) {
+            let frame = frame::seal(&request, REQUEST_MAX_LEN).expect("within the limit");
+            prop_assert_eq!(frame::open(&frame[4..], REQUEST_MAX_LEN), Ok(request));
+        }
+
+        #[test]
+        fn responses_survive_their_encoding(response in any_response()) {
+            let frame = frame::seal(&response, RESPONSE_MAX_LEN).expect("within the limit");
+            prop_assert_eq!(frame::open(&frame[4..], RESPONSE_MAX_LEN), Ok(response));
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in vec(any::<u8>(), 0..512)) {
+            let _ = encoding::decode::<SyncRequest>(&bytes, 512);
+            let _ = encoding::decode::<SyncResponse>(&bytes, 512);
+        }
+
+        #[test]
+        fn a_changed_byte_never_panics(response in any_response(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = encoding::encode(&response);
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            if let Ok(read) = encoding::decode::<SyncResponse>(&bytes, RESPONSE_MAX_LEN) {
+                prop_assert_eq!(encoding::encode(&read), bytes, "one spelling");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fullest_messages_fit_their_limits() {
+        let ids = vec![TransactionId::ZERO; MAX_TRANSACTION_IDS];
+        assert!(frame::seal(&SyncRequest::Transactions { ids }, REQUEST_MAX_LEN).is_ok());
+        for response in [
+            SyncResponse::PoolIds(vec![TransactionId::ZERO; MAX_POOL_IDS]),
+            SyncResponse::Blocks(vec![vec![0; 1 << 20]]),
+            SyncResponse::Transactions(vec![vec![0; (1 << 20) / MAX_TRANSACTION_IDS]; MAX_TRANSACTION_IDS]),
+        ] {
+            assert!(frame::seal(&response, RESPONSE_MAX_LEN).is_ok());
+        }
+    }
+
+    #[test]
+    fn one_element_too_many_is_refused() {
+        let refused = |bytes: Vec<u8>| {
+            assert!(encoding::decode::<SyncRequest>(&bytes, 1 << 22).is_err());
+            assert!(encoding::decode::<SyncResponse>(&bytes, 1 << 22).is_err());
+        };
+        refused(encoding::encode(&(1_u8, vec![BlockId::ZERO; MAX_LOCATOR + 1], 5_u8)));
+        refused(encoding::encode(&SyncRequest::Blocks { ids: vec![BlockId::ZERO; MAX_BLOCK_IDS + 1] }));
+        refused(encoding::encode(&SyncRequest::Transactions {
+            ids: vec![TransactionId::ZERO; MAX_TRANSACTION_IDS + 1],
+        }));
+        refused(encoding::encode(&SyncResponse::Blocks(vec![Vec::new(); MAX_BLOCK_IDS + 1])));
+        refused(encoding::encode(&SyncResponse::PoolIds(vec![TransactionId::ZERO; MAX_POOL_IDS + 1])));
+        refused(encoding::encode(&(6_u8, 0_u8)));
+        refused(encoding::encode(&(3_u8, 0_u8, 0_u8)));
+        refused(Vec::new());
+    }
+
+    #[test]
+    fn answers_must_be_what_was_asked_for() {
+        let expectation = SyncRequest::Blocks { ids: vec![BlockId::ZERO; 2] }.expectation();
+        assert!(expectation.is_met_by(&SyncResponse::Blocks(vec![vec![1], vec![2]])));
+        assert!(expectation.is_met_by(&SyncResponse::Blocks(Vec::new())));
+        assert!(expectation.is_met_by(&SyncResponse::Refused(RefusedReason::Busy)));
+        assert!(!expectation.is_met_by(&SyncResponse::Blocks(vec![vec![1]; 3])));
+        assert!(!expectation.is_met_by(&SyncResponse::Transactions(vec![vec![1]])));
     }
 }

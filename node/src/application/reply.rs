@@ -1,0 +1,182 @@
+//! What comes back, as data. [`crate::interface::view`] turns it into text and JSON.
+
+use std::sync::Arc;
+
+use bard_chain::{
+    address::Address,
+    block::Header,
+    hash::{BlockId, ChainId, Hash32, TransactionId},
+    ledger::Account,
+    rules::isolated::{CheckedTransaction, Isolated},
+    transaction::{ItemName, Transaction},
+    units::{Height, Timestamp, Work},
+};
+use bard_protocol::{PeerId, PeerInfo, Status as PeerStatus};
+
+use crate::{catch_up, miner};
+
+/// Who and where a node is.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Version of the software.
+    pub version: &'static str,
+    /// Its id in the network.
+    pub peer_id: PeerId,
+    /// Where it listens, whole multiaddresses.
+    pub listen: Vec<String>,
+    /// Where it says others may reach it.
+    pub external: Vec<String>,
+    /// Name of its chain.
+    pub chain_name: String,
+    /// Id of its chain.
+    pub chain: ChainId,
+    /// Its own account.
+    pub address: Address,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+}
+
+/// How a node is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Name of its chain.
+    pub chain_name: String,
+    /// Height of the tip.
+    pub height: Height,
+    /// The tip.
+    pub tip: BlockId,
+    /// Time of the tip.
+    pub tip_time: Timestamp,
+    /// State root of the tip.
+    pub state_root: Hash32,
+    /// Work of the chain.
+    pub work: Work,
+    /// Expected hashes of the next block.
+    pub difficulty: Work,
+    /// Intended time between blocks, in ms.
+    pub target_interval_ms: u64,
+    /// Connected peers of this chain.
+    pub peers: usize,
+    /// Peers at the same tip.
+    pub agreeing: usize,
+    /// Ready transactions in the pool.
+    pub pool: usize,
+    /// Bytes of the pool.
+    pub pool_bytes: usize,
+    /// What the miner does.
+    pub mining: miner::Activity,
+    /// How far catching up is; `None` when there is nothing to catch up.
+    pub sync: Option<catch_up::Progress>,
+    /// Items that somebody holds.
+    pub items_reserved: usize,
+    /// Items that were held once and are free.
+    pub items_available: usize,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What the network knows of it.
+    pub info: PeerInfo,
+    /// What it last said of its chain.
+    pub status: Option<PeerStatus>,
+}
+
+/// A block with its place.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The block.
+    pub block: Arc<Isolated>,
+    /// Whether it is on the active chain.
+    pub active: bool,
+}
+
+impl Block {
+    /// Its header.
+    pub fn header(&self) -> &Header {
+        self.block.header()
+    }
+}
+
+/// A transaction with its place.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Its id.
+    pub id: TransactionId,
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Block and position where it is mined; `None` while it is in the pool.
+    pub mined: Option<(Height, BlockId, u32)>,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct Balance {
+    /// Its name here, if it has one.
+    pub name: Option<String>,
+    /// Its address.
+    pub address: Address,
+    /// As confirmed at the tip.
+    pub confirmed: Account,
+    /// After what is in the pool.
+    pub pending: Account,
+}
+
+/// What a check of the whole chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Height that was reached.
+    pub height: Height,
+    /// Transactions that were checked.
+    pub transactions: u64,
+    /// What is wrong; `None` where everything holds.
+    pub problem: Option<String>,
+}
+
+/// What comes back.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Who and where the node is.
+    Node(Node),
+    /// How it is doing.
+    Status(Box<Status>),
+    /// The connected peers.
+    Peers(Vec<Peer>),
+    /// Connected to this peer.
+    Connected(PeerId),
+    /// The blocks that were mined.
+    Mined(Vec<miner::Mined>),
+    /// What the miner was told.
+    Mining(miner::Activity),
+    /// Blocks of the active chain.
+    Blocks {
+        /// The blocks, by ascending height.
+        blocks: Vec<Block>,
+        /// Where the next page begins, if there is one.
+        next: Option<Height>,
+    },
+    /// One block.
+    Block(Block),
+    /// One transaction.
+    Transaction(Box<Placed>),
+    /// The pool, in the order of arrival.
+    Pool(Vec<Arc<CheckedTransaction>>),
+    /// Transactions that went into the pool.
+    Admitted(Vec<Arc<CheckedTransaction>>),
+    /// Items with their holders.
+    Items {
+        /// Which were asked for.
+        filter: Option<super::ItemFilter>,
+        /// The items by name.
+        items: Vec<(ItemName, Option<Address>)>,
+    },
+    /// An account.
+    Balance(Balance),
+    /// The names, each with its balance.
+    Wallets(Vec<Balance>),
+    /// What the check of the chain found.
+    Verified(Verified),
+    /// What asking every peer came to.
+    Synced(catch_up::Summary, Height),
+}
+

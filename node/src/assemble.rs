@@ -1,0 +1,358 @@
+//! Puts a node together, runs it, takes it apart: the one place that knows every part.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use bard_chain::{engine::Engine, spec::ChainSpec};
+use bard_protocol::{Agent, Identity, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
+use tokio::{net::TcpListener, sync::mpsc};
+
+use crate::{
+    application::{
+        Service,
+        service::{Failure, Parts},
+    },
+    catch_up, clock,
+    config::{self, NodeOptions},
+    interface::{
+        console,
+        http::{self, Access},
+    },
+    keeper, logging, miner,
+    registry::{self, NodeFile},
+    relay::{self, Relay},
+    serve::Server,
+    store::{Opened, Store},
+    supervise::Supervisor,
+    wallet::{self, Wallet},
+};
+
+/// How long an ordered stop may take before what is left is cut off.
+const STOP_DEADLINE: Duration = Duration::from_secs(4);
+/// The port for other nodes unless told otherwise.
+const DEFAULT_P2P_PORT: u16 = 6000;
+/// The file of the node's identity in the network.
+const IDENTITY_FILE: &str = "identity.key";
+/// Hints about peers that seem to know more; one too many is dropped, for one is as good as many.
+const HINTS: usize = 64;
+
+/// Why a node did not start or had to stop: one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NodeError(pub String);
+
+impl<E: std::error::Error> From<Box<E>> for NodeError {
+    fn from(error: Box<E>) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn error(error: impl std::fmt::Display) -> NodeError {
+    NodeError(error.to_string())
+}
+
+/// What a node has on this machine: its port, its directory, its keys, its chain.
+struct Ground {
+    spec: Arc<ChainSpec>,
+    listener: TcpListener,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    /// Whether other nodes of this user are looked for: where they all keep their directories side by side.
+    look_around: bool,
+    _log: tracing_appender::non_blocking::WorkerGuard,
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// One line: why it did not start, or what made it stop.
+pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
+    let mut signals = Signals::new()?;
+    let ground = Ground::prepare(&options).await?;
+    let (data_dir, address) = (ground.data_dir.clone(), ground.address);
+    let mut supervisor = Supervisor::default();
+    let mut running = tokio::select! {
+        started = start(&options, ground, &mut supervisor) => started?,
+        () = signals.stop() => return Ok(()),
+    };
+    let file = running.node_file(address);
+    file.write(&data_dir).map_err(|e| error(format!("cannot write {}: {e}", data_dir.join(registry::FILE).display())))?;
+    tracing::info!(api = file.api, peer = file.peer_id, chain = file.chain, data = %data_dir.display(), "ready");
+    let failed = running.wait(&options, &mut supervisor, &mut signals).await;
+    // A second signal ends the process at once, whatever is still being done.
+    tokio::select! {
+        () = running.stop(supervisor) => {}
+        () = signals.stop() => {}
+    }
+    NodeFile::remove(&data_dir);
+    failed.map_or(Ok(()), |reason| Err(NodeError(reason)))
+}
+
+impl Ground {
+    async fn prepare(options: &NodeOptions) -> Result<Self, NodeError> {
+        let spec = options.spec().map_err(error)?;
+        let (listener, address) = bind(options).await?;
+        let (data_dir, look_around) = match &options.data_dir {
+            Some(dir) => (dir.clone(), false),
+            None => (config::chain_dir(&spec).map_err(error)?.join(address.port().to_string()), !options.no_local),
+        };
+        let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
+        let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
+        let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
+        Ok(Self { spec, listener, address, data_dir, look_around, _log: log })
+    }
+}
+
+/// Takes the port of the API. A busy one is a clear error that names a free one.
+async fn bind(options: &NodeOptions) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let wanted = SocketAddr::new(options.host, options.port);
+    let listener = match TcpListener::bind(wanted).await {
+        Ok(listener) => listener,
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+            let free = TcpListener::bind(SocketAddr::new(options.host, 0)).await.and_then(|free| free.local_addr());
+            let hint = free.map_or_else(|_| String::new(), |free| format!(": try --port {}", free.port()));
+            return Err(NodeError(format!("port {} is taken by another program{hint}", options.port)));
+        }
+        Err(e) => return Err(NodeError(format!("cannot serve the API on {wanted}: {e}"))),
+    };
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
+}
+
+/// The parts of a running node.
+struct Running {
+    service: Service,
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    chain: String,
+    _log: tracing_appender::non_blocking::WorkerGuard,
+}
+
+async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
+    let Ground { spec, listener, address, data_dir, look_around, _log } = ground;
+    let keeper = start_keeper(&spec, &data_dir, supervisor).await?;
+    let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
+    let miner_address = match &options.miner {
+        Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}")))?,
+        None => wallet.own(),
+    };
+    let network = start_network(options, &spec, &data_dir).await?;
+    let (handle, agent) = (network.handle.clone(), agent());
+    let server = Server::new(keeper.clone(), agent);
+    let (hints, hinted) = mpsc::channel(HINTS);
+    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone());
+    let (catching_up, catch_up_task) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
+    let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
+    let service = Service::new(Parts {
+        keeper: keeper.clone(),
+        network: handle.clone(),
+        relay: relay.clone(),
+        catch_up: catching_up,
+        miner,
+        wallet,
+        external: options.external_address.iter().map(ToString::to_string).collect(),
+    });
+    let stop = supervisor.stop_token();
+    spawn(supervisor, "relay", relay_tasks.run());
+    spawn(supervisor, "catch-up", catch_up_task.run());
+    spawn(supervisor, "miner", miner_task.run());
+    spawn(supervisor, "router", route(network.events, relay, server, hints));
+    spawn(supervisor, "network", network.driver.run());
+    let access = Access { token: token(options, address)?, address };
+    supervisor.spawn("http", http::serve(listener, service.clone(), access, stop.clone()));
+    if look_around {
+        supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
+    }
+    Ok(Running { service, keeper, network: handle, chain: spec.name.clone(), _log })
+}
+
+/// Spawns a task that has nothing to say when it ends, and that ends when the node stops.
+fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let stop = supervisor.stop_token();
+    supervisor.spawn(name, async move {
+        tokio::select! {
+            () = task => {}
+            () = stop.cancelled() => {}
+        }
+        Ok::<(), Failure>(())
+    });
+}
+
+async fn start_keeper(
+    spec: &Arc<ChainSpec>,
+    data_dir: &std::path::Path,
+    supervisor: &mut Supervisor,
+) -> Result<keeper::Handle, NodeError> {
+    let (dir, for_store) = (data_dir.to_owned(), Arc::clone(spec));
+    let opened = tokio::task::spawn_blocking(move || Store::open(&dir, for_store)).await.map_err(error)?;
+    let Opened { store, restored, repairs } = opened.map_err(error)?;
+    for repair in repairs {
+        tracing::warn!("{repair}");
+    }
+    let engine = Engine::restore(Arc::clone(spec), restored);
+    let (handle, keeper) = keeper::start(engine, store).map_err(error)?;
+    supervisor.spawn("keeper", keeper.ended());
+    Ok(handle)
+}
+
+async fn start_network(
+    options: &NodeOptions,
+    spec: &ChainSpec,
+    data_dir: &std::path::Path,
+) -> Result<Network, NodeError> {
+    let seed = wallet::load_or_create(&data_dir.join(IDENTITY_FILE)).map_err(error)?;
+    let identity = Identity::from_seed(seed).map_err(error)?;
+    let listen = if options.listen.is_empty() { default_listen() } else { options.listen.clone() };
+    let config = NetworkConfig {
+        chain: spec.chain_id(),
+        max_block_len: spec.max_block_len(),
+        identity,
+        listen,
+        listen_optional: options.listen.is_empty(),
+        bootstrap: options.bootstrap.clone(),
+        external: options.external_address.clone(),
+        mdns: !options.no_mdns,
+        upnp: !options.no_upnp,
+        max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
+        target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
+        agent: agent(),
+        // Jitter only needs to differ between nodes that start together.
+        seed: clock::now().get() ^ (u64::from(std::process::id()) << 32),
+    };
+    bard_protocol::start(config).await.map_err(error)
+}
+
+fn default_listen() -> Vec<Multiaddr> {
+    let texts = [
+        format!("/ip4/0.0.0.0/tcp/{DEFAULT_P2P_PORT}"),
+        format!("/ip4/0.0.0.0/udp/{DEFAULT_P2P_PORT}/quic-v1"),
+    ];
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn agent() -> Agent {
+    Agent::new(concat!("bard/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The token that changing requests need: always one where others than this machine can reach the API.
+fn token(options: &NodeOptions, address: SocketAddr) -> Result<Option<String>, NodeError> {
+    if options.api_token.is_some() || address.ip().is_loopback() {
+        return Ok(options.api_token.clone());
+    }
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(error)?;
+    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Not a log line: logs are kept, and a secret must not be.
+    eprintln!("API token for changing requests: {token}");
+    Ok(Some(token))
+}
+
+/// Hands what comes from the network to whoever decides about it.
+async fn route(
+    mut events: mpsc::Receiver<NetworkEvent>,
+    relay: Relay,
+    server: Server,
+    hints: mpsc::Sender<bard_protocol::PeerId>,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            NetworkEvent::Block { source, id, bytes } => relay.block(source, id, bytes).await,
+            NetworkEvent::Transactions { source, id, batch } => relay.batch(source, id, batch).await,
+            NetworkEvent::Request { peer, request, reply } => {
+                if let bard_protocol::SyncRequest::Status(status) = &request
+                    && status.work > server.status().work
+                {
+                    // It is ahead: ask it back. A full queue of hints is hint enough.
+                    let _ = hints.try_send(peer);
+                }
+                server.answer(request, reply);
+            }
+        }
+    }
+}
+
+impl Running {
+    fn node_file(&self, address: SocketAddr) -> NodeFile {
+        NodeFile {
+            pid: std::process::id(),
+            peer_id: self.network.peer_id().to_string(),
+            listen: self.network.listen_addresses().iter().map(ToString::to_string).collect(),
+            api: format!("http://{address}/"),
+            chain: self.chain.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Waits for a reason to stop; `Some` where it is a failure.
+    async fn wait(
+        &mut self,
+        options: &NodeOptions,
+        supervisor: &mut Supervisor,
+        signals: &mut Signals,
+    ) -> Option<String> {
+        let service = self.service.clone();
+        let console = async {
+            if options.no_console || console::run(service).await == console::Ended::EndOfInput {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            reason = supervisor.failed() => Some(reason),
+            () = signals.stop() => None,
+            () = console => None,
+        }
+    }
+
+    /// Stops in order: first what brings work, then the chain, which is on disk when this returns.
+    async fn stop(&self, supervisor: Supervisor) {
+        let network = self.network.clone();
+        let keeper = self.keeper.clone();
+        let orderly = async move {
+            let _ = tokio::time::timeout(Duration::from_secs(1), network.stop()).await;
+            keeper.stop().await;
+        };
+        let (problems, ()) = tokio::join!(supervisor.stopped(STOP_DEADLINE), async {
+            let _ = tokio::time::timeout(STOP_DEADLINE, orderly).await;
+        });
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
+    }
+}
+
+/// The signals that stop a node.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Result<Self, NodeError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(error)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(error)?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Self, NodeError> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn stop(&mut self) {
+        // An error means that there is nothing to wait for.
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

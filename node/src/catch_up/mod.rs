@@ -1,0 +1,361 @@
+//! Keeping up with the network: asks every peer how far it is, and follows the one with the most work.
+//!
+//! [`window`] is the pure part (what to fetch from whom), `session` drives one catching up, and this module decides when one
+//! begins. A peer whose session failed is left alone for a while that doubles, and another is followed. On meeting, the
+//! pools are exchanged too, so that a late joiner mines what everybody waits for.
+
+mod session;
+pub mod window;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bard_chain::hash::TransactionId;
+use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+pub use session::Progress;
+use session::{Session, Stopped};
+
+use crate::{
+    keeper::{self, Closed},
+    serve::Server,
+};
+
+/// How often every peer is asked how far it is, whatever else happens.
+const POLL: Duration = Duration::from_secs(15);
+/// How long a peer may take to say how far it is.
+const STATUS_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a peer may take for an answer about its pool.
+const POOL_DEADLINE: Duration = Duration::from_secs(15);
+/// How long a peer is not followed after its first failure; doubles with each.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// The longest that becomes.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// Transactions asked for at once when pools are exchanged.
+const POOL_CHUNK: usize = 1_000;
+
+/// What is known of a peer.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What it last said.
+    pub status: Option<Status>,
+    failures: u32,
+    not_before: Option<Instant>,
+    asked: bool,
+    pool_asked: bool,
+}
+
+/// What asking every peer came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Peers that were asked.
+    pub asked: usize,
+    /// Peers that answered.
+    pub answered: usize,
+    /// Blocks that were accepted because of it.
+    pub accepted: u64,
+    /// Why peers that have more work could not be followed.
+    pub problems: Vec<String>,
+}
+
+/// The way to the task.
+#[derive(Clone)]
+pub struct Handle {
+    standings: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
+    progress: watch::Receiver<Option<Progress>>,
+    demands: mpsc::Sender<oneshot::Sender<Summary>>,
+}
+
+impl Handle {
+    /// What is known of every peer.
+    pub fn standings(&self) -> Arc<BTreeMap<PeerId, Standing>> {
+        Arc::clone(&self.standings.borrow())
+    }
+
+    /// How far catching up is; `None` while there is nothing to catch up.
+    pub fn progress(&self) -> Option<Progress> {
+        *self.progress.borrow()
+    }
+
+    /// Asks every peer now, follows whoever is ahead, and tells what came of it.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn sync(&self) -> Result<Summary, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.demands.send(reply).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+}
+
+/// The task, to be run.
+pub struct Task {
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    server: Server,
+    hints: mpsc::Receiver<PeerId>,
+    demands: mpsc::Receiver<oneshot::Sender<Summary>>,
+    standings: watch::Sender<Arc<BTreeMap<PeerId, Standing>>>,
+    progress: watch::Sender<Option<Progress>>,
+    questions: FuturesUnordered<BoxFuture<'static, (PeerId, Result<SyncResponse, RequestError>)>>,
+    session: Option<BoxFuture<'static, (PeerId, u64, Result<(), Stopped>)>>,
+    waiting: Vec<oneshot::Sender<Summary>>,
+    summary: Summary,
+}
+
+/// Makes the task. `hints` names peers that seem to know more than this node. At most 8 demands to sync wait.
+pub fn new(
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    server: Server,
+    hints: mpsc::Receiver<PeerId>,
+) -> (Handle, Task) {
+    let (standings, standings_receiver) = watch::channel(Arc::default());
+    let (progress, progress_receiver) = watch::channel(None);
+    let (demand_sender, demands) = mpsc::channel(8);
+    let handle = Handle { standings: standings_receiver, progress: progress_receiver, demands: demand_sender };
+    let task = Task {
+        keeper,
+        network,
+        server,
+        hints,
+        demands,
+        standings,
+        progress,
+        questions: FuturesUnordered::new(),
+        session: None,
+        waiting: Vec::new(),
+        summary: Summary::default(),
+    };
+    (handle, task)
+}
+
+impl Task {
+    /// Runs until the node stops.
+    pub async fn run(mut self) {
+        let mut peers = self.network.peers();
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = tokio::time::interval(Duration::from_millis(500));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let session = async {
+                match &mut self.session {
+                    Some(session) => session.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = peers.changed() => match changed {
+                    Ok(()) => self.meet(&peers.borrow_and_update().iter().map(|peer| peer.id).collect::<Vec<_>>()),
+                    Err(_) => return,
+                },
+                hint = self.hints.recv() => match hint {
+                    Some(peer) => self.ask(peer),
+                    None => return,
+                },
+                demand = self.demands.recv() => match demand {
+                    Some(reply) => self.demand(reply),
+                    None => return,
+                },
+                Some((peer, answer)) = self.questions.next(), if !self.questions.is_empty() => {
+                    self.answered(peer, answer);
+                }
+                (leader, accepted, result) = session => {
+                    self.session = None;
+                    self.ended(leader, accepted, result).await;
+                }
+                _ = poll.tick() => {
+                    let all: Vec<_> = self.standings.borrow().keys().copied().collect();
+                    all.into_iter().for_each(|peer| self.ask(peer));
+                }
+                _ = tick.tick() => {}
+            }
+            self.begin();
+            if self.session.is_none() {
+                self.exchange_pools();
+            }
+            self.report();
+        }
+    }
+
+    /// Follows the list of connected peers.
+    fn meet(&mut self, connected: &[PeerId]) {
+        let known = Arc::clone(&self.standings.borrow());
+        self.update(|standings| standings.retain(|peer, _| connected.contains(peer)));
+        for peer in connected.iter().filter(|peer| !known.contains_key(*peer)) {
+            self.update(|standings| {
+                standings.insert(*peer, Standing::default());
+            });
+            self.ask(*peer);
+        }
+    }
+
+    /// Asks for the pools of peers met since, once this node is no longer behind them: before, it could not judge what is
+    /// in them.
+    fn exchange_pools(&self) {
+        let ours = self.keeper.tip().work;
+        let due = |standing: &Standing| {
+            !standing.pool_asked && standing.status.as_ref().is_some_and(|status| status.work <= ours)
+        };
+        let peers: Vec<_> = {
+            let standings = self.standings.borrow();
+            standings.iter().filter(|(_, standing)| due(standing)).map(|(peer, _)| *peer).collect()
+        };
+        for peer in peers {
+            self.update(|standings| {
+                standings.entry(peer).and_modify(|standing| standing.pool_asked = true);
+            });
+            let (keeper, network) = (self.keeper.clone(), self.network.clone());
+            tokio::spawn(async move {
+                if let Err(reason) = exchange_pool(keeper, network, peer).await {
+                    tracing::debug!(%peer, reason, "the pool was not exchanged");
+                }
+            });
+        }
+    }
+
+    fn ask(&mut self, peer: PeerId) {
+        let asked = self.standings.borrow().get(&peer).is_none_or(|standing| standing.asked);
+        if asked {
+            return;
+        }
+        self.update(|standings| {
+            standings.entry(peer).and_modify(|standing| standing.asked = true);
+        });
+        let (network, status) = (self.network.clone(), self.server.status());
+        self.questions.push(Box::pin(async move {
+            (peer, network.request(peer, SyncRequest::Status(status), STATUS_DEADLINE).await)
+        }));
+    }
+
+    fn answered(&mut self, peer: PeerId, answer: Result<SyncResponse, RequestError>) {
+        let status = match answer {
+            Ok(SyncResponse::Status(status)) if status.chain == self.keeper.chain() => Some(status),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a peer did not say how far it is");
+                None
+            }
+        };
+        self.summary.answered += usize::from(status.is_some());
+        self.update(|standings| {
+            standings.entry(peer).and_modify(|standing| {
+                standing.asked = false;
+                standing.status = status.or(standing.status.take());
+            });
+        });
+    }
+
+    fn demand(&mut self, reply: oneshot::Sender<Summary>) {
+        let all: Vec<_> = self.standings.borrow().keys().copied().collect();
+        if self.waiting.is_empty() {
+            self.summary = Summary { asked: all.len(), ..Summary::default() };
+        }
+        self.waiting.push(reply);
+        // Who failed before gets another chance: a person asks.
+        self.update(|standings| standings.values_mut().for_each(|standing| standing.not_before = None));
+        all.into_iter().for_each(|peer| self.ask(peer));
+    }
+
+    /// Begins to follow the peer with the most work, if that is more than ours.
+    fn begin(&mut self) {
+        if self.session.is_some() {
+            return;
+        }
+        let ours = self.keeper.tip().work;
+        let now = Instant::now();
+        let leader = {
+            let standings = self.standings.borrow();
+            let ready = standings.iter().filter(|(_, standing)| standing.not_before.is_none_or(|at| at <= now));
+            let ahead = ready.filter_map(|(peer, standing)| standing.status.as_ref().map(|status| (status.work, *peer)));
+            ahead.filter(|(work, _)| *work > ours).max_by_key(|(work, _)| *work)
+        };
+        let Some((_, leader)) = leader else { return };
+        tracing::debug!(peer = %leader, "catching up");
+        let session = Session::new(
+            self.keeper.clone(),
+            self.network.clone(),
+            leader,
+            self.standings.subscribe(),
+            self.progress.clone(),
+        );
+        self.session = Some(Box::pin(async move {
+            let (accepted, result) = session.run().await;
+            (leader, accepted, result)
+        }));
+    }
+
+    async fn ended(&mut self, leader: PeerId, accepted: u64, result: Result<(), Stopped>) {
+        self.summary.accepted += accepted;
+        let behind = self.standings.borrow().get(&leader).and_then(|standing| standing.status.as_ref()).map(|s| s.work)
+            > Some(self.keeper.tip().work);
+        // A leader that ends well without the work it claimed is as useless as one that fails.
+        let failed = result.is_err() || (behind && accepted == 0);
+        if let Err(reason) = &result {
+            tracing::info!(peer = %leader, accepted, %reason, "catching up was cut short");
+            self.summary.problems.push(format!("{leader}: {reason}"));
+        } else if accepted > 0 {
+            let height = self.keeper.tip().height.get();
+            tracing::info!(peer = %leader, accepted, height, "caught up");
+        }
+        self.update(|standings| {
+            standings.entry(leader).and_modify(|standing| {
+                standing.failures = if failed { standing.failures.saturating_add(1) } else { 0 };
+                let wait = BACKOFF.saturating_mul(1 << standing.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
+                standing.not_before = failed.then(|| Instant::now() + wait);
+            });
+        });
+        if accepted > 0 {
+            // Peers that were waiting behind this node hear of the tip, and find their way to the rest.
+            if let Ok(Some(bytes)) = self.keeper.reader().block_bytes(&self.keeper.tip().id) {
+                self.network.publish_block(bytes.to_vec()).await;
+            }
+        }
+        self.ask(leader);
+    }
+
+    /// Tells those who asked for a sync what came of it, once every peer answered and nobody is followed.
+    fn report(&mut self) {
+        if self.waiting.is_empty() || self.session.is_some() || !self.questions.is_empty() {
+            return;
+        }
+        for reply in self.waiting.drain(..) {
+            // Whoever asked may be gone.
+            let _ = reply.send(self.summary.clone());
+        }
+        self.summary = Summary::default();
+    }
+
+    fn update(&self, change: impl FnOnce(&mut BTreeMap<PeerId, Standing>)) {
+        self.standings.send_modify(|standings| change(Arc::make_mut(standings)));
+    }
+}
+
+
+/// Asks a peer for the transactions of its pool that this node lacks.
+async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, peer: PeerId) -> Result<(), String> {
+    let answer = network.request(peer, SyncRequest::PoolIds, POOL_DEADLINE).await.map_err(|e| e.to_string())?;
+    let SyncResponse::PoolIds(ids) = answer else { return Err("not what was asked for".to_owned()) };
+    let lacking: Vec<TransactionId> = {
+        let pool = keeper.pool();
+        ids.into_iter().filter(|id| pool.get(id).is_none()).collect()
+    };
+    for chunk in lacking.chunks(POOL_CHUNK) {
+        let request = SyncRequest::Transactions { ids: chunk.to_vec() };
+        let answer = network.request(peer, request, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
+        let SyncResponse::Transactions(all) = answer else { return Err("not what was asked for".to_owned()) };
+        let checked = keeper.check_transactions(all).await.map_err(|error| error.to_string())?;
+        let good: Vec<_> = checked.into_iter().flatten().collect();
+        let verdicts = keeper.admit(good.clone()).await.map_err(|error| error.to_string())?;
+        let fresh: Vec<_> = good.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).collect();
+        if !fresh.is_empty() {
+            network.publish_transactions(fresh.iter().map(|(one, _)| one.bytes().to_vec()).collect()).await;
+        }
+    }
+    Ok(())
+}

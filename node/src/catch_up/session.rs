@@ -1,0 +1,388 @@
+//! One catching up: headers first from the peer that has more work, then bodies from every peer that has them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bard_chain::{
+    block::{self, Header},
+    engine::{Outcome, Refused},
+    hash::BlockId,
+    invalid::{Blame, Invalid},
+    rules::in_chain::Position,
+    units::{Height, Work},
+};
+use bard_protocol::{
+    Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
+    wire::limits::{ANSWER_TARGET_LEN, MAX_BLOCK_IDS, MAX_HEADERS},
+};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::sync::watch;
+
+use super::{
+    Standing,
+    window::{Fetched, Window},
+};
+use crate::{
+    clock,
+    keeper::{self, Closed, Submitted},
+};
+
+/// How long a peer may take for an answer of headers.
+const HEADERS_DEADLINE: Duration = Duration::from_secs(15);
+/// The first deadline of a request for bodies; it doubles when one is missed and decays when one is met.
+const BODIES_DEADLINE: Duration = Duration::from_secs(4);
+/// The longest that deadline becomes.
+const BODIES_DEADLINE_MAX: Duration = Duration::from_secs(64);
+/// Requests for bodies under way to one peer: enough to hide a round trip.
+const REQUESTS_PER_PEER: usize = 3;
+/// Blocks asked for at once before their size is known.
+const FIRST_REQUEST: usize = 16;
+/// How far ahead of the block that is due others are fetched, in blocks.
+const REACH: usize = 2_048;
+/// Bytes of fetched blocks that may wait for their turn; beyond it nothing more is asked for.
+const BUFFER: usize = 32 << 20;
+/// Blocks handed to the keeper that are not yet accepted.
+const SUBMITTED: usize = 48;
+/// When fewer blocks than this are left to fetch, the next headers are asked for.
+const HEADERS_AHEAD: usize = 4_000;
+/// Headers kept before their chain has shown more work than ours: at about 250 bytes each, 25 MB.
+const MAX_UNPROVEN_HEADERS: usize = 100_000;
+/// Missed deadlines of a peer in one session before it is asked no more in it.
+const MAX_STALLS: u32 = 3;
+
+/// Why a session ended before the peer's tip was reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stopped {
+    /// The peer whose headers were followed failed.
+    #[error("{0}")]
+    Peer(String),
+    /// Nobody has the bodies any more.
+    #[error("no connected peer has the blocks that are missing")]
+    NoBodies,
+    /// A block is invalid.
+    #[error("block {id} is invalid: {reason}")]
+    Invalid {
+        /// Which block.
+        id: BlockId,
+        /// Why.
+        reason: String,
+    },
+    /// The node stops, or its store fails.
+    #[error("the node is stopping")]
+    Closed,
+}
+
+impl From<Closed> for Stopped {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+/// How far a session is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Height of the last known header.
+    pub target: Height,
+    /// Blocks accepted in this session.
+    pub accepted: u64,
+}
+
+type Bodies = (PeerId, Vec<BlockId>, Result<SyncResponse, RequestError>);
+
+/// One catching up with one peer's chain.
+pub(super) struct Session {
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    /// Whose headers are followed.
+    leader: PeerId,
+    peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
+    progress: watch::Sender<Option<Progress>>,
+    window: Window,
+    /// Where the headers end that were checked.
+    position: Option<Position>,
+    /// Ids whose chain does not yet have more work than ours.
+    unproven: Vec<BlockId>,
+    all_headers: bool,
+    under_way: BTreeMap<PeerId, usize>,
+    stalls: BTreeMap<PeerId, u32>,
+    deadline: Duration,
+    /// Average size of the blocks so far, in bytes.
+    average: usize,
+    submitted: VecDeque<(BlockId, PeerId, Submitted)>,
+    accepted: u64,
+}
+
+impl Session {
+    pub(super) fn new(
+        keeper: keeper::Handle,
+        network: NetworkHandle,
+        leader: PeerId,
+        peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
+        progress: watch::Sender<Option<Progress>>,
+    ) -> Self {
+        Self {
+            keeper,
+            network,
+            leader,
+            peers,
+            progress,
+            window: Window::default(),
+            position: None,
+            unproven: Vec::new(),
+            all_headers: false,
+            under_way: BTreeMap::new(),
+            stalls: BTreeMap::new(),
+            deadline: BODIES_DEADLINE,
+            average: 0,
+            submitted: VecDeque::new(),
+            accepted: 0,
+        }
+    }
+
+    /// Follows the leader's chain to its end. Returns how many blocks were accepted.
+    pub(super) async fn run(mut self) -> (u64, Result<(), Stopped>) {
+        let result = self.follow().await;
+        // Blocks that are under way are still accepted; whoever asked for them is told nothing more.
+        self.progress.send_replace(None);
+        (self.accepted, result)
+    }
+
+    async fn follow(&mut self) -> Result<(), Stopped> {
+        let mut bodies: FuturesUnordered<BoxFuture<'static, Bodies>> = FuturesUnordered::new();
+        let mut headers: Option<BoxFuture<'static, Result<SyncResponse, RequestError>>> = None;
+        loop {
+            if headers.is_none() && !self.all_headers && self.window.len() < HEADERS_AHEAD {
+                headers = Some(self.ask_headers().await?);
+            }
+            self.ask_bodies(&bodies).into_iter().for_each(|request| bodies.push(request));
+            self.submit_ready().await?;
+            if headers.is_none() && self.window.is_empty() && self.submitted.is_empty() {
+                return Ok(());
+            }
+            if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
+                return Err(Stopped::NoBodies);
+            }
+            let next_headers = async {
+                match &mut headers {
+                    Some(request) => request.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let next_reply = async {
+                match self.submitted.front_mut() {
+                    Some((id, from, reply)) => (*id, *from, reply.await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                (id, from, reply) = next_reply => {
+                    self.submitted.pop_front();
+                    self.judge(id, from, reply.map_err(|_| Stopped::Closed)?).await?;
+                }
+                Some(answer) = bodies.next() => self.take_bodies(answer).await,
+                answer = next_headers => {
+                    headers = None;
+                    self.take_headers(answer).await?;
+                }
+            }
+        }
+    }
+
+    async fn ask_headers(&self) -> Result<BoxFuture<'static, Result<SyncResponse, RequestError>>, Stopped> {
+        let locator = match &self.position {
+            Some(position) => vec![position.id()],
+            None => self.keeper.locator().await?,
+        };
+        let (network, leader) = (self.network.clone(), self.leader);
+        let limit = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
+        let request = SyncRequest::Headers { locator, limit };
+        Ok(Box::pin(async move { network.request(leader, request, HEADERS_DEADLINE).await }))
+    }
+
+    async fn take_headers(&mut self, answer: Result<SyncResponse, RequestError>) -> Result<(), Stopped> {
+        let headers = match answer {
+            Ok(SyncResponse::Headers(headers)) => headers,
+            Ok(_) => return Err(Stopped::Peer("it answered something else than headers".to_owned())),
+            Err(error) => return Err(Stopped::Peer(format!("asking for headers: {error}"))),
+        };
+        self.all_headers = headers.len() < MAX_HEADERS;
+        let Some(first) = headers.first() else { return Ok(()) };
+        let position = match self.position.take() {
+            // The leader's chain changed under our hands: begin anew, by a new locator.
+            Some(position) if position.id() != first.parent => {
+                return Err(Stopped::Peer("its chain changed while it was followed".to_owned()));
+            }
+            Some(position) => position,
+            None => self.keeper.position(first.parent).await?.ok_or_else(|| {
+                Stopped::Peer("its chain left ours further back than this chain lets a reorganisation reach".to_owned())
+            })?,
+        };
+        let (position, ids, fault) = self.check_headers(position, headers).await?;
+        if let Some(reason) = fault {
+            self.fault_of_leader(&reason).await?;
+        }
+        let target = position.height();
+        let proven = position.work() > self.keeper.tip().work;
+        self.position = Some(position);
+        self.unproven.extend(ids);
+        if proven || !self.window.is_empty() {
+            let fresh = std::mem::take(&mut self.unproven);
+            let reader = self.keeper.reader().clone();
+            // Blocks that are stored already, as after a session that was cut off, need not be fetched again.
+            self.window.extend(fresh.into_iter().filter(|id| !matches!(reader.header(id), Ok(Some(_)))));
+        } else if self.unproven.len() > MAX_UNPROVEN_HEADERS {
+            return Err(Stopped::Peer("its headers do not show more work than this node's chain has".to_owned()));
+        }
+        self.progress.send_replace(Some(Progress { target, accepted: self.accepted }));
+        Ok(())
+    }
+
+    /// Checks headers one after the other, off this thread, up to the first that breaks a rule.
+    async fn check_headers(
+        &self,
+        from: Position,
+        headers: Vec<Header>,
+    ) -> Result<(Position, Vec<BlockId>, Option<Invalid>), Stopped> {
+        let spec = Arc::clone(self.keeper.spec());
+        let check = move || {
+            let now = clock::now();
+            let (mut position, mut ids) = (from, Vec::with_capacity(headers.len()));
+            for header in &headers {
+                match position.step_unchecked_header(&spec, header, now) {
+                    Ok(after) => position = after,
+                    Err(reason) => return (position, ids, Some(reason)),
+                }
+                ids.push(position.id());
+            }
+            (position, ids, None)
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| Stopped::Closed)
+    }
+
+    async fn fault_of_leader(&mut self, reason: &Invalid) -> Result<(), Stopped> {
+        // What was good before it is followed all the same.
+        self.all_headers = true;
+        if reason.blame() == Blame::Sender || matches!(reason, Invalid::UnknownParent { .. }) {
+            self.network.penalise(self.leader, Fault::Fatal, format!("sent an invalid header: {reason}")).await;
+            return Err(Stopped::Peer(format!("it sent an invalid header: {reason}")));
+        }
+        tracing::warn!(peer = %self.leader, %reason, "headers are followed only so far");
+        Ok(())
+    }
+
+    /// Requests for bodies to every peer that has room for one.
+    fn ask_bodies(&mut self, under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>) -> Vec<BoxFuture<'static, Bodies>> {
+        let mut requests: Vec<BoxFuture<'static, Bodies>> = Vec::new();
+        let standings = Arc::clone(&self.peers.borrow_and_update());
+        let least = self.keeper.tip().work;
+        let able = |standing: &Standing| standing.status.as_ref().map_or(Work::ZERO, |status| status.work) > least;
+        let mut peers: Vec<_> = standings.iter().filter(|(_, standing)| able(standing)).map(|(id, _)| *id).collect();
+        if standings.contains_key(&self.leader) && !peers.contains(&self.leader) {
+            peers.push(self.leader);
+        }
+        let stalled: BTreeSet<_> = self.stalls.iter().filter(|(_, n)| **n >= MAX_STALLS).map(|(id, _)| *id).collect();
+        peers.retain(|peer| !stalled.contains(peer));
+        for _ in 0..REQUESTS_PER_PEER {
+            for peer in &peers {
+                if self.window.bytes() >= BUFFER || under_way.len() + requests.len() >= MAX_BLOCK_IDS {
+                    return requests;
+                }
+                if self.under_way.get(peer).is_some_and(|count| *count >= REQUESTS_PER_PEER) {
+                    continue;
+                }
+                let ids = self.window.assign(*peer, self.request_size(), REACH);
+                if ids.is_empty() {
+                    continue;
+                }
+                *self.under_way.entry(*peer).or_default() += 1;
+                let (network, peer, deadline) = (self.network.clone(), *peer, self.deadline);
+                requests.push(Box::pin(async move {
+                    let request = SyncRequest::Blocks { ids: ids.clone() };
+                    let answer = network.request(peer, request, deadline).await;
+                    (peer, ids, answer)
+                }));
+            }
+        }
+        requests
+    }
+
+    /// As many blocks as an answer aims to hold, by the average so far.
+    fn request_size(&self) -> usize {
+        ANSWER_TARGET_LEN.checked_div(self.average).map_or(FIRST_REQUEST, |count| count.clamp(1, MAX_BLOCK_IDS))
+    }
+
+    async fn take_bodies(&mut self, (peer, ids, answer): Bodies) {
+        if let Some(count) = self.under_way.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+        }
+        match answer {
+            Ok(SyncResponse::Blocks(blocks)) => {
+                let limit = self.keeper.spec().max_block_len();
+                for bytes in blocks {
+                    let id = block::claimed_id(&bytes, limit, self.keeper.spec().pow);
+                    self.average = if self.average == 0 { bytes.len() } else { (self.average * 7 + bytes.len()) / 8 };
+                    if !id.is_some_and(|id| self.window.fetched(id, bytes, peer)) {
+                        self.network.penalise(peer, Fault::Serious, "sent a block nobody asked for".to_owned()).await;
+                        self.stalls.insert(peer, MAX_STALLS);
+                    }
+                }
+                self.window.finished(&ids, peer, false);
+                self.deadline = (self.deadline * 7 / 8).max(BODIES_DEADLINE);
+            }
+            Err(RequestError::Refused(RefusedReason::Unknown)) => self.window.finished(&ids, peer, true),
+            other => {
+                self.window.finished(&ids, peer, false);
+                *self.stalls.entry(peer).or_default() += 1;
+                if other == Err(RequestError::Timeout) {
+                    self.deadline = (self.deadline * 2).min(BODIES_DEADLINE_MAX);
+                }
+                let reason = other.map_or_else(|error| error.to_string(), |_| "not what was asked for".to_owned());
+                tracing::debug!(%peer, reason, "a request for blocks failed; another peer is tried");
+            }
+        }
+    }
+
+    async fn submit_ready(&mut self) -> Result<(), Stopped> {
+        while self.submitted.len() < SUBMITTED {
+            let Some(Fetched { id, bytes, from }) = self.window.next_ready() else { return Ok(()) };
+            self.submitted.push_back((id, from, self.keeper.submit(bytes).await?));
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, id: BlockId, from: PeerId, reply: keeper::BlockReply) -> Result<(), Stopped> {
+        let reason = match reply {
+            Ok(accepted) => match accepted.outcome {
+                Outcome::BranchRefused { at, reason } => (at, reason),
+                Outcome::Extended | Outcome::Reorganised | Outcome::SideBranch => {
+                    self.accepted += 1;
+                    if let Some(position) = &self.position {
+                        let progress = Progress { target: position.height(), accepted: self.accepted };
+                        self.progress.send_replace(Some(progress));
+                    }
+                    return Ok(());
+                }
+            },
+            Err(Refused::AlreadyKnown) => return Ok(()),
+            Err(Refused::Invalid(reason)) => (id, reason),
+            Err(Refused::Source(error)) => {
+                tracing::error!(%error, "catching up stopped: the store cannot be read");
+                return Err(Stopped::Closed);
+            }
+        };
+        let (id, reason) = reason;
+        if reason.blame() == Blame::Sender {
+            let text = format!("sent an invalid block {id}: {reason}");
+            self.network.penalise(from, Fault::Fatal, text.clone()).await;
+            // A body that is not the header's is the sender's fault alone; for anything else the leader vouched, too.
+            if self.leader != from && reason.is_final() {
+                self.network.penalise(self.leader, Fault::Fatal, format!("its chain has an invalid block {id}")).await;
+            }
+        }
+        Err(Stopped::Invalid { id, reason: reason.to_string() })
+    }
+}

@@ -1,0 +1,188 @@
+//! Which blocks are still to be fetched, from whom they were asked, and which are ready to be accepted in order. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bard_chain::hash::BlockId;
+use bard_protocol::PeerId;
+
+/// A fetched block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its id, as its bytes claim.
+    pub id: BlockId,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Who sent it.
+    pub from: PeerId,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Wanted,
+    Asked(PeerId),
+    Fetched { bytes: Vec<u8>, from: PeerId },
+}
+
+/// A sliding window over the blocks to fetch, in the order in which they must be accepted.
+#[derive(Debug, Default)]
+pub struct Window {
+    slots: VecDeque<(BlockId, Slot)>,
+    places: BTreeMap<BlockId, u64>,
+    /// Place of the first slot.
+    first: u64,
+    /// Bytes of fetched blocks that wait for their turn.
+    bytes: usize,
+    /// Peers that did not have what they were asked for.
+    without: BTreeMap<PeerId, BTreeSet<BlockId>>,
+}
+
+impl Window {
+    /// Adds blocks at the end; those already in it are left where they are.
+    pub fn extend(&mut self, ids: impl IntoIterator<Item = BlockId>) {
+        for id in ids {
+            let place = self.first + self.slots.len() as u64;
+            if let std::collections::btree_map::Entry::Vacant(entry) = self.places.entry(id) {
+                entry.insert(place);
+                self.slots.push_back((id, Slot::Wanted));
+            }
+        }
+    }
+
+    /// Number of blocks in it.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether everything was fetched and handed out.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Bytes of fetched blocks that wait for their turn.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives a peer the first `most` wanted blocks within the first `reach` of the window, but none it said it has not.
+    pub fn assign(&mut self, peer: PeerId, most: usize, reach: usize) -> Vec<BlockId> {
+        let without = self.without.get(&peer);
+        let mut ids = Vec::new();
+        for (id, slot) in self.slots.iter_mut().take(reach) {
+            if ids.len() == most {
+                break;
+            }
+            if matches!(slot, Slot::Wanted) && !without.is_some_and(|ids| ids.contains(id)) {
+                *slot = Slot::Asked(peer);
+                ids.push(*id);
+            }
+        }
+        ids
+    }
+
+    /// Takes a fetched block. `false` where it was not asked from this peer: unasked or a second copy.
+    pub fn fetched(&mut self, id: BlockId, bytes: Vec<u8>, from: PeerId) -> bool {
+        let Some(slot) = self.slot(&id) else { return false };
+        if !matches!(slot, Slot::Asked(peer) if *peer == from) {
+            return false;
+        }
+        let length = bytes.len();
+        *slot = Slot::Fetched { bytes, from };
+        self.bytes += length;
+        true
+    }
+
+    /// Ends a request: what of `ids` did not come is wanted again. With `lacking`, the peer said it has not the first of them.
+    pub fn finished(&mut self, ids: &[BlockId], peer: PeerId, lacking: bool) {
+        for id in ids {
+            if let Some(slot) = self.slot(id)
+                && matches!(slot, Slot::Asked(asked) if *asked == peer)
+            {
+                *slot = Slot::Wanted;
+                if lacking {
+                    self.without.entry(peer).or_default().insert(*id);
+                }
+            }
+        }
+    }
+
+    /// The first block, if it is there: to be accepted next.
+    pub fn next_ready(&mut self) -> Option<Fetched> {
+        if !matches!(self.slots.front(), Some((_, Slot::Fetched { .. }))) {
+            return None;
+        }
+        let (id, slot) = self.slots.pop_front()?;
+        self.first += 1;
+        self.places.remove(&id);
+        let Slot::Fetched { bytes, from } = slot else { return None };
+        self.bytes -= bytes.len();
+        Some(Fetched { id, bytes, from })
+    }
+
+    fn slot(&mut self, id: &BlockId) -> Option<&mut Slot> {
+        let index = usize::try_from(self.places.get(id)?.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(index).map(|(_, slot)| slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> BlockId {
+        BlockId::new([n; 32])
+    }
+
+    fn window(count: u8) -> Window {
+        let mut window = Window::default();
+        window.extend((0..count).map(id));
+        window
+    }
+
+    #[test]
+    fn blocks_come_out_in_order_whoever_sends_them() {
+        let (one, two) = (PeerId::random(), PeerId::random());
+        let mut window = window(4);
+        assert_eq!(window.assign(one, 2, 100), [id(0), id(1)]);
+        assert_eq!(window.assign(two, 2, 100), [id(2), id(3)]);
+        assert!(window.fetched(id(2), vec![2], two));
+        assert_eq!(window.next_ready(), None, "the first is missing");
+        assert!(window.fetched(id(0), vec![0], one));
+        assert_eq!(window.next_ready().map(|fetched| fetched.id), Some(id(0)));
+        window.finished(&[id(0), id(1)], one, false);
+        assert_eq!(window.assign(two, 9, 100), [id(1)], "what did not come is asked from another");
+        assert!(window.fetched(id(1), vec![1], two));
+        assert!(window.fetched(id(3), vec![3], two));
+        let rest: Vec<_> = std::iter::from_fn(|| window.next_ready()).map(|fetched| fetched.id).collect();
+        assert_eq!(rest, [id(1), id(2), id(3)]);
+        assert!(window.is_empty());
+        assert_eq!(window.bytes(), 0);
+    }
+
+    #[test]
+    fn what_was_not_asked_is_not_taken() {
+        let (one, two) = (PeerId::random(), PeerId::random());
+        let mut window = window(2);
+        window.assign(one, 1, 100);
+        assert!(!window.fetched(id(0), vec![0], two));
+        assert!(!window.fetched(id(9), vec![9], one));
+        assert!(window.fetched(id(0), vec![0], one));
+        assert!(!window.fetched(id(0), vec![0], one), "a second copy");
+    }
+
+    #[test]
+    fn a_peer_is_not_asked_again_for_what_it_lacks() {
+        let (one, two) = (PeerId::random(), PeerId::random());
+        let mut window = window(1);
+        assert_eq!(window.assign(one, 1, 100), [id(0)]);
+        window.finished(&[id(0)], one, true);
+        assert!(window.assign(one, 1, 100).is_empty());
+        assert_eq!(window.assign(two, 1, 100), [id(0)]);
+    }
+
+    #[test]
+    fn nothing_beyond_reach_is_asked() {
+        let mut window = window(10);
+        assert_eq!(window.assign(PeerId::random(), 10, 3).len(), 3);
+        assert!(window.assign(PeerId::random(), 10, 3).is_empty());
+    }
+}

@@ -1,0 +1,40 @@
+//! The one place that reads the wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bard_chain::units::Timestamp;
+
+/// The time by this machine's clock; before 1970, that of 1970.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A time as RFC 3339 with milliseconds in UTC, as in the HTTP API.
+pub fn rfc3339(time: Timestamp) -> String {
+    i64::try_from(time.get())
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| format!("{time} ms"), |time| format!("{time:.3}"))
+}
+
+/// A time in the reader's own zone, for people.
+pub fn local(time: Timestamp) -> String {
+    i64::try_from(time.get())
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(
+            || format!("{time} ms"),
+            |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_the_contract_says() {
+        assert_eq!(rfc3339(Timestamp::new(1_767_225_600_007)), "2026-01-01T00:00:00.007Z");
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line: one file a subcommand.
+
+pub mod bench;
+pub mod node;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, NodeOptions};
+
+/// A decentralised proof-of-work ledger for groups without a server.
+#[derive(Debug, Parser)]
+#[command(name = "bard", version, propagate_version = true, after_help = "With no command, bard runs a node.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Run a node: P2P, HTTP API, console on stdin
+    Node(Box<NodeOptions>),
+    /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
+    Bench(bench::BenchOptions),
+}
+
+/// Exit code of a request that failed.
+const FAILED: u8 = 1;
+/// Exit code of a command line that cannot be understood.
+const USAGE: u8 = 2;
+
+/// Runs the command line and returns the exit code: 0 done, 1 failed, 2 usage.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = with_default_command(arguments.collect());
+    let parsed = match Cli::try_parse_from(&arguments) {
+        Ok(Cli { command: Commands::Node(options) }) if options.config.is_some() => {
+            let file = options.config.unwrap_or_default();
+            match config::with_file::<Cli>(&arguments, "node", &file) {
+                Ok(parsed) => parsed,
+                Err(error) => return fail(&error.to_string()),
+            }
+        }
+        other => other,
+    };
+    let result = match parsed {
+        Ok(Cli { command: Commands::Node(options) }) => node::run(*options),
+        Ok(Cli { command: Commands::Bench(options) }) => bench::run(&options),
+        Err(error) => {
+            // Help and version are no errors; clap knows where each goes.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => fail(&reason),
+    }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("error: {reason}");
+    ExitCode::from(FAILED)
+}
+
+/// With no command it is `bard node`, options included.
+fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).map(|argument| argument.to_string_lossy().into_owned());
+    let top_level = ["-h", "--help", "-V", "--version"];
+    let is_option = first.as_deref().is_none_or(|first| first.starts_with('-') && !top_level.contains(&first));
+    if is_option {
+        arguments.insert(arguments.len().min(1), "node".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn arguments(all: &[&str]) -> Vec<OsString> {
+        with_default_command(all.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_means_node() {
+        assert_eq!(arguments(&["bard"]), ["bard", "node"]);
+        assert_eq!(arguments(&["bard", "--port", "1"]), ["bard", "node", "--port", "1"]);
+        assert_eq!(arguments(&["bard", "--help"]), ["bard", "--help"]);
+        assert_eq!(arguments(&["bard", "bench"]), ["bard", "bench"]);
+    }
+
+    #[test]
+    fn a_file_is_below_flags_and_above_defaults() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("bard.toml");
+        let text = "port = 7000\nno-mdns = true\nbootstrap = [\"/ip4/10.0.0.1/tcp/6000\"]\nlog = \"warn\"\n";
+        std::fs::write(&file, text).expect("written");
+        let typed = arguments(&["bard", "--log", "debug", "--config", file.to_str().expect("text")]);
+        let parsed = config::with_file::<Cli>(&typed, "node", &file).expect("readable").expect("valid");
+        let Commands::Node(options) = parsed.command else { panic!("another command") };
+        assert_eq!((options.port, options.no_mdns, options.log.as_str()), (7000, true, "debug"));
+        assert_eq!(options.bootstrap.len(), 1);
+        std::fs::write(&file, "colour = 1").expect("written");
+        let unknown = config::with_file::<Cli>(&typed, "node", &file).expect_err("unknown key");
+        assert!(unknown.to_string().contains("colour"), "{unknown}");
+    }
+}

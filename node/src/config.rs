@@ -1,0 +1,193 @@
+//! What a node is told: options, environment and file, in this order of precedence, made into one checked value.
+//!
+//! Every option also reads `BARD_<OPTION>` from the environment, and the file given by `--config`: TOML, with the long names
+//! of the options as keys. Nothing else in the node reads the environment.
+
+use std::{
+    ffi::OsString,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bard_chain::{
+    presets,
+    spec::{ChainSpec, MAX_FILE_LEN},
+};
+use bard_protocol::Multiaddr;
+use clap::{Args, CommandFactory, FromArgMatches, builder::FalseyValueParser};
+
+use crate::{logging, miner};
+
+/// Run a node: P2P, HTTP API, console on stdin.
+#[derive(Args, Clone, Debug)]
+pub struct NodeOptions {
+    /// Address of the HTTP API
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", env = "BARD_HOST")]
+    pub host: IpAddr,
+    /// Port of the HTTP API; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 5000, env = "BARD_PORT")]
+    pub port: u16,
+    /// Where to listen for other nodes; TCP and QUIC on port 6000 if left out, or free ports where 6000 is taken
+    #[arg(long, value_name = "MULTIADDR", env = "BARD_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<Multiaddr>,
+    /// A node to connect to, with or without /p2p/<peer id>
+    #[arg(long, value_name = "MULTIADDR", env = "BARD_BOOTSTRAP", value_delimiter = ',')]
+    pub bootstrap: Vec<Multiaddr>,
+    /// An address by which others reach this node, announced as it is
+    #[arg(long, value_name = "MULTIADDR", env = "BARD_EXTERNAL_ADDRESS", value_delimiter = ',')]
+    pub external_address: Vec<Multiaddr>,
+    /// Do not look for nodes on the local network
+    #[arg(long, env = "BARD_NO_MDNS", value_parser = FalseyValueParser::new())]
+    pub no_mdns: bool,
+    /// Do not look for other nodes of this user on this machine
+    #[arg(long, env = "BARD_NO_LOCAL", value_parser = FalseyValueParser::new())]
+    pub no_local: bool,
+    /// Do not ask the router to forward the port
+    #[arg(long, env = "BARD_NO_UPNP", value_parser = FalseyValueParser::new())]
+    pub no_upnp: bool,
+    /// The chain: a built-in name (dev) or a specification file
+    #[arg(long, value_name = "NAME or FILE", default_value = "dev", env = "BARD_CHAIN")]
+    pub chain: String,
+    /// Everything the node keeps; by default a directory per user, chain and HTTP port
+    #[arg(long, value_name = "DIR", env = "BARD_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Mine continuously
+    #[arg(long, env = "BARD_MINE", value_parser = FalseyValueParser::new())]
+    pub mine: bool,
+    /// Threads to mine on; all cores but one if left out
+    #[arg(long, value_name = "N", env = "BARD_MINE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub mine_threads: Option<u16>,
+    /// Who gets the reward of mined blocks; the node's own key if left out
+    #[arg(long, value_name = "NAME or ADDRESS", env = "BARD_MINER")]
+    pub miner: Option<String>,
+    /// Never read stdin
+    #[arg(long, env = "BARD_NO_CONSOLE", value_parser = FalseyValueParser::new())]
+    pub no_console: bool,
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,bard_node=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "BARD_LOG")]
+    pub log: String,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "BARD_LOG_FORMAT")]
+    pub log_format: logging::Format,
+    /// Where log files go; the directory logs in the data directory if left out
+    #[arg(long, value_name = "DIR", env = "BARD_LOG_DIR")]
+    pub log_dir: Option<PathBuf>,
+    /// Required for changing requests when --host is not loopback; made and printed where none is given
+    #[arg(long, value_name = "TOKEN", env = "BARD_API_TOKEN", hide_env_values = true)]
+    pub api_token: Option<String>,
+    /// A TOML file with options, by their long names
+    #[arg(long, value_name = "FILE", env = "BARD_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Why options cannot be used: one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// Reads the options of a command whose arguments were parsed, once more with what its `--config` file says as defaults.
+///
+/// # Errors
+/// [`ConfigError`] names the file and what is wrong in it; clap's own error is returned as it is.
+pub fn with_file<C: CommandFactory + FromArgMatches>(
+    arguments: &[OsString],
+    subcommand: &str,
+    file: &Path,
+) -> Result<Result<C, clap::Error>, ConfigError> {
+    let trouble = |what: String| ConfigError(format!("{}: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| trouble(format!("cannot be read: {error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| trouble(error.message().to_owned()))?;
+    let mut values = Vec::new();
+    for (key, value) in table {
+        let id = key.replace('-', "_");
+        let known = C::command()
+            .find_subcommand(subcommand)
+            .is_some_and(|command| command.get_arguments().any(|argument| argument.get_id() == id.as_str()));
+        if !known || id == "config" {
+            return Err(trouble(format!("{key} is not an option of bard {subcommand}")));
+        }
+        let values_of = values_of(&value).ok_or_else(|| trouble(format!("{key}: expected a text, a number, true or false, or a list of texts")))?;
+        values.push((id, values_of));
+    }
+    let command = C::command().mut_subcommand(subcommand, |mut command| {
+        for (id, values) in values {
+            command = command.mut_arg(id, |argument| argument.default_values(values));
+        }
+        command
+    });
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| C::from_arg_matches(&matches));
+    Ok(parsed)
+}
+
+fn values_of(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Integer(number) => Some(vec![number.to_string()]),
+        toml::Value::Boolean(flag) => Some(vec![flag.to_string()]),
+        toml::Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+impl NodeOptions {
+    /// The chain's specification.
+    ///
+    /// # Errors
+    /// Names the file or the unknown name.
+    pub fn spec(&self) -> Result<Arc<ChainSpec>, ConfigError> {
+        load_spec(&self.chain).map(Arc::new)
+    }
+
+    /// Threads to mine on.
+    pub fn threads(&self) -> usize {
+        self.mine_threads.map_or_else(miner::default_threads, usize::from)
+    }
+}
+
+/// The specification of a built-in chain or from a file.
+///
+/// # Errors
+/// Names the file or the unknown name.
+pub fn load_spec(chain: &str) -> Result<ChainSpec, ConfigError> {
+    if let Some(spec) = presets::built_in(chain) {
+        return Ok(spec);
+    }
+    let path = Path::new(chain);
+    let length = std::fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| {
+        ConfigError(format!("--chain {chain}: neither a built-in chain (dev) nor a file that can be read: {error}"))
+    })?;
+    if length > MAX_FILE_LEN as u64 {
+        return Err(ConfigError(format!("--chain {chain}: {length} bytes are too many for a specification")));
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError(format!("--chain {chain}: cannot be read: {error}")))?;
+    ChainSpec::from_toml(&text).map_err(|error| ConfigError(format!("--chain {chain}: {error}")))
+}
+
+/// Where nodes of this user that follow a chain keep their data directories, one a port.
+///
+/// # Errors
+/// Where the user has no home directory.
+pub fn chain_dir(spec: &ChainSpec) -> Result<PathBuf, ConfigError> {
+    let dirs = directories::ProjectDirs::from("", "", "blockbard")
+        .ok_or_else(|| ConfigError("there is no home directory: name a data directory with --data-dir".to_owned()))?;
+    Ok(dirs.data_dir().join(format!("{}-{}", spec.name, spec.chain_id().short())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_built_in_or_files() {
+        assert_eq!(load_spec("dev").expect("built in"), presets::dev());
+        assert!(load_spec("/nowhere/at/all").expect_err("missing").0.contains("/nowhere/at/all"));
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("spec.toml");
+        std::fs::write(&file, presets::dev().to_toml()).expect("written");
+        assert_eq!(load_spec(file.to_str().expect("text")).expect("read"), presets::dev());
+        std::fs::write(&file, "name = 1").expect("written");
+        assert!(load_spec(file.to_str().expect("text")).expect_err("bad").0.contains("spec.toml"));
+    }
+}

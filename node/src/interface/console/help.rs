@@ -1,0 +1,102 @@
+//! What `help` says.
+
+#[derive(Debug)]
+/// A command of the console: how it is written, and what it does.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) usage: &'static str,
+    pub(super) does: &'static str,
+}
+
+/// The commands, in the order in which `help` lists them.
+pub(super) const COMMANDS: &[Entry] = &[
+    entry("status", "status", "height, tip, work, peers, pool, mining, sync, items"),
+    entry("node", "node", "version, peer id, chain, addresses"),
+    entry("peers", "peers", "the connected peers"),
+    entry("connect", "connect ADDRESS | connect HOST PORT", "connect to a multiaddress, or to host and port (TCP)"),
+    entry("sync", "sync", "ask every peer now whether it knows more"),
+    entry("mine", "mine [N] [--data TEXT] | mine on | mine off", "mine N blocks now (1), or continuously"),
+    entry("chain", "chain [FROM [TO]]", "blocks of the active chain; the last ten without a height"),
+    entry("block", "block HEIGHT | block HASH | block tip", "one block with its transactions"),
+    entry("tx", "tx ID", "one transaction, mined or in the pool"),
+    entry("pool", "pool", "transactions that wait to be mined"),
+    entry("send", "send [FROM] TO AMOUNT [--fee FEE]", "pay; FROM is the node's own key if left out"),
+    entry("record", "record [--as NAME] TEXT", "put a text on record"),
+    entry("request", "request ITEM... [--as NAME]", "take free items, all of them or none"),
+    entry("release", "release ITEM [--as NAME]", "give an item back"),
+    entry("items", "items [reserved | available]", "items with their holders"),
+    entry("balance", "balance [NAME | ADDRESS]", "what an account has; the node's own if left out"),
+    entry("wallets", "wallets", "the names this node has keys for, with balances"),
+    entry("verify", "verify", "check the whole chain from its genesis block on"),
+    entry("help", "help [COMMAND]", "this list, or one command"),
+    entry("quit", "quit", "stop the node"),
+];
+
+const fn entry(name: &'static str, usage: &'static str, does: &'static str) -> Entry {
+    Entry { name, usage, does }
+}
+
+/// The help for one command, or for all.
+pub(super) fn text(topic: Option<&'static Entry>) -> String {
+    match topic {
+        Some(entry) => format!("{}\n  {}", entry.usage, entry.does),
+        None => {
+            let width = COMMANDS.iter().map(|entry| entry.usage.len()).max().unwrap_or(0);
+            let lines = COMMANDS.iter().map(|entry| format!("{:width$}  {}", entry.usage, entry.does));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// The command of this name.
+pub(super) fn find(name: &str) -> Option<&'static Entry> {
+    COMMANDS.iter().find(|entry| entry.name == name)
+}
+
+/// The command whose name is nearest to a mistyped one, if one is near.
+pub(super) fn nearest(name: &str) -> Option<&'static Entry> {
+    let distances = COMMANDS.iter().map(|entry| (distance(entry.name, name), entry));
+    distances.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2).map(|(_, entry)| entry)
+}
+
+/// The number of characters to insert, remove or change to get from one word to the other.
+fn distance(one: &str, two: &str) -> usize {
+    let two: Vec<char> = two.chars().take(32).collect();
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    for (i, a) in one.chars().take(32).enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (b, above) in two.iter().zip(row.iter_mut().skip(1)) {
+            let change = diagonal + usize::from(a != *b);
+            diagonal = *above;
+            left = change.min(left + 1).min(diagonal + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_commands_are_recognised() {
+        assert_eq!(distance("status", "status"), 0);
+        assert_eq!(distance("status", "statsu"), 2);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(nearest("stauts").map(|entry| entry.name), Some("status"));
+        assert_eq!(nearest("mien").map(|entry| entry.name), Some("mine"));
+        assert!(nearest("xyzzyplugh").is_none());
+    }
+
+    #[test]
+    fn every_usage_begins_with_its_name() {
+        for entry in COMMANDS {
+            assert!(entry.usage.starts_with(entry.name));
+        }
+    }
+}

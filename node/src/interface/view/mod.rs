@@ -1,0 +1,4 @@
+//! Replies as people and programs see them.
+
+pub mod json;
+pub mod text;

@@ -1,0 +1,234 @@
+//! What the rest of the node holds of the keeper.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use bard_chain::{
+    address::Address,
+    engine::{Outcome, Refused, Tip},
+    hash::{BlockId, ChainId},
+    invalid::{Invalid, TransactionFault},
+    mempool::{Admitted, Mempool, PoolRefusal},
+    rules::{
+        in_chain::Position,
+        isolated::{self, CheckedTransaction, Isolated, Unsigned},
+    },
+    signature::{self, Claim},
+    spec::ChainSpec,
+    template::Template,
+};
+use rayon::prelude::*;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::task::ChainEvent;
+use crate::store::StoreReader;
+
+/// The keeper is gone: the node is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node is stopping")]
+pub struct Closed;
+
+/// What came of a block that was accepted. It is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The block.
+    pub id: BlockId,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// The answer to a submitted block.
+pub type BlockReply = Result<Accepted, Refused>;
+
+/// A block on its way: the answer comes when it was checked, applied and stored.
+pub type Submitted = oneshot::Receiver<BlockReply>;
+
+/// The answers to submitted transactions, one each.
+pub type Verdicts = Vec<Result<Admitted, PoolRefusal>>;
+
+/// What the keeper is asked.
+pub(super) enum Request {
+    /// To accept a block whose own checks are under way.
+    Block { checked: oneshot::Receiver<Result<Arc<Isolated>, Invalid>>, reply: oneshot::Sender<BlockReply> },
+    /// To admit transactions, each for itself.
+    Admit { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Verdicts> },
+    /// To admit transactions, all or none.
+    AdmitAll {
+        transactions: Vec<Arc<CheckedTransaction>>,
+        reply: oneshot::Sender<Result<(), (usize, PoolRefusal)>>,
+    },
+    /// For the next block to mine.
+    Template { miner: Address, reply: oneshot::Sender<Result<Template, Refused>> },
+    /// Where the block after a known one stands.
+    Position { id: BlockId, reply: oneshot::Sender<Option<Position>> },
+    /// For a locator of the active chain.
+    Locator { reply: oneshot::Sender<Vec<BlockId>> },
+    /// To end, once everything before this is done.
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// What the rest of the node holds of the keeper: cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) spec: Arc<ChainSpec>,
+    pub(super) chain: ChainId,
+    /// At most as many requests as the keeper's inbox holds; whoever sends one more waits.
+    pub(super) inbox: mpsc::Sender<Request>,
+    pub(super) tip: watch::Receiver<Tip>,
+    pub(super) pool: Arc<RwLock<Mempool>>,
+    pub(super) pool_changes: watch::Receiver<u64>,
+    pub(super) events: broadcast::Sender<ChainEvent>,
+    pub(super) reader: StoreReader,
+    pub(super) workers: Arc<rayon::ThreadPool>,
+}
+
+impl Handle {
+    /// The specification.
+    pub const fn spec(&self) -> &Arc<ChainSpec> {
+        &self.spec
+    }
+
+    /// The chain's id.
+    pub const fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    /// What is stored.
+    pub const fn reader(&self) -> &StoreReader {
+        &self.reader
+    }
+
+    /// The tip, as far as it is on disk.
+    pub fn tip(&self) -> Tip {
+        *self.tip.borrow()
+    }
+
+    /// The tip, to wait for its changes.
+    pub fn watch_tip(&self) -> watch::Receiver<Tip> {
+        self.tip.clone()
+    }
+
+    /// A number that grows whenever the pool changes.
+    pub fn watch_pool(&self) -> watch::Receiver<u64> {
+        self.pool_changes.clone()
+    }
+
+    /// What happens to the chain from now on. A reader more than 1,024 events behind loses the oldest and is told so.
+    pub fn events(&self) -> broadcast::Receiver<ChainEvent> {
+        self.events.subscribe()
+    }
+
+    /// The pool, to read. The keeper waits while it is held: take what is needed and let go.
+    pub fn pool(&self) -> RwLockReadGuard<'_, Mempool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Submits a block's bytes. Returns once it has its place in the order of blocks; waits for that while the inbox is full.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn submit(&self, bytes: impl Into<Arc<[u8]>>) -> Result<Submitted, Closed> {
+        let (checked_sender, checked) = oneshot::channel();
+        let (reply, submitted) = oneshot::channel();
+        let permit = self.inbox.reserve().await.map_err(|_| Closed)?;
+        let (bytes, handle) = (bytes.into(), self.clone());
+        self.workers.spawn(move || {
+            // Whoever asked may be gone; then nobody waits for the answer.
+            let _ = checked_sender.send(handle.check_block(&bytes).map(Arc::new));
+        });
+        permit.send(Request::Block { checked, reply });
+        Ok(submitted)
+    }
+
+    /// Submits a block and waits for what comes of it.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn accept(&self, bytes: impl Into<Arc<[u8]>>) -> Result<BlockReply, Closed> {
+        self.submit(bytes).await?.await.map_err(|_| Closed)
+    }
+
+    /// Everything that can be told from the block alone; the signatures on all cores, but for those checked in the pool.
+    fn check_block(&self, bytes: &[u8]) -> Result<Isolated, Invalid> {
+        let unsigned = Unsigned::read(&self.spec, bytes)?;
+        let known: std::collections::HashSet<_> = {
+            let pool = self.pool();
+            let ids = unsigned.transaction_ids().iter();
+            ids.filter(|id| pool.get(id).is_some()).copied().collect()
+        };
+        unsigned.check_signatures(self.chain, &|id| known.contains(id), &all_hold_in_parallel)
+    }
+
+    /// Checks transactions' form and signatures, on all cores: one answer each.
+    pub async fn check_transactions(
+        &self,
+        all: Vec<Vec<u8>>,
+    ) -> Result<Vec<Result<Arc<CheckedTransaction>, TransactionFault>>, Closed> {
+        let (reply, answer) = oneshot::channel();
+        let (spec, chain) = (Arc::clone(&self.spec), self.chain);
+        self.workers.spawn(move || {
+            let checked = isolated::check_transactions(&spec, chain, &all, &all_hold_in_parallel);
+            let _ = reply.send(checked.into_iter().map(|result| result.map(Arc::new)).collect());
+        });
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Admits checked transactions to the pool: one answer each.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Result<Verdicts, Closed> {
+        self.ask(|reply| Request::Admit { transactions, reply }).await
+    }
+
+    /// Admits all of the transactions or none; where one is refused, tells which and why.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn admit_all(
+        &self,
+        transactions: Vec<Arc<CheckedTransaction>>,
+    ) -> Result<Result<(), (usize, PoolRefusal)>, Closed> {
+        self.ask(|reply| Request::AdmitAll { transactions, reply }).await
+    }
+
+    /// The next block to mine for `miner`.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn template(&self, miner: Address) -> Result<Result<Template, Refused>, Closed> {
+        self.ask(|reply| Request::Template { miner, reply }).await
+    }
+
+    /// Where the block after a known one stands; `None` where it is not known, or too old to build on.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn position(&self, id: BlockId) -> Result<Option<Position>, Closed> {
+        self.ask(|reply| Request::Position { id, reply }).await
+    }
+
+    /// Ids of the active chain for another node to find the last common block.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn locator(&self) -> Result<Vec<BlockId>, Closed> {
+        self.ask(|reply| Request::Locator { reply }).await
+    }
+
+    /// Ends the keeper once everything before this is done and on disk.
+    pub async fn stop(&self) {
+        // An error says that it is gone already.
+        let _ = self.ask(|reply| Request::Stop { reply }).await;
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(request(reply)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+}
+
+/// [`signature::all_hold`] in slices, on the threads of the pool this runs in.
+pub(crate) fn all_hold_in_parallel(claims: &[Claim]) -> bool {
+    claims.par_chunks(signature::BATCH).all(signature::all_hold)
+}

@@ -1,0 +1,13 @@
+//! The keeper: sole writer of the engine, the pool and the store.
+//!
+//! It is one thread with a bounded inbox. Whoever wants the chain changed sends it a request through a [`Handle`] and gets
+//! a reply once the change is on disk. Signatures are checked before, on a pool of threads; blocks come in the order in
+//! which they were submitted, however their checks end. Readers never wait for it: they have a
+//! [`crate::store::StoreReader`], a shared pool, and watch the tip.
+
+mod handle;
+mod task;
+
+pub(crate) use handle::all_hold_in_parallel;
+pub use handle::{Accepted, BlockReply, Closed, Handle, Submitted, Verdicts};
+pub use task::{ChainEvent, Keeper, KeeperError, start};

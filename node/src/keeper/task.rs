@@ -1,0 +1,393 @@
+//! The keeper's thread.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+};
+
+use bard_chain::{
+    engine::{Connected, Effects, Engine, Outcome, Refused, Tip},
+    hash::{BlockId, TransactionId},
+    invalid::Invalid,
+    mempool::{Admitted, Mempool, PoolRefusal},
+    rules::isolated::{self, CheckedTransaction, Isolated},
+    source::Source,
+    template::Template,
+    units::Height,
+};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::handle::{Accepted, BlockReply, Handle, Request, Verdicts};
+use crate::{
+    clock,
+    store::{Store, StoreError, StoreReader},
+};
+
+/// Requests that wait at the keeper's door; whoever brings one more waits. Blocks are in it as their bytes being checked, so
+/// it also bounds how many checks are under way.
+const INBOX: usize = 64;
+/// Events kept for a slow reader before it loses the oldest.
+const EVENTS: usize = 1024;
+/// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what
+/// repeating would cost, and how long the first of them waits for its reply.
+const GROUP: usize = 64;
+/// Refused blocks remembered, so that another copy costs nothing; the oldest is forgotten for one more.
+const REMEMBERED_REFUSALS: usize = 4096;
+
+/// Something that happened to the chain or the pool, after it is on disk.
+#[derive(Clone, Debug)]
+pub enum ChainEvent {
+    /// A block joined the active chain.
+    Block {
+        /// The block.
+        block: Arc<Isolated>,
+    },
+    /// Blocks left the active chain for a branch with more work.
+    Reorg {
+        /// How many left.
+        disconnected: usize,
+        /// How many joined.
+        connected: usize,
+        /// Height of the last block that stayed.
+        fork: Height,
+        /// The tip that was left.
+        old_tip: BlockId,
+    },
+    /// A branch with more work turned out invalid and was marked.
+    BranchRefused {
+        /// The block that breaks a rule.
+        at: BlockId,
+        /// The rule.
+        reason: Invalid,
+    },
+    /// A transaction became ready in the pool.
+    Transaction {
+        /// The transaction.
+        transaction: Arc<CheckedTransaction>,
+    },
+}
+
+/// Why the keeper ended. The node cannot go on without it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The thread panicked.
+    #[error("the keeper's thread panicked")]
+    Panicked,
+}
+
+/// The keeper's thread, to wait for.
+pub struct Keeper {
+    thread: thread::JoinHandle<Result<(), KeeperError>>,
+}
+
+impl Keeper {
+    /// Waits for the end of the thread: after [`Handle::stop`], or a failure of the store.
+    ///
+    /// # Errors
+    /// What ended it, unless it was asked to.
+    pub async fn ended(self) -> Result<(), KeeperError> {
+        tokio::task::spawn_blocking(move || self.thread.join().unwrap_or(Err(KeeperError::Panicked)))
+            .await
+            .unwrap_or(Err(KeeperError::Panicked))
+    }
+}
+
+/// Starts the keeper on an engine and the store it was restored from.
+///
+/// # Errors
+/// Where the system gives no threads.
+pub fn start(engine: Engine, store: Store) -> std::io::Result<(Handle, Keeper)> {
+    let (inbox, requests) = mpsc::channel(INBOX);
+    let (tip_sender, tip) = watch::channel(engine.tip());
+    let (pool_sender, pool_changes) = watch::channel(0);
+    let (events, _) = broadcast::channel(EVENTS);
+    let pool = Arc::new(RwLock::new(Mempool::default()));
+    let workers = rayon::ThreadPoolBuilder::new()
+        .thread_name(|n| format!("check-{n}"))
+        .build()
+        .map_err(std::io::Error::other)?;
+    let reader = store.reader();
+    let handle = Handle {
+        spec: Arc::clone(engine.spec()),
+        chain: engine.chain(),
+        inbox,
+        tip,
+        pool: Arc::clone(&pool),
+        pool_changes,
+        events: events.clone(),
+        reader: reader.clone(),
+        workers: Arc::new(workers),
+    };
+    let task = Task {
+        engine,
+        store,
+        reader,
+        pool,
+        tip: tip_sender,
+        pool_version: pool_sender,
+        events,
+        refused: Refusals::default(),
+        group: Group::default(),
+    };
+    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
+    Ok((handle, Keeper { thread }))
+}
+
+/// Blocks whose refusal is final, by id.
+#[derive(Default)]
+struct Refusals {
+    reasons: BTreeMap<BlockId, Invalid>,
+    order: std::collections::VecDeque<BlockId>,
+}
+
+impl Refusals {
+    fn remember(&mut self, id: BlockId, reason: Invalid) {
+        if self.reasons.insert(id, reason).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > REMEMBERED_REFUSALS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.reasons.remove(&oldest);
+        }
+    }
+}
+
+/// Blocks that were written but are not yet durable, with those who wait for them.
+#[derive(Default)]
+struct Group {
+    replies: Vec<(oneshot::Sender<BlockReply>, Accepted)>,
+    events: Vec<ChainEvent>,
+    confirmed: BTreeSet<TransactionId>,
+    undone: Vec<CheckedTransaction>,
+    moved: bool,
+}
+
+struct Task {
+    engine: Engine,
+    store: Store,
+    reader: StoreReader,
+    pool: Arc<RwLock<Mempool>>,
+    tip: watch::Sender<Tip>,
+    pool_version: watch::Sender<u64>,
+    events: broadcast::Sender<ChainEvent>,
+    refused: Refusals,
+    group: Group,
+}
+
+impl Task {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), KeeperError> {
+        while let Some(request) = self.next(&mut requests)? {
+            match request {
+                Request::Block { checked, reply } => self.block(checked, reply)?,
+                Request::Stop { reply } => {
+                    self.settle()?;
+                    self.store.close()?;
+                    let _ = reply.send(());
+                    return Ok(());
+                }
+                other => {
+                    // Whatever is asked next sees the chain with every block before it durable and out of the pool.
+                    self.settle()?;
+                    self.answer(other);
+                }
+            }
+        }
+        self.settle()?;
+        self.store.close()?;
+        Ok(())
+    }
+
+    /// The next request; before waiting for one, what was written is made durable.
+    fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Result<Option<Request>, KeeperError> {
+        if self.group.replies.len() < GROUP
+            && let Ok(request) = requests.try_recv()
+        {
+            return Ok(Some(request));
+        }
+        self.settle()?;
+        Ok(requests.blocking_recv())
+    }
+
+    fn block(
+        &mut self,
+        mut checked: oneshot::Receiver<Result<Arc<Isolated>, Invalid>>,
+        reply: oneshot::Sender<BlockReply>,
+    ) -> Result<(), KeeperError> {
+        let ready = match checked.try_recv() {
+            Ok(ready) => Ok(ready),
+            Err(oneshot::error::TryRecvError::Empty) => {
+                self.settle()?;
+                checked.blocking_recv().map_err(drop)
+            }
+            Err(oneshot::error::TryRecvError::Closed) => Err(()),
+        };
+        // No answer: the check panicked, which nothing a stranger sends can cause; the block is dropped, the node lives.
+        let Ok(block) = ready else { return Ok(()) };
+        match block.map_err(Refused::from).and_then(|block| self.accept(&block)) {
+            Ok((accepted, effects)) => {
+                self.store.append(&effects)?;
+                self.engine.adopt(&effects);
+                self.note(effects);
+                self.group.replies.push((reply, accepted));
+            }
+            // What the refusal leans on, such as a parent just written, must be durable before anybody hears of it.
+            Err(refused) => {
+                self.settle()?;
+                let _ = reply.send(Err(refused));
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, block: &Arc<Isolated>) -> Result<(Accepted, Effects), Refused> {
+        let id = block.id();
+        if self.refused.reasons.contains_key(&id) {
+            return Err(Invalid::KnownInvalid.into());
+        }
+        let span = tracing::debug_span!("block", %id, height = block.header().height.get());
+        let _entered = span.enter();
+        match self.engine.accept(block, clock::now(), &self.reader) {
+            Ok(effects) => Ok((Accepted { id, outcome: effects.outcome.clone() }, effects)),
+            Err(Refused::Invalid(reason)) => {
+                tracing::debug!(%reason, "refused");
+                if reason.is_final() {
+                    self.refused.remember(id, reason.clone());
+                }
+                Err(reason.into())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Gathers what is told once the group is durable.
+    fn note(&mut self, effects: Effects) {
+        let group = &mut self.group;
+        for id in &effects.disconnected {
+            match self.reader.block(id) {
+                Ok(block) => {
+                    let mut undone = isolated::from_block(&block);
+                    undone.append(&mut group.undone);
+                    group.undone = undone;
+                    for id in block.transaction_ids() {
+                        group.confirmed.remove(id);
+                    }
+                }
+                Err(error) => tracing::error!(%id, %error, "the transactions of an undone block are lost"),
+            }
+        }
+        match effects.outcome {
+            Outcome::Reorganised => {
+                let above = effects.connected.first().map_or(Height::ZERO, |first| first.block.header().height);
+                let old_tip = effects.disconnected.first().copied().unwrap_or_default();
+                group.events.push(ChainEvent::Reorg {
+                    disconnected: effects.disconnected.len(),
+                    connected: effects.connected.len(),
+                    fork: above.saturating_sub(Height::new(1)),
+                    old_tip,
+                });
+            }
+            Outcome::BranchRefused { at, reason } => group.events.push(ChainEvent::BranchRefused { at, reason }),
+            Outcome::Extended | Outcome::SideBranch => {}
+        }
+        group.moved |= !effects.connected.is_empty();
+        for Connected { block, .. } in effects.connected {
+            group.confirmed.extend(block.transaction_ids());
+            group.events.push(ChainEvent::Block { block });
+        }
+    }
+
+    /// Makes the group durable, then tells of it: the pool follows, the tip moves, whoever waits gets its answer.
+    fn settle(&mut self) -> Result<(), KeeperError> {
+        if self.group.replies.is_empty() {
+            return Ok(());
+        }
+        self.store.sync()?;
+        let Group { replies, events, confirmed, undone, moved } = std::mem::take(&mut self.group);
+        if moved {
+            let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = pool.follow(&confirmed, undone, &self.reader) {
+                tracing::error!(%error, "the pool could not follow the chain and lost transactions");
+            }
+            drop(pool);
+            self.tip.send_replace(self.engine.tip());
+            self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+        }
+        for event in events {
+            // Nobody listening is fine.
+            let _ = self.events.send(event);
+        }
+        for (reply, accepted) in replies {
+            let _ = reply.send(Ok(accepted));
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Admit { transactions, reply } => {
+                let _ = reply.send(self.admit(transactions));
+            }
+            Request::AdmitAll { transactions, reply } => {
+                let _ = reply.send(self.admit_all(&transactions));
+            }
+            Request::Template { miner, reply } => {
+                let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+                let template = Template::build(&self.engine, &pool, &self.reader, miner, clock::now());
+                let _ = reply.send(template.map_err(Refused::from));
+            }
+            Request::Position { id, reply } => {
+                let _ = reply.send(self.engine.tree().position(&id));
+            }
+            Request::Locator { reply } => {
+                let _ = reply.send(self.locator());
+            }
+            // Handled before; here only so that a new kind of request cannot be forgotten.
+            Request::Block { .. } | Request::Stop { .. } => {}
+        }
+    }
+
+    fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Verdicts {
+        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let verdicts: Verdicts =
+            transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), &self.reader)).collect();
+        drop(pool);
+        let both = transactions.into_iter().zip(&verdicts);
+        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|(ready, _)| ready).collect());
+        verdicts
+    }
+
+    fn admit_all(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), (usize, PoolRefusal)> {
+        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let result = pool.admit_all(transactions, &self.reader);
+        drop(pool);
+        if result.is_ok() {
+            self.announce(transactions.to_vec());
+        }
+        result
+    }
+
+    fn announce(&self, transactions: Vec<Arc<CheckedTransaction>>) {
+        if transactions.is_empty() {
+            return;
+        }
+        self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+        for transaction in transactions {
+            let _ = self.events.send(ChainEvent::Transaction { transaction });
+        }
+    }
+
+    /// The tree's locator, and the genesis block, which every peer knows.
+    fn locator(&self) -> Vec<BlockId> {
+        let mut ids = self.engine.tree().locator();
+        let genesis = self.engine.chain().into();
+        if ids.last() != Some(&genesis) {
+            ids.push(genesis);
+        }
+        ids
+    }
+}

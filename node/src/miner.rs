@@ -1,0 +1,340 @@
+//! Mining: on demand, a number of blocks, or continuously.
+//!
+//! The search runs on its own threads, in slices of a few milliseconds; when the tip changes, the work is dropped within one
+//! slice and begins anew on the new tip.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bard_chain::{
+    address::Address,
+    hash::BlockId,
+    pow::{self, PowFunction},
+    spec::Difficulty,
+    target::Target,
+    template::Template,
+    units::Height,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    clock,
+    keeper::{self, Closed},
+    relay::Relay,
+};
+
+/// Orders that wait; whoever gives one more waits.
+const ORDERS: usize = 16;
+/// Nonces a thread tries before it looks whether the work is still wanted: 2 to 10 ms.
+const SLICE: u64 = 1 << 16;
+/// After so long a template is made anew, for its time and its transactions.
+const REFRESH: Duration = Duration::from_secs(5);
+/// The most blocks that one order may ask for.
+pub const MAX_BLOCKS: u32 = 100_000;
+
+/// A block that this node mined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mined {
+    /// Its id.
+    pub id: BlockId,
+    /// Its height.
+    pub height: Height,
+}
+
+/// What the miner is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Activity {
+    /// Whether it mines continuously.
+    pub continuous: bool,
+    /// Threads it searches on.
+    pub threads: usize,
+    /// Hashes a second of the last search, 0.0 while it rests.
+    pub hash_rate: f64,
+    /// Blocks it found since the start that became part of the chain.
+    pub mined: u64,
+}
+
+enum Order {
+    Mine { blocks: u32, reply: oneshot::Sender<Vec<Mined>> },
+    Continuous { enabled: bool, threads: Option<usize> },
+}
+
+/// The way to the miner.
+#[derive(Clone)]
+pub struct Handle {
+    orders: mpsc::Sender<Order>,
+    activity: watch::Receiver<Activity>,
+}
+
+impl Handle {
+    /// Mines blocks now, at most [`MAX_BLOCKS`], and waits for them. Blocks of others that come between do not count.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn mine(&self, blocks: u32) -> Result<Vec<Mined>, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Mine { blocks: blocks.min(MAX_BLOCKS), reply }).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Begins or ends continuous mining.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn set_continuous(&self, enabled: bool, threads: Option<usize>) -> Result<(), Closed> {
+        self.orders.send(Order::Continuous { enabled, threads }).await.map_err(|_| Closed)
+    }
+
+    /// What it is doing.
+    pub fn activity(&self) -> Activity {
+        *self.activity.borrow()
+    }
+}
+
+/// Blocks that somebody waits for.
+struct Job {
+    left: u32,
+    mined: Vec<Mined>,
+    reply: oneshot::Sender<Vec<Mined>>,
+}
+
+/// The task, to be run.
+pub struct Task {
+    keeper: keeper::Handle,
+    relay: Relay,
+    miner: Address,
+    orders: mpsc::Receiver<Order>,
+    activity: watch::Sender<Activity>,
+    jobs: std::collections::VecDeque<Job>,
+    /// Continuous mining on a chain of fixed difficulty rests until then.
+    rest_until: Option<Instant>,
+    hashes: Arc<AtomicU64>,
+}
+
+/// Threads that leave one core to the rest of the node.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+/// Makes a miner that mines for `miner`, continuously from the start if `continuous`.
+pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: bool, threads: usize) -> (Handle, Task) {
+    let (order_sender, orders) = mpsc::channel(ORDERS);
+    let (activity, activity_receiver) =
+        watch::channel(Activity { continuous, threads: threads.max(1), ..Activity::default() });
+    let task = Task {
+        keeper,
+        relay,
+        miner,
+        orders,
+        activity,
+        jobs: std::collections::VecDeque::new(),
+        rest_until: None,
+        hashes: Arc::default(),
+    };
+    (Handle { orders: order_sender, activity: activity_receiver }, task)
+}
+
+/// Why a search ended.
+enum Ended {
+    Found(u64),
+    Stale,
+    Stopping,
+}
+
+impl Task {
+    /// Runs until the node stops.
+    pub async fn run(mut self) {
+        while self.step().await.is_ok() {}
+    }
+
+    async fn step(&mut self) -> Result<(), Closed> {
+        if self.jobs.is_empty() && !self.activity.borrow().continuous {
+            let order = self.orders.recv().await.ok_or(Closed)?;
+            self.take(order);
+            return Ok(());
+        }
+        if self.jobs.is_empty()
+            && let Some(until) = self.rest_until
+        {
+            tokio::select! {
+                order = self.orders.recv() => self.take(order.ok_or(Closed)?),
+                () = tokio::time::sleep_until(until) => self.rest_until = None,
+            }
+            return Ok(());
+        }
+        let template = match self.keeper.template(self.miner).await? {
+            Ok(template) => template,
+            Err(error) => {
+                tracing::error!(%error, "no block can be made now");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                return Ok(());
+            }
+        };
+        match self.search(&template).await {
+            Ended::Found(nonce) => self.found(&template, nonce).await,
+            Ended::Stale => Ok(()),
+            Ended::Stopping => Err(Closed),
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Mine { blocks: 0, reply } => {
+                let _ = reply.send(Vec::new());
+            }
+            Order::Mine { blocks, reply } => self.jobs.push_back(Job { left: blocks, mined: Vec::new(), reply }),
+            Order::Continuous { enabled, threads } => {
+                self.rest_until = None;
+                self.activity.send_modify(|activity| {
+                    activity.continuous = enabled;
+                    activity.threads = threads.unwrap_or(activity.threads).max(1);
+                    activity.hash_rate = if enabled { activity.hash_rate } else { 0.0 };
+                });
+            }
+        }
+    }
+
+    /// Searches until the nonce is found, the tip changes, the template is old, or an order comes.
+    async fn search(&mut self, template: &Template) -> Ended {
+        let mut tip = self.keeper.watch_tip();
+        if tip.borrow_and_update().id != template.header().parent {
+            return Ended::Stale;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let began = Instant::now();
+        let before = self.hashes.load(Ordering::Relaxed);
+        let threads = self.activity.borrow().threads;
+        let mut search = start_search(
+            self.keeper.spec().pow,
+            template,
+            threads,
+            (Arc::clone(&stop), Arc::clone(&self.hashes)),
+        );
+        let ended = tokio::select! {
+            biased;
+            found = &mut search => return self.searched(found.ok().flatten(), began, before),
+            changed = tip.changed() => if changed.is_ok() { Ended::Stale } else { Ended::Stopping },
+            order = self.orders.recv() => match order {
+                Some(order) => {
+                    self.take(order);
+                    Ended::Stale
+                }
+                None => Ended::Stopping,
+            },
+            () = tokio::time::sleep(REFRESH) => Ended::Stale,
+        };
+        stop.store(true, Ordering::Relaxed);
+        // The threads notice within a slice; a nonce found in that slice is as good as any if the work is still wanted.
+        let found = search.await.ok().flatten();
+        let found = found.filter(|_| self.keeper.tip().id == template.header().parent && !self.idle());
+        let result = self.searched(found, began, before);
+        if matches!(result, Ended::Found(_)) { result } else { ended }
+    }
+
+    fn idle(&self) -> bool {
+        self.jobs.is_empty() && !self.activity.borrow().continuous
+    }
+
+    fn searched(&self, found: Option<u64>, began: Instant, before: u64) -> Ended {
+        let hashes = self.hashes.load(Ordering::Relaxed).wrapping_sub(before);
+        let seconds = began.elapsed().as_secs_f64();
+        if seconds > 0.0 {
+            #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+            let rate = hashes as f64 / seconds;
+            self.activity.send_modify(|activity| activity.hash_rate = if self.idle_with(activity) { 0.0 } else { rate });
+        }
+        found.map_or(Ended::Stale, Ended::Found)
+    }
+
+    fn idle_with(&self, activity: &Activity) -> bool {
+        self.jobs.is_empty() && !activity.continuous
+    }
+
+    async fn found(&mut self, template: &Template, nonce: u64) -> Result<(), Closed> {
+        let bytes = template.sealed(nonce);
+        let accepted = match self.keeper.accept(bytes.as_slice()).await? {
+            Ok(accepted) => accepted,
+            Err(reason) => {
+                // Another block came first, or the clock went back: the next template is made from what is true now.
+                tracing::debug!(%reason, "a mined block was not accepted");
+                return Ok(());
+            }
+        };
+        self.relay.announce_block(bytes).await;
+        let height = template.header().height;
+        tracing::info!(height = height.get(), id = %accepted.id, transactions = template.transactions().len(), "mined");
+        self.activity.send_modify(|activity| activity.mined += 1);
+        self.credit(Mined { id: accepted.id, height });
+        Ok(())
+    }
+
+    fn credit(&mut self, mined: Mined) {
+        let Some(job) = self.jobs.front_mut() else {
+            self.rest();
+            return;
+        };
+        job.mined.push(mined);
+        job.left = job.left.saturating_sub(1);
+        if job.left == 0
+            && let Some(job) = self.jobs.pop_front()
+        {
+            // Whoever asked may be gone; the blocks are mined all the same.
+            let _ = job.reply.send(job.mined);
+            if self.idle() {
+                self.activity.send_modify(|activity| activity.hash_rate = 0.0);
+            }
+        }
+    }
+
+    /// On a chain of fixed difficulty nothing but restraint keeps blocks apart: a continuous miner waits for about the
+    /// target interval, a little more or less, so that two of them seldom meet.
+    fn rest(&mut self) {
+        let spec = self.keeper.spec();
+        if spec.difficulty == Difficulty::Fixed {
+            let half = spec.target_interval_ms / 2;
+            let jitter = clock::now().get().wrapping_mul(0x9e37_79b9_7f4a_7c15).checked_rem(half * 2 + 1).unwrap_or(0);
+            self.rest_until = Some(Instant::now() + Duration::from_millis(half + jitter));
+        }
+    }
+}
+
+/// Starts threads that try disjoint ranges of nonces until one is found or `stop` is set.
+fn start_search(
+    function: PowFunction,
+    template: &Template,
+    threads: usize,
+    (stop, hashes): (Arc<AtomicBool>, Arc<AtomicU64>),
+) -> tokio::task::JoinHandle<Option<u64>> {
+    let digest = *template.digest().as_bytes();
+    let target = template.header().target.expand().unwrap_or(Target::HARDEST).to_be_bytes();
+    let found = Arc::new(std::sync::OnceLock::new());
+    tokio::task::spawn_blocking(move || {
+        std::thread::scope(|scope| {
+            for thread in 0..threads as u64 {
+                let (stop, hashes, found) = (&stop, &hashes, &found);
+                scope.spawn(move || {
+                    let mut next = thread * SLICE;
+                    while !stop.load(Ordering::Relaxed) {
+                        if let Some(nonce) = pow::search(function, &digest, next, SLICE, &target) {
+                            hashes.fetch_add(nonce.wrapping_sub(next) + 1, Ordering::Relaxed);
+                            let _ = found.set(nonce);
+                            stop.store(true, Ordering::Relaxed);
+                            return;
+                        }
+                        hashes.fetch_add(SLICE, Ordering::Relaxed);
+                        next = next.wrapping_add(SLICE * threads as u64);
+                    }
+                });
+            }
+        });
+        found.get().copied()
+    })
+}

@@ -1,0 +1,112 @@
+//! Answers to what other nodes ask.
+
+use std::sync::Arc;
+
+use bard_chain::hash::{BlockId, TransactionId};
+use bard_protocol::{
+    Agent, RefusedReason, Reply, Status, SyncRequest, SyncResponse,
+    wire::limits::{ANSWER_TARGET_LEN, MAX_HEADERS, MAX_POOL_IDS},
+};
+use tokio::sync::Semaphore;
+
+use crate::{clock, keeper};
+
+/// Answers that are made at the same time; who asks beyond that is told that the node is busy.
+const CONCURRENT: usize = 8;
+
+/// Answers what other nodes ask.
+#[derive(Clone)]
+pub struct Server {
+    keeper: keeper::Handle,
+    agent: Agent,
+    places: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Answers from the keeper's reader and pool.
+    pub fn new(keeper: keeper::Handle, agent: Agent) -> Self {
+        Self { keeper, agent, places: Arc::new(Semaphore::new(CONCURRENT)) }
+    }
+
+    /// What this node says of itself.
+    pub fn status(&self) -> Status {
+        let tip = self.keeper.tip();
+        Status {
+            chain: self.keeper.chain(),
+            height: tip.height,
+            tip: tip.id,
+            work: tip.work,
+            agent: self.agent.clone(),
+            clock: clock::now(),
+        }
+    }
+
+    /// Answers a request, on a thread that may wait for the disk.
+    pub fn answer(&self, request: SyncRequest, reply: Reply) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return reply.send(SyncResponse::Refused(RefusedReason::Busy));
+        };
+        let server = self.clone();
+        tokio::task::spawn_blocking(move || {
+            reply.send(server.response(request));
+            drop(place);
+        });
+    }
+
+    fn response(&self, request: SyncRequest) -> SyncResponse {
+        match request {
+            SyncRequest::Status(_) => SyncResponse::Status(self.status()),
+            SyncRequest::Headers { locator, limit } => self.headers(&locator, limit),
+            SyncRequest::Blocks { ids } => self.blocks(&ids),
+            SyncRequest::PoolIds => {
+                SyncResponse::PoolIds(self.keeper.pool().transactions().map(|one| one.id()).take(MAX_POOL_IDS).collect())
+            }
+            SyncRequest::Transactions { ids } => self.transactions(&ids),
+        }
+    }
+
+    fn headers(&self, locator: &[BlockId], limit: u32) -> SyncResponse {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(MAX_HEADERS);
+        match self.keeper.reader().headers_after(locator, limit) {
+            Ok(headers) => SyncResponse::Headers(headers),
+            Err(error) => {
+                tracing::error!(%error, "headers could not be read for a peer");
+                SyncResponse::Refused(RefusedReason::Busy)
+            }
+        }
+    }
+
+    /// The blocks that are there, in the order asked for, until the answer is long enough.
+    fn blocks(&self, ids: &[BlockId]) -> SyncResponse {
+        let mut blocks = Vec::new();
+        let mut length = 0_usize;
+        for id in ids {
+            match self.keeper.reader().block_bytes(id) {
+                Ok(Some(bytes)) => {
+                    if !blocks.is_empty() && length + bytes.len() > ANSWER_TARGET_LEN {
+                        break;
+                    }
+                    length += bytes.len();
+                    blocks.push(bytes.to_vec());
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%id, %error, "a block could not be read for a peer"),
+            }
+        }
+        if blocks.is_empty() { SyncResponse::Refused(RefusedReason::Unknown) } else { SyncResponse::Blocks(blocks) }
+    }
+
+    fn transactions(&self, ids: &[TransactionId]) -> SyncResponse {
+        let pool = self.keeper.pool();
+        let mut transactions: Vec<Vec<u8>> = Vec::new();
+        let mut length = 0_usize;
+        for one in ids.iter().filter_map(|id| pool.get(id)) {
+            if !transactions.is_empty() && length + one.bytes().len() > ANSWER_TARGET_LEN {
+                break;
+            }
+            length += one.bytes().len();
+            transactions.push(one.bytes().to_vec());
+        }
+        SyncResponse::Transactions(transactions)
+    }
+}

@@ -1,0 +1,345 @@
+//! The index: what the log adds up to, in an embedded store (redb), stamped with the place in the log that it stands for.
+//!
+//! It is made from the log alone, one layer of changes a transaction, stamp included; so it can lag behind the log, never
+//! run ahead of it, and be thrown away at any time.
+
+use std::{
+    collections::HashMap,
+    ops::Bound,
+    path::Path,
+};
+
+use bard_chain::{
+    address::Address,
+    array_form,
+    encoding,
+    hash::{BlockId, TransactionId},
+    ledger::{Account, Item, commitment::Commitment},
+    source::SourceError,
+    transaction::ItemName,
+    units::{Amount, Height, Nonce},
+};
+use redb::{
+    Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction,
+};
+
+use super::{
+    log::{Mark, Salt},
+    overlay::{Entry, Frozen, Head, Layer, SideKey},
+};
+
+type Id = [u8; 32];
+
+const BLOCKS: TableDefinition<'_, &Id, &[u8]> = TableDefinition::new("blocks");
+const HEIGHTS: TableDefinition<'_, u64, &Id> = TableDefinition::new("heights");
+const SIDES: TableDefinition<'_, (u64, u64, &Id), ()> = TableDefinition::new("sides");
+const ACCOUNTS: TableDefinition<'_, &Id, (u64, u64)> = TableDefinition::new("accounts");
+/// The holder, or nothing where the item is free.
+const ITEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("items");
+const TRANSACTIONS: TableDefinition<'_, &Id, (u64, u32)> = TableDefinition::new("transactions");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Keys of `meta`: the format, the salt of the log, the sum that the state root commits to, and all else of the stamp.
+const FORMAT_KEY: &str = "format";
+const LOG_KEY: &str = "log";
+const COMMITMENT_KEY: &str = "commitment";
+const STAMP_KEY: &str = "stamp";
+/// What the tables hold, and how; an index of another format is made anew.
+const FORMAT: u32 = 1;
+/// Memory for pages of the index, in bytes.
+const CACHE_BYTES: usize = 32 << 20;
+/// The longest encoded value, in bytes.
+const MAX_VALUE_LEN: usize = 4096;
+/// An index up to this long, in bytes, is checked whole when opened: at most about half a second.
+const CHECKED_LEN: u64 = 256 << 20;
+
+/// Why an index cannot be used.
+#[derive(Debug)]
+pub(super) enum IndexError {
+    /// It is damaged: to be set aside and made anew.
+    Damaged(String),
+    /// The file system failed.
+    Io(std::io::Error),
+    /// Another store of this process, or another process, has it open.
+    InUse,
+}
+
+impl std::fmt::Display for IndexError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damaged(what) => f.write_str(what),
+            Self::Io(error) => error.fmt(f),
+            Self::InUse => f.write_str("it is in use"),
+        }
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for IndexError {
+    fn from(error: E) -> Self {
+        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::Io(error) if !matches!(error.kind(), InvalidData | UnexpectedEof) => Self::Io(error),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<IndexError> for SourceError {
+    fn from(error: IndexError) -> Self {
+        Self(format!("the index cannot be read, start the node again to have it repaired: {error}"))
+    }
+}
+
+/// What an index says it stands for, but for log and commitment.
+struct Stamp {
+    /// Start, end and checksum of the last record in it.
+    mark: (u64, u64, u32),
+    tip: BlockId,
+    height: Height,
+    accounts: u64,
+    items: u64,
+}
+
+array_form!(Stamp { mark: (u64, u64, u32), tip: BlockId, height: Height, accounts: u64, items: u64 });
+
+/// An open index.
+#[derive(Debug)]
+pub(super) struct Index {
+    database: Database,
+}
+
+impl Index {
+    /// Opens the index at `path`, or creates an empty one, and checks it.
+    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
+        let length = path.metadata().map_or(0, |metadata| metadata.len());
+        let mut database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+        if (1..=CHECKED_LEN).contains(&length) {
+            database.check_integrity()?;
+        }
+        Ok(Self { database })
+    }
+
+    /// What it stands for; `None` where nothing was ever written to it.
+    pub(super) fn head(&self, log: &Salt) -> Result<Option<Head>, IndexError> {
+        let damaged = |what: &str| IndexError::Damaged(what.into());
+        let transaction = self.database.begin_read()?;
+        let meta = match transaction.open_table(META) {
+            Ok(meta) => meta,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let read = |key| -> Result<Vec<u8>, IndexError> {
+            Ok(meta.get(key)?.ok_or_else(|| damaged("its stamp is incomplete"))?.value().to_vec())
+        };
+        if read(FORMAT_KEY)? != FORMAT.to_be_bytes() {
+            return Err(damaged("it has another format"));
+        }
+        if read(LOG_KEY)? != log {
+            return Err(damaged("it was made from another log"));
+        }
+        let Stamp { mark: (start, end, crc), tip, height, accounts, items } =
+            encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN).map_err(|error| IndexError::Damaged(error.to_string()))?;
+        let commitment =
+            Commitment::from_bytes(&read(COMMITMENT_KEY)?).ok_or_else(|| damaged("its commitment is too short"))?;
+        Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, accounts, items }))
+    }
+
+    /// Writes a layer and its stamp: all or nothing.
+    pub(super) fn write(&self, frozen: &Frozen, log: &Salt) -> Result<(), IndexError> {
+        let mut transaction = self.database.begin_write()?;
+        // Saves what a reopening after a kill would otherwise have to find out by walking through everything.
+        transaction.set_quick_repair(true);
+        write_blocks(&transaction, &frozen.layer)?;
+        write_chain(&transaction, &frozen.layer)?;
+        write_ledger(&transaction, &frozen.layer)?;
+        write_transactions(&transaction, &frozen.layer)?;
+        write_stamp(&transaction, &frozen.head, log)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// A view of the index as it is now, that later writes do not change.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, IndexError> {
+        let transaction = self.database.begin_read()?;
+        Ok(Snapshot {
+            blocks: transaction.open_table(BLOCKS)?,
+            heights: transaction.open_table(HEIGHTS)?,
+            sides: transaction.open_table(SIDES)?,
+            accounts: transaction.open_table(ACCOUNTS)?,
+            items: transaction.open_table(ITEMS)?,
+            transactions: transaction.open_table(TRANSACTIONS)?,
+        })
+    }
+}
+
+/// The entries of a hash map in the order of their keys: what lies together on the disk is written together.
+fn sorted<K: Ord, V>(entries: &HashMap<K, V>) -> Vec<(&K, &V)> {
+    let mut entries: Vec<_> = entries.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries
+}
+
+fn write_blocks(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
+    let mut blocks = transaction.open_table(BLOCKS)?;
+    for (id, entry) in sorted(&layer.blocks) {
+        blocks.insert(id.as_bytes(), encoding::encode(entry).as_slice())?;
+    }
+    Ok(())
+}
+
+fn write_chain(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
+    let mut heights = transaction.open_table(HEIGHTS)?;
+    for (height, id) in &layer.heights {
+        match id {
+            Some(id) => heights.insert(height, id.as_bytes())?,
+            None => heights.remove(height)?,
+        };
+    }
+    let mut sides = transaction.open_table(SIDES)?;
+    for ((height, arrival, id), change) in &layer.sides {
+        let key = (*height, *arrival, id.as_bytes());
+        match change {
+            Some(()) => sides.insert(key, ())?,
+            None => sides.remove(key)?,
+        };
+    }
+    Ok(())
+}
+
+fn write_ledger(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
+    let mut accounts = transaction.open_table(ACCOUNTS)?;
+    for (address, account) in &layer.accounts {
+        match account {
+            Some(account) => accounts.insert(address.as_bytes(), (account.balance.get(), account.nonce.get()))?,
+            None => accounts.remove(address.as_bytes())?,
+        };
+    }
+    let mut items = transaction.open_table(ITEMS)?;
+    for (name, item) in &layer.items {
+        match item {
+            Some(Item { holder: Some(holder) }) => items.insert(name.as_str(), holder.as_bytes().as_slice())?,
+            Some(Item { holder: None }) => items.insert(name.as_str(), [].as_slice())?,
+            None => items.remove(name.as_str())?,
+        };
+    }
+    Ok(())
+}
+
+fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
+    let mut transactions = transaction.open_table(TRANSACTIONS)?;
+    for (id, place) in sorted(&layer.transactions) {
+        match place {
+            Some(place) => transactions.insert(id.as_bytes(), place)?,
+            None => transactions.remove(id.as_bytes())?,
+        };
+    }
+    Ok(())
+}
+
+fn write_stamp(transaction: &WriteTransaction, head: &Head, log: &Salt) -> Result<(), IndexError> {
+    let Head { mark, tip, height, commitment, accounts, items } = head;
+    let mark = (mark.start, mark.end, mark.crc);
+    let stamp = Stamp { mark, tip: *tip, height: *height, accounts: *accounts, items: *items };
+    let mut meta = transaction.open_table(META)?;
+    meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
+    meta.insert(LOG_KEY, log.as_slice())?;
+    meta.insert(COMMITMENT_KEY, commitment.to_bytes().as_slice())?;
+    meta.insert(STAMP_KEY, encoding::encode(&stamp).as_slice())?;
+    Ok(())
+}
+
+/// The index at one moment.
+pub(super) struct Snapshot {
+    blocks: ReadOnlyTable<&'static Id, &'static [u8]>,
+    heights: ReadOnlyTable<u64, &'static Id>,
+    sides: ReadOnlyTable<(u64, u64, &'static Id), ()>,
+    accounts: ReadOnlyTable<&'static Id, (u64, u64)>,
+    items: ReadOnlyTable<&'static str, &'static [u8]>,
+    transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
+}
+
+/// Entries of a table, in the order of their keys.
+pub(super) type Entries<K, V> = Box<dyn Iterator<Item = Result<(K, V), IndexError>>>;
+
+/// A range of keys.
+pub(super) type KeyRange<K> = (Bound<K>, Bound<K>);
+
+fn account((balance, nonce): (u64, u64)) -> Account {
+    Account { balance: Amount::new(balance), nonce: Nonce::new(nonce) }
+}
+
+fn item(holder: &[u8]) -> Item {
+    Item { holder: holder.try_into().ok().map(Address::new) }
+}
+
+impl Snapshot {
+    /// A stored block.
+    pub(super) fn block(&self, id: &BlockId) -> Result<Option<Entry>, IndexError> {
+        let Some(bytes) = self.blocks.get(id.as_bytes())? else { return Ok(None) };
+        let entry = encoding::decode(bytes.value(), MAX_VALUE_LEN);
+        entry.map(Some).map_err(|error| IndexError::Damaged(format!("the entry of block {id} is {error}")))
+    }
+
+    /// The block of the active chain at a height.
+    pub(super) fn height(&self, height: u64) -> Result<Option<BlockId>, IndexError> {
+        Ok(self.heights.get(height)?.map(|id| BlockId::new(*id.value())))
+    }
+
+    /// An account.
+    pub(super) fn account(&self, address: &Address) -> Result<Option<Account>, IndexError> {
+        Ok(self.accounts.get(address.as_bytes())?.map(|value| account(value.value())))
+    }
+
+    /// An item.
+    pub(super) fn item(&self, name: &ItemName) -> Result<Option<Item>, IndexError> {
+        Ok(self.items.get(name.as_str())?.map(|value| item(value.value())))
+    }
+
+    /// Height and index of a transaction.
+    pub(super) fn transaction(&self, id: &TransactionId) -> Result<Option<(u64, u32)>, IndexError> {
+        Ok(self.transactions.get(id.as_bytes())?.map(|place| place.value()))
+    }
+
+    /// The active chain in a range of heights.
+    pub(super) fn heights_in(&self, range: &KeyRange<u64>) -> Result<Entries<u64, BlockId>, IndexError> {
+        let entries = self.heights.range(*range)?;
+        Ok(Box::new(entries.map(|entry| {
+            let (height, id) = entry?;
+            Ok((height.value(), BlockId::new(*id.value())))
+        })))
+    }
+
+    /// Blocks beside the active chain.
+    pub(super) fn sides_in(&self, range: &KeyRange<SideKey>) -> Result<Entries<SideKey, ()>, IndexError> {
+        fn key((height, arrival, id): &SideKey) -> (u64, u64, &Id) {
+            (*height, *arrival, id.as_bytes())
+        }
+        let entries = self.sides.range((range.0.as_ref().map(key), range.1.as_ref().map(key)))?;
+        Ok(Box::new(entries.map(|entry| {
+            let (key, _) = entry?;
+            let (height, arrival, id) = key.value();
+            Ok(((height, arrival, BlockId::new(*id)), ()))
+        })))
+    }
+
+    /// Accounts by address.
+    pub(super) fn accounts_in(&self, range: &KeyRange<Address>) -> Result<Entries<Address, Account>, IndexError> {
+        let (low, high) = (range.0.as_ref().map(Address::as_bytes), range.1.as_ref().map(Address::as_bytes));
+        let entries = self.accounts.range::<&Id>((low, high))?;
+        Ok(Box::new(entries.map(|entry| {
+            let (address, value) = entry?;
+            Ok((Address::new(*address.value()), account(value.value())))
+        })))
+    }
+
+    /// Items by name.
+    pub(super) fn items_in(&self, range: &KeyRange<ItemName>) -> Result<Entries<ItemName, Item>, IndexError> {
+        let (low, high) = (range.0.as_ref().map(ItemName::as_str), range.1.as_ref().map(ItemName::as_str));
+        let entries = self.items.range::<&str>((low, high))?;
+        Ok(Box::new(entries.map(|entry| {
+            let (name, value) = entry?;
+            Ok((ItemName::new(name.value()), item(value.value())))
+        })))
+    }
+}

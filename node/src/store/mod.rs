@@ -1,0 +1,183 @@
+//! What survives a restart: every block, the undo of the active chain, and what the chain adds up to.
+//!
+//! # How
+//! [`log`] is the truth: a file that only grows, one checksummed record a commit, one `fdatasync` a group of commits.
+//! [`index`] is made from it: an embedded store of accounts, items, headers, heights and transactions, written in large
+//! batches by a thread of its own, each stamped with the place in the log that it stands for. What was committed since is in
+//! memory ([`overlay`]), where readers look first. Opening takes the index up to its stamp and replays the log from there.
+//!
+//! # Invariants
+//! - A commit is visible whole or not at all, before and after a crash.
+//! - The index never stands for more than what is on the disk in the log, and never matters: without it, it is made anew.
+//! - The commitment to the ledger that opening arrives at is the one that the tip's header names.
+//! - Readers never wait for a file that a commit writes.
+//!
+//! # Memory
+//! At most three layers of changes, each handed on at 256 commits or 16 MiB; 32 MiB of pages of the index; 16 MiB of blocks.
+//!
+//! | file | content |
+//! |---|---|
+//! | `log.rs`, `record.rs` | the file, and what one record of it says |
+//! | `plan.rs` | what a record changes |
+//! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
+//! | `open.rs` | recovery |
+//! | `reader.rs`, `listing.rs`, `recent.rs` | reading |
+//! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
+
+mod disk;
+mod error;
+mod flusher;
+mod index;
+mod listing;
+mod log;
+mod open;
+mod overlay;
+mod plan;
+mod reader;
+mod recent;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bard_chain::{
+    engine::{Effects, Restored},
+    hash::BlockId,
+    rules::isolated::Isolated,
+    source::{Source, SourceError},
+    spec::ChainSpec,
+};
+
+pub use self::{error::StoreError, reader::StoreReader};
+use self::{
+    disk::DirLock,
+    flusher::Flusher,
+    log::{FRAME_LEN, Log},
+    overlay::Head,
+    plan::plan,
+    record::Payload,
+};
+
+/// Less free space than this, in bytes, and nothing more is written: enough to close the store in good order.
+const FREE_BYTES_WANTED: u64 = 32 << 20;
+/// After so many bytes the free space is looked at again.
+const FREE_CHECK_EVERY: u64 = 1 << 20;
+
+/// The store, for the one who writes.
+#[derive(Debug)]
+pub struct Store {
+    reader: StoreReader,
+    log: Log,
+    flusher: Flusher,
+    dir: PathBuf,
+    /// Bytes that may be written before the free space is looked at again.
+    unchecked: u64,
+    /// Given up last.
+    _lock: DirLock,
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Where the engine goes on.
+    pub restored: Restored,
+    /// What was found damaged and mended, a line each, for the person who runs the node.
+    pub repairs: Vec<String>,
+}
+
+impl Store {
+    /// Opens the store in a directory, created if it is not there, and mends what a crash or a bad disk left behind.
+    ///
+    /// # Errors
+    /// Where the directory is in use, belongs to another chain or version, is damaged beyond what can be made anew, or cannot
+    /// be read or written.
+    pub fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
+        open::open(dir, spec)
+    }
+
+    /// Writes what accepting a block changed, and makes it visible to readers. It survives the end of the process from then
+    /// on, a loss of power from [`Store::sync`] on.
+    ///
+    /// # Errors
+    /// Where it could not be written; nothing was changed then.
+    pub fn append(&mut self, effects: &Effects) -> Result<(), StoreError> {
+        self.flusher.check_room(&self.reader.shared)?;
+        let payload = Payload::of(effects, FRAME_LEN);
+        self.check_free(payload.bytes.len() as u64)?;
+        let parts_offset = self.log.end().saturating_add(FRAME_LEN.saturating_add(payload.head_len) as u64);
+        let (_, parts) = payload.bytes.split_at(FRAME_LEN.saturating_add(payload.head_len).min(payload.bytes.len()));
+        let body = |id: &BlockId| self.body_of(effects, id);
+        let layer = plan(&self.reader, &payload.commit, parts, parts_offset, &body)?;
+        let mark = self.log.append(payload)?;
+        let mut state = self.reader.shared.state_mut();
+        let Head { accounts, items, .. } = state.head;
+        let commitment = effects.commitment.clone();
+        let mut head = Head { mark, tip: effects.tip.id, height: effects.tip.height, commitment, accounts, items };
+        head.count(plan::counts(&effects.state));
+        state.commit(layer, head);
+        drop(state);
+        effects.stored.iter().for_each(|(block, _)| self.reader.shared.recent.put(block));
+        Ok(())
+    }
+
+    /// Returns when all that was appended would survive a loss of power. Hands what is in memory to the index's thread once
+    /// there is much of it, and waits for that thread only if it is two such lots behind.
+    ///
+    /// # Errors
+    /// Where the log could not be synced; nothing more is written then until the store is opened again.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.log.sync()?;
+        self.flusher.tend(&self.reader.shared);
+        Ok(())
+    }
+
+    /// A reader, for any thread.
+    pub fn reader(&self) -> StoreReader {
+        self.reader.clone()
+    }
+
+    /// Syncs the log, brings the index up to date with it, and gives up the directory. A store that is merely dropped leaves
+    /// more to be replayed when it is opened again, and is no worse for it.
+    ///
+    /// # Errors
+    /// Where the log could not be synced or the index not written.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.log.sync()?;
+        self.flusher.finish(&self.reader.shared)
+    }
+
+    /// A block that the effects speak of.
+    fn body_of(&self, effects: &Effects, id: &BlockId) -> Result<Arc<Isolated>, SourceError> {
+        let stored = effects.stored.iter().map(|(block, _)| block);
+        let mut known = stored.chain(effects.connected.iter().map(|connected| &connected.block));
+        known.find(|block| block.id() == *id).map_or_else(|| self.reader.block(id), |block| Ok(Arc::clone(block)))
+    }
+
+    /// Makes sure that there is room for `length` bytes, and some more to close the store in good order.
+    fn check_free(&mut self, length: u64) -> Result<(), StoreError> {
+        if let Some(left) = self.unchecked.checked_sub(length) {
+            self.unchecked = left;
+            return Ok(());
+        }
+        let needed = FREE_BYTES_WANTED.saturating_add(length);
+        if disk::free_bytes(&self.dir).is_some_and(|free| free < needed) {
+            return Err(StoreError::Full { dir: self.dir.clone(), needed });
+        }
+        self.unchecked = FREE_CHECK_EVERY;
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.flusher.stop();
+        // Readers that are still about must not keep the files from whoever opens them next.
+        self.reader.shared.state_mut().snapshot = None;
+    }
+}

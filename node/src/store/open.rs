@@ -1,0 +1,277 @@
+//! Opening a data directory: the index as far as it goes, the log from there, and what to do where either is damaged.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bard_chain::{
+    engine::Restored,
+    hash::BlockId,
+    ledger::{Change, Delta, View},
+    rules::isolated::Isolated,
+    source::{Source, SourceError},
+    spec::ChainSpec,
+    tree::Node,
+    units::{Height, Work},
+};
+
+use super::{
+    Opened, Store,
+    disk::{self, DirLock},
+    error::StoreError,
+    flusher::{Flusher, flush},
+    index::{Index, IndexError},
+    log::{HEADER_LEN, Log, LogReader, Mark, Record},
+    overlay::{Entry, Frozen, Head, Layer, State},
+    plan::{counts, plan},
+    reader::{Shared, StoreReader},
+    record::Commit,
+};
+
+/// The log's name in the data directory.
+const LOG: &str = "chain.log";
+/// The index's name in the data directory.
+pub(super) const INDEX: &str = "index.redb";
+/// So many damaged indexes are kept; another one is deleted.
+const MAX_SET_ASIDE: u32 = 3;
+/// How many blocks of the active chain below the deepest reorganisation the tree of known blocks wants: those whose times
+/// count for the lowest branch, and the one before.
+const WINDOW_EXTRA: u64 = 12;
+
+/// Why recovery did not come to its end.
+enum Failure {
+    /// The index cannot be used, or misled us.
+    Index(String),
+    /// Something that making the index anew would not mend.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::Index(error.0)
+    }
+}
+
+/// A data directory about to be opened.
+struct Opening<'a> {
+    dir: &'a Path,
+    spec: Arc<ChainSpec>,
+    genesis: Arc<Isolated>,
+    log: LogReader,
+    /// Length of the log in bytes, torn end included.
+    log_len: u64,
+}
+
+/// What recovery found.
+struct Recovered {
+    index: Index,
+    reader: StoreReader,
+    /// Where the last whole record of the log ends, in bytes.
+    end: u64,
+}
+
+pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
+    disk::create_private_dir(dir).map_err(StoreError::io("create", dir))?;
+    let lock = DirLock::take(dir)?;
+    let (mut log, reader) = Log::open(dir.join(LOG), spec.chain_id())?;
+    // What is replayed may get into the index, and so must be on the disk before.
+    log.sync()?;
+    let log_len = reader.file_len().map_err(StoreError::io("read", dir.join(LOG)))?;
+    let genesis = Arc::new(Isolated::genesis(&spec));
+    let opening = Opening { dir, spec, genesis, log: reader, log_len };
+    let mut repairs = Vec::new();
+    let Recovered { index, reader, end } = opening.recover_or_rebuild(&mut repairs)?;
+    if end < log_len {
+        let dropped = log_len.saturating_sub(end);
+        repairs.push(format!("{LOG} ended in an unfinished write: its last {dropped} bytes were dropped"));
+    }
+    log.resume(end, log_len)?;
+    disk::sync_dir(dir).map_err(StoreError::io("sync", dir))?;
+    let restored = restored(&reader, &opening.spec)?;
+    let dir = dir.to_path_buf();
+    let flusher = Flusher::start(index, Arc::clone(&reader.shared), dir.clone())
+        .map_err(StoreError::io("start the thread that writes", dir.join(INDEX)))?;
+    let store = Store { reader, log, flusher, dir, unchecked: 0, _lock: lock };
+    Ok(Opened { store, restored, repairs })
+}
+
+impl Opening<'_> {
+    fn index_path(&self) -> PathBuf {
+        self.dir.join(INDEX)
+    }
+
+    /// Recovers with the index that is there; where that fails, with one made anew from the log.
+    fn recover_or_rebuild(&self, repairs: &mut Vec<String>) -> Result<Recovered, StoreError> {
+        if !self.index_path().exists() && self.log_len > HEADER_LEN as u64 {
+            repairs.push(format!("{INDEX} was missing: it was made anew from {LOG}"));
+        }
+        // What a disk has garbled must not keep the node from starting, whatever it makes the index's library do.
+        let first = catch_unwind(AssertUnwindSafe(|| self.recover()))
+            .unwrap_or_else(|_| Err(Failure::Index("it is garbled".into())));
+        let why = match first {
+            Ok(recovered) => return Ok(recovered),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Index(why)) => why,
+        };
+        repairs.push(self.set_aside(&why)?);
+        self.recover().map_err(|failure| match failure {
+            Failure::Store(error) => error,
+            Failure::Index(why) => StoreError::Index(why),
+        })
+    }
+
+    /// Moves the index out of the way.
+    fn set_aside(&self, why: &str) -> Result<String, StoreError> {
+        let index = self.index_path();
+        let names = (1..=MAX_SET_ASIDE).map(|number| format!("{INDEX}.damaged-{number}"));
+        let free = names.into_iter().find(|name| !self.dir.join(name).exists());
+        let done = match &free {
+            Some(name) => std::fs::rename(&index, self.dir.join(name)),
+            None => std::fs::remove_file(&index),
+        };
+        done.map_err(StoreError::io("set aside", index))?;
+        let fate = free.map_or_else(|| "deleted".to_owned(), |name| format!("set aside as {name}"));
+        Ok(format!("{INDEX} could not be used ({why}): it was {fate} and made anew from {LOG}"))
+    }
+
+    /// Takes the index as far as it goes, and replays the rest of the log on top.
+    fn recover(&self) -> Result<Recovered, Failure> {
+        let failed = |error| match error {
+            IndexError::Damaged(what) => Failure::Index(what),
+            IndexError::Io(source) => StoreError::io("use", self.index_path())(source).into(),
+            IndexError::InUse => StoreError::Locked { dir: self.dir.into() }.into(),
+        };
+        let index = Index::open(&self.index_path()).map_err(failed)?;
+        let head = match index.head(self.log.salt()).map_err(failed)? {
+            Some(head) => head,
+            None => {
+                let genesis = self.genesis_layer();
+                index.write(&genesis, self.log.salt()).map_err(failed)?;
+                genesis.head
+            }
+        };
+        let read = StoreError::io("read", self.log.path());
+        if !self.log.holds(&head.mark, self.log_len).map_err(read)? {
+            return Err(Failure::Index(format!("it stands for more than {LOG} holds")));
+        }
+        let snapshot = Some(Arc::new(index.snapshot().map_err(failed)?));
+        let state = State { snapshot, frozen: VecDeque::new(), active: Layer::default(), head };
+        let shared = Shared::new(Arc::clone(&self.spec), Arc::clone(&self.genesis), self.log.clone(), state);
+        let reader = StoreReader { shared: Arc::new(shared) };
+        let end = self.replay(&index, &reader)?;
+        let head = reader.shared.state().head.clone();
+        if reader.known(&head.tip)?.header.state_root != head.commitment.root() {
+            return Err(Failure::Index("what it adds up to is not what the tip commits to".into()));
+        }
+        Ok(Recovered { index, reader, end })
+    }
+
+    /// What the index holds at first.
+    fn genesis_layer(&self) -> Frozen {
+        let (id, delta) = (self.genesis.id(), self.spec.genesis_delta());
+        let header = self.genesis.header().clone();
+        let entry = Entry { header, work: Work::ZERO, anchor: None, arrival: 0, invalid: false, body: None, undo: None };
+        let mut layer = Layer::default();
+        layer.blocks.insert(id, entry);
+        layer.heights.insert(0, Some(id));
+        layer.accounts = delta.accounts.iter().map(|(address, change)| (*address, Some(change.after))).collect();
+        let commitment = self.spec.genesis_commitment();
+        let mut head = Head { mark: Mark::FIRST, tip: id, height: Height::ZERO, commitment, accounts: 0, items: 0 };
+        head.count(counts(&delta));
+        Frozen { layer, head }
+    }
+
+    /// Applies the records after the one the index stands for; returns where the last whole one ends.
+    fn replay(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
+        let mut at = reader.shared.state().head.mark.end;
+        let read = || StoreError::io("read", self.log.path());
+        if at < self.log_len {
+            tracing::info!(bytes = self.log_len.saturating_sub(at), "replaying the log of the store");
+        }
+        while let Some(record) = self.log.record(at, self.log_len).map_err(read())? {
+            self.apply(reader, &record)?;
+            at = record.mark.end;
+            if reader.shared.state().active.is_large() {
+                reader.shared.state_mut().freeze();
+                flush(index, &reader.shared).map_err(|error| SourceError::from(error))?;
+            }
+        }
+        if at < self.log_len && self.log.was_durable(at, self.log_len).map_err(read())? {
+            return Err(self.damaged(at).into());
+        }
+        Ok(at)
+    }
+
+    fn damaged(&self, offset: u64) -> StoreError {
+        StoreError::Damaged { path: self.log.path().clone(), offset }
+    }
+
+    /// Makes the commit of one record visible.
+    fn apply(&self, reader: &StoreReader, record: &Record) -> Result<(), Failure> {
+        let (head, parts) = record.split();
+        let commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
+        let mut stored = None;
+        if let Some(block) = &commit.stored {
+            let length = usize::try_from(block.length).unwrap_or(usize::MAX);
+            let bytes = parts.get(..length).ok_or_else(|| self.damaged(record.mark.start))?;
+            stored = Some(reader.read_block(&block.id, bytes).map_err(|_| self.damaged(record.mark.start))?);
+        }
+        let body = |id: &BlockId| {
+            let stored = stored.as_ref().filter(|block| block.id() == *id);
+            stored.map_or_else(|| reader.block(id), |block| Ok(Arc::clone(block)))
+        };
+        let layer = plan(reader, &commit, parts, record.parts_offset(), &body)?;
+        let delta = delta(reader, &commit)?;
+        let mut head = reader.shared.state().head.clone();
+        head.mark = record.mark;
+        head.tip = commit.tip;
+        head.height = body(&commit.tip)?.header().height;
+        head.commitment.apply(&delta);
+        head.count(counts(&delta));
+        reader.shared.state_mut().commit(layer, head);
+        Ok(())
+    }
+}
+
+/// The change of the ledger that a commit makes, whose record holds only what is afterwards.
+fn delta(before: &StoreReader, commit: &Commit) -> Result<Delta, SourceError> {
+    let mut delta = Delta::default();
+    for (address, after) in &commit.accounts {
+        delta.accounts.insert(*address, Change { before: before.account(address)?, after: *after });
+    }
+    for (name, after) in &commit.items {
+        delta.items.insert(name.clone(), Change { before: before.item(name)?, after: *after });
+    }
+    Ok(delta)
+}
+
+/// Where the engine goes on: the end of the active chain, and the branches that left it there.
+fn restored(reader: &StoreReader, spec: &ChainSpec) -> Result<Restored, SourceError> {
+    let above = spec.max_reorg_depth.saturating_add(WINDOW_EXTRA).saturating_sub(1);
+    let base = reader.tip_height().saturating_sub(Height::new(above));
+    let node = |id: BlockId| -> Result<(BlockId, Node), SourceError> { Ok((id, reader.known(&id)?.into_node())) };
+    let ids = reader.ids((Bound::Included(base.get()), Bound::Unbounded), usize::MAX)?;
+    let active: Vec<_> = ids.into_iter().map(|(_, id)| node(id)).collect::<Result<_, _>>()?;
+    let mut held: HashSet<BlockId> = active.iter().map(|(id, _)| *id).collect();
+    let mut side = Vec::new();
+    for id in reader.sides(base)? {
+        let (id, node) = node(id)?;
+        // A branch whose root lies below can never become active.
+        if held.contains(&node.header.parent) {
+            held.insert(id);
+            side.push((id, node));
+        }
+    }
+    let commitment = reader.shared.state().head.commitment.clone();
+    Ok(Restored { active, side, commitment })
+}

@@ -1,0 +1,196 @@
+//! What was committed lately and is not in the index yet: layers of changes in memory, the newest on top.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use bard_chain::{
+    address::Address,
+    array_form,
+    block::Header,
+    hash::{BlockId, TransactionId},
+    ledger::{Account, Item, commitment::Commitment},
+    transaction::ItemName,
+    tree::Node,
+    units::{Height, Timestamp, Work},
+};
+
+use super::{
+    index::Snapshot,
+    log::Mark,
+    record::Location,
+};
+
+/// From so many commits on, the top layer is handed to the flusher.
+const LARGE_COMMITS: usize = 256;
+/// From so many bytes on, as estimated, the top layer is handed to the flusher.
+const LARGE_BYTES: usize = 16 << 20;
+
+/// A stored block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its header.
+    pub(super) header: Header,
+    /// Work of the chain up to it.
+    pub(super) work: Work,
+    /// Time of block 1 of its branch.
+    pub(super) anchor: Option<Timestamp>,
+    /// Place in the order of arrival.
+    pub(super) arrival: u64,
+    /// Whether it was found to break a rule of the state.
+    pub(super) invalid: bool,
+    /// Its bytes in the log; the genesis block has none there.
+    pub(super) body: Option<Location>,
+    /// Its undo, if it ever was on the active chain.
+    pub(super) undo: Option<Location>,
+}
+
+array_form!(Entry {
+    header: Header,
+    work: Work,
+    anchor: Option<Timestamp>,
+    arrival: u64,
+    invalid: bool,
+    body: Option<Location>,
+    undo: Option<Location>,
+});
+
+impl Entry {
+    /// What the tree of known blocks holds of it.
+    pub(super) fn into_node(self) -> Node {
+        let Self { header, work, anchor, arrival, invalid, .. } = self;
+        Node { header, work, anchor, arrival, invalid }
+    }
+}
+
+/// Place of a block beside the active chain: height, arrival, id.
+pub(super) type SideKey = (u64, u64, BlockId);
+
+/// Changes by key; `None` where something is gone.
+pub(super) type Changes<K, V> = BTreeMap<K, Option<V>>;
+
+/// The changes of one or more commits.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    /// Stored blocks; none is ever removed.
+    pub(super) blocks: HashMap<BlockId, Entry>,
+    /// The active chain by height.
+    pub(super) heights: Changes<u64, BlockId>,
+    /// Blocks beside it.
+    pub(super) sides: Changes<SideKey, ()>,
+    /// Accounts; an empty one is gone.
+    pub(super) accounts: Changes<Address, Account>,
+    /// Items.
+    pub(super) items: Changes<ItemName, Item>,
+    /// Transactions of the active chain: height and index in the block.
+    pub(super) transactions: HashMap<TransactionId, Option<(u64, u32)>>,
+    commits: usize,
+    bytes: usize,
+}
+
+impl Layer {
+    /// Adds the changes of a later commit.
+    pub(super) fn absorb(&mut self, later: Self) {
+        self.bytes = self.bytes.saturating_add(later.weight());
+        self.commits = self.commits.saturating_add(1);
+        self.blocks.extend(later.blocks);
+        self.heights.extend(later.heights);
+        self.sides.extend(later.sides);
+        self.accounts.extend(later.accounts);
+        self.items.extend(later.items);
+        self.transactions.extend(later.transactions);
+    }
+
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        let ledger = self.accounts.len().saturating_add(self.items.len()).saturating_add(self.transactions.len());
+        let blocks = self.blocks.len().saturating_add(self.heights.len()).saturating_add(self.sides.len());
+        ledger.saturating_add(blocks)
+    }
+
+    /// Whether nothing was committed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.commits == 0
+    }
+
+    /// Whether it is time to hand it to the flusher.
+    pub(super) const fn is_large(&self) -> bool {
+        self.commits >= LARGE_COMMITS || self.bytes >= LARGE_BYTES
+    }
+
+    /// Estimated memory, in bytes: keys, values and what the maps add.
+    fn weight(&self) -> usize {
+        let weigh = |count: usize, each: usize| count.saturating_mul(each);
+        weigh(self.blocks.len(), 400)
+            .saturating_add(weigh(self.heights.len().saturating_add(self.sides.len()), 80))
+            .saturating_add(weigh(self.accounts.len(), 80))
+            .saturating_add(weigh(self.items.len(), 150))
+            .saturating_add(weigh(self.transactions.len(), 90))
+    }
+}
+
+/// Where the store stands after a commit.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    /// The commit's record in the log.
+    pub(super) mark: Mark,
+    /// The tip of the active chain.
+    pub(super) tip: BlockId,
+    /// Its height.
+    pub(super) height: Height,
+    /// The running commitment at the tip.
+    pub(super) commitment: Commitment,
+    /// Number of accounts.
+    pub(super) accounts: u64,
+    /// Number of items.
+    pub(super) items: u64,
+}
+
+impl Head {
+    /// The number of accounts and items after some came and went.
+    pub(super) fn count(&mut self, (accounts, items): (i64, i64)) {
+        self.accounts = self.accounts.saturating_add_signed(accounts);
+        self.items = self.items.saturating_add_signed(items);
+    }
+}
+
+/// A layer that no longer changes, on its way to the index.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    /// The changes.
+    pub(super) layer: Layer,
+    /// Where the store stood after the last of them.
+    pub(super) head: Head,
+}
+
+/// All that readers see: the index, then the frozen layers, then the top one.
+pub(super) struct State {
+    /// The index as of its last flush; `None` once the store is closed.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// Layers on their way to the index, the oldest first.
+    pub(super) frozen: VecDeque<Arc<Frozen>>,
+    /// The changes since.
+    pub(super) active: Layer,
+    /// Where the store stands.
+    pub(super) head: Head,
+}
+
+impl State {
+    /// The layers in memory, the newest first.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&self.active).chain(self.frozen.iter().rev().map(|frozen| &frozen.layer))
+    }
+
+    /// Makes a commit visible.
+    pub(super) fn commit(&mut self, layer: Layer, head: Head) {
+        self.active.absorb(layer);
+        self.head = head;
+    }
+
+    /// Turns the top layer into a frozen one.
+    pub(super) fn freeze(&mut self) {
+        let layer = std::mem::take(&mut self.active);
+        self.frozen.push_back(Arc::new(Frozen { layer, head: self.head.clone() }));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a record changes: the same answer when it is written and when it is replayed.
+
+use std::sync::Arc;
+
+use bard_chain::{
+    hash::BlockId,
+    ledger::Delta,
+    rules::isolated::Isolated,
+    source::SourceError,
+};
+
+use super::{
+    overlay::{Entry, Layer, SideKey},
+    reader::StoreReader,
+    record::{Commit, Location, Parts, StoredBlock},
+};
+
+/// Finds the body of a block that a commit speaks of.
+pub(super) type Bodies<'a> = &'a dyn Fn(&BlockId) -> Result<Arc<Isolated>, SourceError>;
+
+/// The changes that `commit` makes to what `reader` sees. `parts` is what follows its head, at `offset` of the log.
+pub(super) fn plan(
+    reader: &StoreReader,
+    commit: &Commit,
+    parts: &[u8],
+    offset: u64,
+    bodies: Bodies<'_>,
+) -> Result<Layer, SourceError> {
+    let lengths = || SourceError("the lengths in a record of the log do not add up".into());
+    let Parts { block, undos } = commit.locate(parts, offset).ok_or_else(lengths)?;
+    let mut plan = Plan { reader, bodies, layer: Layer::default() };
+    if let (Some(stored), Some(at)) = (&commit.stored, block) {
+        plan.store(stored, at)?;
+    }
+    for id in &commit.disconnected {
+        plan.disconnect(id)?;
+    }
+    for ((id, _), undo) in commit.connected.iter().zip(undos) {
+        plan.connect(id, undo)?;
+    }
+    for id in &commit.invalidated {
+        plan.invalidate(id)?;
+    }
+    let mut layer = plan.layer;
+    let accounts = commit.accounts.iter();
+    layer.accounts = accounts.map(|(address, after)| (*address, Some(*after).filter(|after| !after.is_empty()))).collect();
+    layer.items = commit.items.iter().cloned().collect();
+    Ok(layer)
+}
+
+/// By how much the numbers of accounts and of items change.
+pub(super) fn counts(delta: &Delta) -> (i64, i64) {
+    let step = |before: bool, after: bool| i64::from(after).saturating_sub(i64::from(before));
+    let accounts = delta.accounts.values().map(|change| step(!change.before.is_empty(), !change.after.is_empty()));
+    let items = delta.items.values().map(|change| step(change.before.is_some(), change.after.is_some()));
+    (accounts.sum(), items.sum())
+}
+
+struct Plan<'a> {
+    reader: &'a StoreReader,
+    bodies: Bodies<'a>,
+    layer: Layer,
+}
+
+fn side_key(id: &BlockId, entry: &Entry) -> SideKey {
+    (entry.header.height.get(), entry.arrival, *id)
+}
+
+impl Plan<'_> {
+    fn entry(&self, id: &BlockId) -> Result<Entry, SourceError> {
+        self.layer.blocks.get(id).map_or_else(|| self.reader.known(id), |entry| Ok(entry.clone()))
+    }
+
+    /// Adds a block, at first beside the active chain.
+    fn store(&mut self, stored: &StoredBlock, at: Location) -> Result<(), SourceError> {
+        let StoredBlock { id, length: _, work, anchor, arrival } = stored;
+        // The tree forgets side blocks when there are too many; then one may come a second time, with another arrival.
+        if let Some(earlier) = self.reader.entry(id)? {
+            self.layer.sides.insert(side_key(id, &earlier), None);
+        }
+        let header = (self.bodies)(id)?.header().clone();
+        let (work, anchor, arrival) = (*work, *anchor, *arrival);
+        let entry = Entry { header, work, anchor, arrival, invalid: false, body: Some(at), undo: None };
+        self.layer.sides.insert(side_key(id, &entry), Some(()));
+        self.layer.blocks.insert(*id, entry);
+        Ok(())
+    }
+
+    fn disconnect(&mut self, id: &BlockId) -> Result<(), SourceError> {
+        let entry = self.entry(id)?;
+        self.layer.heights.insert(entry.header.height.get(), None);
+        self.layer.sides.insert(side_key(id, &entry), Some(()));
+        let block = (self.bodies)(id)?;
+        self.layer.transactions.extend(block.transaction_ids().iter().map(|id| (*id, None)));
+        Ok(())
+    }
+
+    fn connect(&mut self, id: &BlockId, undo: Location) -> Result<(), SourceError> {
+        let mut entry = self.entry(id)?;
+        entry.undo = Some(undo);
+        let height = entry.header.height.get();
+        self.layer.heights.insert(height, Some(*id));
+        self.layer.sides.insert(side_key(id, &entry), None);
+        self.layer.blocks.insert(*id, entry);
+        let block = (self.bodies)(id)?;
+        let places = (0..).map(|index| Some((height, index)));
+        self.layer.transactions.extend(block.transaction_ids().iter().copied().zip(places));
+        Ok(())
+    }
+
+    fn invalidate(&mut self, id: &BlockId) -> Result<(), SourceError> {
+        let mut entry = self.entry(id)?;
+        entry.invalid = true;
+        self.layer.blocks.insert(*id, entry);
+        Ok(())
+    }
+}

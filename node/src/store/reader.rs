@@ -1,0 +1,289 @@
+//! What anybody may read while the keeper writes: the ledger, blocks, the active chain, transactions.
+
+use std::{
+    ops::Bound,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use bard_chain::{
+    address::Address,
+    block::Header,
+    hash::{BlockId, TransactionId},
+    ledger::{Account, Item, Undo, View},
+    rules::isolated::{Isolated, Unsigned},
+    source::{Source, SourceError},
+    spec::ChainSpec,
+    transaction::ItemName,
+    units::Height,
+    encoding,
+};
+
+use super::{
+    index::{IndexError, KeyRange, Snapshot},
+    listing::{self, Listing},
+    log::LogReader,
+    overlay::{Entry, Layer, State},
+    recent::Recent,
+    record::Location,
+};
+
+/// What the store and all its readers share.
+pub(super) struct Shared {
+    pub(super) spec: Arc<ChainSpec>,
+    pub(super) genesis: Arc<Isolated>,
+    pub(super) log: LogReader,
+    pub(super) recent: Recent,
+    state: RwLock<State>,
+}
+
+impl Shared {
+    pub(super) fn new(spec: Arc<ChainSpec>, genesis: Arc<Isolated>, log: LogReader, state: State) -> Self {
+        Self { spec, genesis, log, recent: Recent::default(), state: RwLock::new(state) }
+    }
+
+    /// The state, to look at for a moment: nobody reads or writes a file while holding it.
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, to change in a moment.
+    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the store as of the last appended commit. Cheap to clone; never waits for the disk writes of a commit.
+///
+/// Each answer is consistent in itself. Once the store is closed, every answer that is not in memory is an error.
+#[derive(Clone)]
+pub struct StoreReader {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for StoreReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreReader").finish_non_exhaustive()
+    }
+}
+
+fn closed() -> SourceError {
+    SourceError("the store is closed".into())
+}
+
+impl StoreReader {
+    /// Looks through the layers in memory, the newest first, then into the index.
+    fn find<T>(
+        &self,
+        layer: impl Fn(&Layer) -> Option<T>,
+        index: impl FnOnce(&Snapshot) -> Result<T, IndexError>,
+    ) -> Result<T, SourceError> {
+        let snapshot = {
+            let state = self.shared.state();
+            if let Some(found) = state.layers().find_map(layer) {
+                return Ok(found);
+            }
+            state.snapshot.clone().ok_or_else(closed)?
+        };
+        Ok(index(&snapshot)?)
+    }
+
+    /// Goes through entries by ascending key, up to `limit`.
+    fn list<K: Ord + Clone, V: Clone>(
+        &self,
+        listing: &Listing<K, V>,
+        range: &KeyRange<K>,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>, SourceError> {
+        let (active, frozen, snapshot) = {
+            let state = self.shared.state();
+            let active = listing::copy((listing.layer)(&state.active), range, limit);
+            (active, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
+        };
+        listing::merge(listing, active, &frozen, &snapshot, range, limit)
+    }
+
+    pub(super) fn entry(&self, id: &BlockId) -> Result<Option<Entry>, SourceError> {
+        self.find(|layer| layer.blocks.get(id).cloned().map(Some), |index| index.block(id))
+    }
+
+    pub(super) fn known(&self, id: &BlockId) -> Result<Entry, SourceError> {
+        self.entry(id)?.ok_or_else(|| SourceError(format!("block {id} is not stored")))
+    }
+
+    /// Reads a part of the log.
+    fn part(&self, at: &Location) -> Result<Vec<u8>, SourceError> {
+        let log = &self.shared.log;
+        let failed = |what: String| SourceError(format!("cannot read {}: {what}", log.path().display()));
+        match log.part(at) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(failed(format!("it is damaged at byte {}", at.offset))),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// The last block of the active chain, and its height.
+    pub fn tip(&self) -> (BlockId, Height) {
+        let state = self.shared.state();
+        (state.head.tip, state.head.height)
+    }
+
+    /// Height of the active chain.
+    pub fn tip_height(&self) -> Height {
+        self.shared.state().head.height
+    }
+
+    /// The header of a stored block, on whichever branch.
+    ///
+    /// # Errors
+    /// Where the index could not be read; so with all that follows.
+    pub fn header(&self, id: &BlockId) -> Result<Option<Header>, SourceError> {
+        Ok(self.entry(id)?.map(|entry| entry.header))
+    }
+
+    /// The canonical bytes of a stored block, on whichever branch.
+    ///
+    /// # Errors
+    /// Where index or log could not be read.
+    pub fn block_bytes(&self, id: &BlockId) -> Result<Option<Arc<[u8]>>, SourceError> {
+        if let Some(block) = self.shared.recent.get(id) {
+            return Ok(Some(Arc::clone(block.bytes())));
+        }
+        match self.entry(id)? {
+            None => Ok(None),
+            Some(Entry { body: Some(at), .. }) => Ok(Some(self.part(&at)?.into())),
+            Some(Entry { body: None, .. }) => Ok(Some(Arc::clone(self.shared.genesis.bytes()))),
+        }
+    }
+
+    /// The block of the active chain at a height.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn id_at(&self, height: Height) -> Result<Option<BlockId>, SourceError> {
+        let height = height.get();
+        self.find(|layer| layer.heights.get(&height).copied(), |index| index.height(height))
+    }
+
+    /// The height of a block of the active chain; `None` for any other.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn height_of(&self, id: &BlockId) -> Result<Option<Height>, SourceError> {
+        let Some(Entry { header, .. }) = self.entry(id)? else { return Ok(None) };
+        let active = self.id_at(header.height)?;
+        Ok((active == Some(*id)).then_some(header.height))
+    }
+
+    /// Whether a block is on the active chain.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn is_active(&self, id: &BlockId) -> Result<bool, SourceError> {
+        Ok(self.height_of(id)?.is_some())
+    }
+
+    /// Headers of the active chain, at most `limit`, after the first block of `locator` that is on it; after the genesis
+    /// block where none is.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn headers_after(&self, locator: &[BlockId], limit: usize) -> Result<Vec<Header>, SourceError> {
+        let mut fork = Height::ZERO;
+        for id in locator {
+            if let Some(height) = self.height_of(id)? {
+                fork = height;
+                break;
+            }
+        }
+        let ids = self.ids((Bound::Excluded(fork.get()), Bound::Unbounded), limit)?;
+        ids.into_iter().map(|(_, id)| Ok(self.known(&id)?.header)).collect()
+    }
+
+    /// The active chain in a range of heights, the lowest first.
+    pub(super) fn ids(&self, range: KeyRange<u64>, limit: usize) -> Result<Vec<(u64, BlockId)>, SourceError> {
+        self.list(&listing::HEIGHTS, &range, limit)
+    }
+
+    /// Blocks beside the active chain from a height on, by height, then arrival.
+    pub(super) fn sides(&self, from: Height) -> Result<Vec<BlockId>, SourceError> {
+        let range = (Bound::Included((from.get(), 0, BlockId::ZERO)), Bound::Unbounded);
+        let sides = self.list(&listing::SIDES, &range, usize::MAX)?;
+        Ok(sides.into_iter().map(|((_, _, id), ())| id).collect())
+    }
+
+    /// Where on the active chain a transaction is: height of its block, and its index in it.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn transaction(&self, id: &TransactionId) -> Result<Option<(Height, u32)>, SourceError> {
+        let place = self.find(|layer| layer.transactions.get(id).copied(), |index| index.transaction(id))?;
+        Ok(place.map(|(height, index)| (Height::new(height), index)))
+    }
+
+    /// Accounts that are not empty, by address, at most `limit`, those after `after`.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn accounts(&self, after: Option<&Address>, limit: usize) -> Result<Vec<(Address, Account)>, SourceError> {
+        let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(*after));
+        self.list(&listing::ACCOUNTS, &(low, Bound::Unbounded), limit)
+    }
+
+    /// Items ever named, by name, at most `limit`, those after `after`.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn items(&self, after: Option<&ItemName>, limit: usize) -> Result<Vec<(ItemName, Item)>, SourceError> {
+        let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
+        self.list(&listing::ITEMS, &(low, Bound::Unbounded), limit)
+    }
+
+    /// Number of accounts that are not empty.
+    pub fn account_count(&self) -> u64 {
+        self.shared.state().head.accounts
+    }
+
+    /// Number of items ever named.
+    pub fn item_count(&self) -> u64 {
+        self.shared.state().head.items
+    }
+
+    /// Reads a block from its bytes in the log.
+    pub(super) fn read_block(&self, id: &BlockId, bytes: &[u8]) -> Result<Arc<Isolated>, SourceError> {
+        let damaged = |what: &str| SourceError(format!("block {id} is not stored as it was: {what}"));
+        let block = Unsigned::read(&self.shared.spec, bytes).map_err(|fault| damaged(&fault.to_string()))?;
+        if block.id() != *id {
+            return Err(damaged("another one is in its place"));
+        }
+        Ok(Arc::new(block.trust_stored()))
+    }
+}
+
+impl View for StoreReader {
+    fn account(&self, address: &Address) -> Result<Account, SourceError> {
+        let account = self.find(|layer| layer.accounts.get(address).copied(), |index| index.account(address))?;
+        Ok(account.unwrap_or_default())
+    }
+
+    fn item(&self, name: &ItemName) -> Result<Option<Item>, SourceError> {
+        self.find(|layer| layer.items.get(name).copied(), |index| index.item(name))
+    }
+}
+
+impl Source for StoreReader {
+    fn block(&self, id: &BlockId) -> Result<Arc<Isolated>, SourceError> {
+        if let Some(block) = self.shared.recent.get(id) {
+            return Ok(block);
+        }
+        let Some(at) = self.known(id)?.body else { return Ok(Arc::clone(&self.shared.genesis)) };
+        let block = self.read_block(id, &self.part(&at)?)?;
+        self.shared.recent.put(&block);
+        Ok(block)
+    }
+
+    fn undo(&self, id: &BlockId) -> Result<Undo, SourceError> {
+        let at = self.known(id)?.undo.ok_or_else(|| SourceError(format!("block {id} has no undo")))?;
+        let bytes = self.part(&at)?;
+        encoding::decode(&bytes, bytes.len()).map_err(|error| SourceError(format!("the undo of block {id}: {error}")))
+    }
+}

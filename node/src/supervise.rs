@@ -1,0 +1,86 @@
+//! Named tasks: the end of one that should go on stops the node, with that name; and an ordered stop with a deadline.
+
+use std::{future::Future, time::Duration};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The tasks of a node.
+pub struct Supervisor {
+    tasks: JoinSet<(&'static str, Result<(), String>)>,
+    stop: CancellationToken,
+}
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Self { tasks: JoinSet::new(), stop: CancellationToken::new() }
+    }
+}
+
+impl Supervisor {
+    /// Cancelled when the node begins to stop.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs a task that must not end before the node stops.
+    pub fn spawn<F, E>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.tasks.spawn(async move { (name, task.await.map_err(|error| error.to_string())) });
+    }
+
+    /// Waits until a task ends that should not have. Returns what to tell.
+    pub async fn failed(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Ok((name, Ok(())))) => format!("the task {name:?} ended"),
+            Some(Ok((name, Err(error)))) => format!("{name}: {error}"),
+            Some(Err(error)) => format!("a task failed: {error}"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells every task to stop and waits, at most for `deadline`. Returns what failed on the way.
+    pub async fn stopped(mut self, deadline: Duration) -> Vec<String> {
+        self.stop.cancel();
+        let mut problems = Vec::new();
+        let all = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Ok((name, Err(error))) = ended {
+                    problems.push(format!("{name}: {error}"));
+                }
+            }
+        };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            problems.push(format!("{} tasks did not stop in time and were cut off", self.tasks.len()));
+            self.tasks.abort_all();
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_is_named() {
+        let mut tasks = Supervisor::default();
+        tasks.spawn("good", std::future::pending::<Result<(), String>>());
+        tasks.spawn("bad", async { Err::<(), _>("the reason") });
+        assert_eq!(tasks.failed().await, "bad: the reason");
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_all() {
+        let mut tasks = Supervisor::default();
+        let stop = tasks.stop_token();
+        tasks.spawn("waits", async move {
+            stop.cancelled().await;
+            Ok::<(), String>(())
+        });
+        assert!(tasks.stopped(Duration::from_secs(5)).await.is_empty());
+    }
+}

@@ -1,0 +1,141 @@
+//! The composition of libp2p behaviours, the gates first. No policy: that is the driver's.
+
+use core::time::Duration;
+use std::io;
+
+use libp2p::{
+    Swarm, SwarmBuilder, allow_block_list, connection_limits,
+    core::upgrade::Version,
+    dns::{ResolverConfig, ResolverOpts},
+    identify,
+    identity::Keypair,
+    mdns, noise, ping,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    tcp, upnp, yamux,
+};
+use tracing::{info, warn};
+
+use crate::{
+    config::{NetworkConfig, NetworkError},
+    discovery,
+    sync_behaviour::{self, Peers, Sync},
+    topics::{Gossip, Names},
+};
+
+/// Connections to one peer: two, because both ends may dial at once, and either of the two may be the one that lasts.
+const MAX_PER_PEER: u32 = 2;
+/// Connections that are still shaking hands.
+const MAX_PENDING_INBOUND: u32 = 32;
+const MAX_PENDING_OUTBOUND: u32 = 32;
+/// A transport that has not connected by then has failed.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections are never closed for being idle: the driver closes those that are of no use, and keeps all others.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How often the round trip is measured, and how long the answer may take.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All behaviours of a node. Gates come first, so that what they refuse never reaches the others.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(crate) ping: ping::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) gossip: Gossip,
+    pub(crate) sync: Sync,
+    pub(crate) peers: Peers,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
+}
+
+impl Behaviour {
+    fn new(config: &NetworkConfig, names: &Names) -> Result<Self, NetworkError> {
+        let keypair = config.identity.keypair();
+        let own = config.identity.peer_id();
+        let setup = |part| move |reason: String| NetworkError::Setup { part, reason };
+        let no_name = || NetworkError::Setup { part: "protocol names", reason: "not a protocol name".into() };
+        let mdns = config.mdns.then(|| discovery::mdns::behaviour(own)).and_then(|started| {
+            started.inspect_err(|error| info!("not looking for nodes on the local network yet: {error}")).ok()
+        });
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(limits(config)),
+            banned: allow_block_list::Behaviour::default(),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+            identify: identify::Behaviour::new(
+                identify::Config::new(names.protocol_version(), keypair.public())
+                    .with_agent_version(config.agent.to_string())
+                    .with_push_listen_addr_updates(true),
+            ),
+            gossip: names.gossip(config.max_block_len).map_err(setup("gossip"))?,
+            sync: sync_behaviour::sync(names.sync_protocol().ok_or_else(no_name)?, config.max_block_len),
+            peers: sync_behaviour::peers(names.peers_protocol().ok_or_else(no_name)?),
+            mdns: mdns.into(),
+            upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
+        })
+    }
+}
+
+fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
+    let wanted = config.target_outbound.saturating_add(config.bootstrap.len());
+    let outbound = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_mul(MAX_PER_PEER).max(MAX_PENDING_OUTBOUND);
+    connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
+        .with_max_pending_outgoing(Some(MAX_PENDING_OUTBOUND))
+        .with_max_established_incoming(Some(config.max_peers))
+        .with_max_established_outgoing(Some(outbound))
+        .with_max_established_per_peer(Some(MAX_PER_PEER))
+}
+
+/// The swarm of a node: TCP and QUIC, names resolved.
+///
+/// # Errors
+/// [`NetworkError::Setup`] when the system lacks what a part needs.
+pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
+    let behaviour = Behaviour::new(config, names)?;
+    match build(config.identity.keypair(), behaviour, Resolver::System) {
+        Ok(swarm) => Ok(swarm),
+        Err(error) => {
+            // As on a machine without a configured network: nodes may still be reached by number.
+            warn!("the system's name servers are unknown, names of nodes will not be found: {error}");
+            build(config.identity.keypair(), Behaviour::new(config, names)?, Resolver::None)
+                .map_err(|error| NetworkError::Setup { part: "transports", reason: error.to_string() })
+        }
+    }
+}
+
+/// Where names are looked up.
+enum Resolver {
+    System,
+    None,
+}
+
+fn build(keypair: &Keypair, behaviour: Behaviour, resolver: Resolver) -> io::Result<Swarm<Behaviour>> {
+    let configure = |config: libp2p::swarm::Config| {
+        config
+            .with_idle_connection_timeout(NEVER)
+            // Saves a round trip for each new stream.
+            .with_substream_upgrade_protocol_override(Version::V1Lazy)
+    };
+    let transports = SwarmBuilder::with_existing_identity(keypair.clone())
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .map_err(io::Error::other)?
+        .with_quic();
+    Ok(match resolver {
+        Resolver::System => transports
+            .with_dns()?
+            .with_behaviour(|_| behaviour)
+            .map_err(io::Error::other)?
+            .with_swarm_config(configure)
+            .with_connection_timeout(CONNECTION_TIMEOUT)
+            .build(),
+        Resolver::None => transports
+            .with_dns_config(ResolverConfig::default(), ResolverOpts::default())
+            .with_behaviour(|_| behaviour)
+            .map_err(io::Error::other)?
+            .with_swarm_config(configure)
+            .with_connection_timeout(CONNECTION_TIMEOUT)
+            .build(),
+    })
+}

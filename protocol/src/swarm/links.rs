@@ -1,0 +1,73 @@
+//! What is known of connected peers, and who waits for them.
+
+use core::time::Duration;
+
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
+use tokio::sync::oneshot;
+
+use crate::{
+    discovery::Origin,
+    event::{Direction, PeerInfo},
+    handle::ConnectError,
+    peers::PeerBook,
+    wire::status::Agent,
+};
+
+/// A connected peer.
+pub(super) struct Link {
+    /// The oldest first; never empty while the link is in the table.
+    pub(super) connections: Vec<Connection>,
+    /// Its software, once it has said that it is of our chain.
+    pub(super) confirmed: Option<Agent>,
+    pub(super) since: Duration,
+    pub(super) rtt: Option<Duration>,
+    /// When it was last told of other peers.
+    pub(super) told_at: Option<Duration>,
+}
+
+/// One of its connections.
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) address: Multiaddr,
+    pub(super) direction: Direction,
+    /// Pings in a row without an answer.
+    pub(super) lost_pings: u32,
+}
+
+/// Somebody who waits for the outcome of a dial.
+pub(super) struct Waiting {
+    pub(super) connection: ConnectionId,
+    /// As asked for.
+    pub(super) address: Multiaddr,
+    pub(super) origin: Origin,
+    /// Who answered, while it has not yet said which chain it is on.
+    pub(super) peer: Option<PeerId>,
+    pub(super) reply: oneshot::Sender<Result<PeerId, ConnectError>>,
+}
+
+impl Link {
+    pub(super) fn new(since: Duration) -> Self {
+        Self { connections: Vec::new(), confirmed: None, since, rtt: None, told_at: None }
+    }
+
+    /// What is published of it: nothing before it is known to be of our chain.
+    pub(super) fn describe(&self, id: PeerId, book: &PeerBook) -> Option<PeerInfo> {
+        let agent = self.confirmed.clone()?;
+        let oldest = self.connections.first()?;
+        Some(PeerInfo {
+            id,
+            addresses: self.connections.iter().map(|connection| connection.address.clone()).collect(),
+            origin: book.origin(&id),
+            direction: oldest.direction,
+            transport: transport(&oldest.address),
+            agent,
+            since: self.since,
+            rtt: self.rtt,
+            faults: book.conduct.faults(&id),
+        })
+    }
+}
+
+fn transport(address: &Multiaddr) -> &'static str {
+    if address.iter().any(|part| part == Protocol::QuicV1) { "quic" } else { "tcp" }
+}

@@ -1,0 +1,355 @@
+//! The event loop: the one task that owns the swarm and the peer book.
+//!
+//! It takes commands from a bounded queue, hands events to a bounded queue without ever waiting for it, and looks at the
+//! clock four times a second. All state of connections is here; what others need of it is published by `watch`.
+
+mod bind;
+mod gossip;
+mod links;
+mod peering;
+mod reason;
+mod requests;
+
+use core::time::Duration;
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::transport::ListenerId,
+    swarm::{ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent, behaviour::NewListenAddr},
+    upnp,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::{Instant, MissedTickBehavior},
+};
+use tracing::{debug, info, warn};
+
+use self::{
+    gossip::Outbox,
+    links::{Link, Waiting},
+    requests::Requests,
+};
+use crate::{
+    behaviour::{self, Behaviour, BehaviourEvent},
+    config::{NetworkConfig, NetworkError},
+    discovery::{bootstrap, mdns},
+    event::{NetworkEvent, PeerInfo},
+    handle::{Command, NetworkHandle},
+    peers::{PeerBook, Target, conduct::Fault},
+    topics::Names,
+};
+
+/// Commands that wait for the driver. When full, the caller waits.
+const COMMANDS: usize = 256;
+/// Events that wait for the node. When full, gossip is dropped and requests are answered "busy".
+const EVENTS: usize = 1024;
+/// KiB of gossip that the node may hold unexamined. When used up, further gossip is dropped until a verdict frees some.
+pub(crate) const UNEXAMINED_KIB: usize = 64 << 10;
+/// How often the driver looks at the clock: for dials that are due, bans that end, peers that never said who they are.
+const TICK: Duration = Duration::from_millis(250);
+/// How long closing may take before the connections are simply dropped.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// A started network.
+#[derive(Debug)]
+pub struct Network {
+    /// The way to it.
+    pub handle: NetworkHandle,
+    /// What it tells; at most 1024 events wait, see [`NetworkEvent`].
+    pub events: mpsc::Receiver<NetworkEvent>,
+    /// The task that makes it work; nothing happens before it is run.
+    pub driver: Driver,
+}
+
+/// Starts listening and looks up nothing yet: dialling begins when the driver runs.
+///
+/// # Errors
+/// [`NetworkError`]: an address that cannot be listened on, by name, or a part of the stack that cannot be set up.
+pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
+    let names = Names::new(config.chain);
+    let own = config.identity.peer_id();
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    let (events, events_out) = mpsc::channel(EVENTS);
+    let (peers, peers_seen) = watch::channel(Arc::new(Vec::new()));
+    let (listening, listening_seen) = watch::channel(Vec::new());
+    let swarm = behaviour::swarm(&config, &names)?;
+    let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
+    let mut driver = Driver {
+        swarm,
+        own,
+        names,
+        max_block_len: config.max_block_len,
+        target_outbound: config.target_outbound,
+        book: PeerBook::new(own, config.seed),
+        links: BTreeMap::new(),
+        dialing: BTreeMap::new(),
+        waiting: Vec::new(),
+        outbox: Outbox::default(),
+        requests: Requests::new(),
+        space: Arc::new(Semaphore::new(UNEXAMINED_KIB)),
+        listeners: Vec::new(),
+        mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
+        asked_at: Duration::ZERO,
+        started: Instant::now(),
+        commands,
+        events,
+        peers,
+        listening,
+    };
+    driver.bind(&config.listen, config.listen_optional).await?;
+    for address in config.external {
+        driver.swarm.add_external_address(address);
+    }
+    for candidate in bootstrap::candidates(&config.bootstrap) {
+        driver.book.add(candidate, Duration::ZERO);
+    }
+    let handle = NetworkHandle { own, commands: commands_in, peers: peers_seen, listening: listening_seen };
+    Ok(Network { handle, events: events_out, driver })
+}
+
+/// The task that makes the network work. It ends when it is stopped or when the last handle is gone.
+pub struct Driver {
+    swarm: Swarm<Behaviour>,
+    own: PeerId,
+    names: Names,
+    max_block_len: usize,
+    target_outbound: usize,
+    book: PeerBook,
+    /// The connected peers, known to be of our chain or not yet.
+    links: BTreeMap<PeerId, Link>,
+    /// What is being dialled by the book's advice.
+    dialing: BTreeMap<ConnectionId, Target>,
+    /// People who wait for a connection; bounded where it grows.
+    waiting: Vec<Waiting>,
+    outbox: Outbox,
+    requests: Requests,
+    /// Room for unexamined gossip, in KiB.
+    space: Arc<Semaphore>,
+    /// What is listened on now.
+    listeners: Vec<(ListenerId, Multiaddr)>,
+    /// When to try mDNS again, if it could not be started.
+    mdns_retry: Option<Duration>,
+    /// When a peer was last asked for its peers.
+    asked_at: Duration,
+    started: Instant,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<NetworkEvent>,
+    peers: watch::Sender<Arc<Vec<PeerInfo>>>,
+    listening: watch::Sender<Vec<Multiaddr>>,
+}
+
+impl core::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("own", &self.own).field("links", &self.links.len()).finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Runs until [`NetworkHandle::stop`] is called or no handle is left, and closes all connections before it ends.
+    pub async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopped = loop {
+            tokio::select! {
+                biased;
+                _ = tick.tick() => self.tick(),
+                command = self.commands.recv() => match command {
+                    None => break None,
+                    Some(Command::Stop(stopped)) => break Some(stopped),
+                    Some(command) => self.command(command),
+                },
+                Some(answer) = self.requests.answers.recv() => self.send_answer(answer),
+                event = self.swarm.select_next_some() => self.swarm_event(event),
+            }
+        };
+        self.close().await;
+        drop(self);
+        if let Some(stopped) = stopped {
+            // Whoever asked may have gone meanwhile.
+            let _ = stopped.send(());
+        }
+    }
+
+    /// Time since the network was started.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::PublishBlock(bytes) => self.publish_block(bytes),
+            Command::PublishTransactions(transactions) => self.publish_transactions(transactions),
+            Command::Report(id, verdict) => self.report(&id, verdict),
+            Command::Request(peer, request, answer) => self.request(peer, request, answer),
+            Command::Connect(address, origin, reply) => self.connect(address, origin, reply),
+            Command::AddCandidates(candidates) => {
+                let now = self.now();
+                candidates.into_iter().for_each(|candidate| self.book.add(candidate, now));
+            }
+            Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
+            Command::Disconnect(peer) => self.disconnect(peer),
+            // The loop takes it out before.
+            Command::Stop(_) => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        for peer in self.book.conduct.pardon(now) {
+            debug!(%peer, "the ban is over");
+            self.swarm.behaviour_mut().banned.unblock_peer(peer);
+        }
+        self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        self.drop_silent_peers(now);
+        self.dial_due(now);
+        self.ask_for_peers(now);
+        if self.mdns_retry.is_some_and(|at| at <= now) {
+            self.retry_mdns(now);
+        }
+    }
+
+    fn swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.established(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.closed(peer_id, connection_id, cause.as_ref());
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.dial_failed(connection_id, peer_id, &error);
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                debug!(from = %send_back_addr, "an incoming connection failed: {error}");
+            }
+            SwarmEvent::NewListenAddr { listener_id, address } => self.listens(listener_id, address),
+            SwarmEvent::ExpiredListenAddr { listener_id, address } => {
+                info!(%address, "no longer listening");
+                self.listeners.retain(|listener| *listener != (listener_id, address.clone()));
+                self.publish_listening();
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                if let Err(error) = reason {
+                    warn!("stopped listening: {error}");
+                }
+                self.listeners.retain(|(id, _)| *id != listener_id);
+                self.publish_listening();
+            }
+            SwarmEvent::ListenerError { error, .. } => debug!("listening: {error}"),
+            _ => {}
+        }
+    }
+
+    fn behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(event) => self.gossip_event(event),
+            BehaviourEvent::Sync(event) => self.sync_event(event),
+            BehaviourEvent::Peers(event) => self.peers_event(event),
+            BehaviourEvent::Identify(event) => self.identify_event(event),
+            BehaviourEvent::Ping(event) => self.ping_event(event),
+            BehaviourEvent::Mdns(event) => self.mdns_event(event),
+            BehaviourEvent::Upnp(event) => upnp_event(&event),
+            BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Banned(never) => match never {},
+        }
+    }
+
+    fn mdns_event(&mut self, event: libp2p::mdns::Event) {
+        let now = self.now();
+        match event {
+            libp2p::mdns::Event::Discovered(found) => {
+                for candidate in mdns::candidates(found) {
+                    debug!(peer = ?candidate.peer, addresses = ?candidate.addresses, "found on the local network");
+                    self.book.add(candidate, now);
+                }
+            }
+            libp2p::mdns::Event::Expired(gone) => gone.into_iter().for_each(|(peer, _)| self.book.expired(peer)),
+        }
+    }
+
+    /// Tries to start mDNS that could not be started before, and tells it what it has missed.
+    fn retry_mdns(&mut self, now: Duration) {
+        match mdns::behaviour(self.own) {
+            Ok(mut behaviour) => {
+                for (listener_id, addr) in &self.listeners {
+                    let listening = NewListenAddr { listener_id: *listener_id, addr };
+                    behaviour.on_swarm_event(FromSwarm::NewListenAddr(listening));
+                }
+                self.swarm.behaviour_mut().mdns = Some(behaviour).into();
+                self.mdns_retry = None;
+                info!("looking for nodes on the local network");
+            }
+            Err(error) => {
+                debug!("mDNS still cannot be started: {error}");
+                self.mdns_retry = Some(now.saturating_add(mdns::RETRY_INTERVAL));
+            }
+        }
+    }
+
+    /// Notes a fault; if it was one too many, bans the peer, which closes its connections.
+    fn penalise(&mut self, peer: PeerId, fault: Fault, reason: &str) {
+        let now = self.now();
+        debug!(%peer, %fault, reason, "a fault");
+        if self.book.conduct.note(peer, fault, reason, now) {
+            warn!(%peer, reason, "banned for an hour");
+            self.swarm.behaviour_mut().banned.block_peer(peer);
+        }
+        self.publish_peers();
+    }
+
+    fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
+        info!(%address, "listening");
+        self.listeners.push((listener, address));
+        self.publish_listening();
+    }
+
+    fn publish_listening(&self) {
+        let own = self.own;
+        let addresses = self.listeners.iter().map(|(_, address)| bind::with_peer_id(address, own)).collect();
+        self.listening.send_replace(addresses);
+    }
+
+    fn publish_peers(&self) {
+        let mut peers: Vec<_> = self.links.iter().filter_map(|(peer, link)| link.describe(*peer, &self.book)).collect();
+        peers.sort_by_key(|peer| (peer.since, peer.id));
+        self.peers.send_if_modified(|published| {
+            let changed = **published != peers;
+            if changed {
+                *published = Arc::new(peers);
+            }
+            changed
+        });
+    }
+
+    /// Says goodbye to every peer, so that it knows at once instead of after a time-out.
+    async fn close(&mut self) {
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // An error means that it is gone already.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let all_closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(CLOSING, all_closed).await.is_err() {
+            debug!("some connections did not close in time");
+        }
+    }
+}
+
+/// Port forwarding is a convenience: without it the node works, so nothing of it is a warning.
+fn upnp_event(event: &upnp::Event) {
+    match event {
+        upnp::Event::NewExternalAddr { external_addr, .. } => info!(%external_addr, "the router forwards to this node"),
+        upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
+            info!(%external_addr, "the router no longer forwards to this node");
+        }
+        upnp::Event::GatewayNotFound => info!("no router here forwards ports by UPnP"),
+        upnp::Event::NonRoutableGateway => info!("the router itself is not on the public internet"),
+    }
+}

@@ -1,0 +1,320 @@
+//! Connections: dialling, meeting, parting, and finding out who is there.
+
+use core::time::Duration;
+
+use libp2p::{
+    Multiaddr, PeerId,
+    connection_limits::Exceeded,
+    core::ConnectedPoint,
+    identify, ping,
+    swarm::{ConnectionError, ConnectionId, DialError, dial_opts::DialOpts, dial_opts::PeerCondition},
+};
+use tokio::sync::oneshot;
+use tracing::{debug, info, warn};
+
+use super::{
+    Driver,
+    links::{Connection, Link, Waiting},
+    reason,
+};
+use crate::{
+    discovery::{Candidate, Origin, split_peer_id},
+    event::Direction,
+    handle::ConnectError,
+    peers::{Dial, Target},
+    topics::Kinship,
+    wire::status::Agent,
+};
+
+/// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
+const MAX_LOST_PINGS: u32 = 3;
+/// Calls of `connect` that wait at once. When there are more, the call is declined.
+const MAX_WAITING: usize = 64;
+
+impl Driver {
+    /// Makes the dials that the peer book asks for.
+    pub(super) fn dial_due(&mut self, now: Duration) {
+        for Dial { target, addresses } in self.book.dials(now, self.target_outbound) {
+            let options = match &target {
+                Target::Peer(peer) => DialOpts::peer_id(*peer).addresses(addresses).allocate_new_port().build(),
+                Target::Anchor(address) => dial_address(address.clone()),
+            };
+            let connection = options.connection_id();
+            debug!(?target, "dialling");
+            match self.swarm.dial(options) {
+                Ok(()) => {
+                    self.dialing.insert(connection, target);
+                }
+                Err(error) => {
+                    debug!(?target, "not dialled: {}", reason::of_dial(&error));
+                    match (&error, &target) {
+                        // The swarm leaves out the addresses it listens on itself.
+                        (DialError::NoAddresses, Target::Anchor(own)) => {
+                            self.book.led_to_ourselves(&target, own, now);
+                        }
+                        _ => self.book.failed(&target, now),
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        address: Multiaddr,
+        origin: Origin,
+        reply: oneshot::Sender<Result<PeerId, ConnectError>>,
+    ) {
+        let now = self.now();
+        let candidate = Candidate::from_address(address.clone(), origin);
+        let refusal = if candidate.peer == Some(self.own) {
+            Some(ConnectError::OwnAddress { address: address.clone() })
+        } else if candidate.clone().usable(self.own).is_none() {
+            Some(ConnectError::Unusable { address: address.clone() })
+        } else if self.waiting.len() >= MAX_WAITING {
+            Some(ConnectError::Refused { address: address.clone(), reason: "too many attempts at once".into() })
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            // Whoever asked may have given up; so below.
+            let _ = reply.send(Err(refusal));
+            return;
+        }
+        if let Some(peer) = self.connected_at(&candidate) {
+            self.book.keep(candidate, peer, now);
+            let _ = reply.send(Ok(peer));
+            return;
+        }
+        let options = match (candidate.peer, candidate.addresses) {
+            (Some(peer), addresses) => {
+                self.book.hasten(peer);
+                DialOpts::peer_id(peer)
+                    .addresses(addresses)
+                    .condition(PeerCondition::Always)
+                    .allocate_new_port()
+                    .build()
+            }
+            (None, _) => dial_address(address.clone()),
+        };
+        let connection = options.connection_id();
+        let waiting = Waiting { connection, address, origin, peer: None, reply };
+        match self.swarm.dial(options) {
+            Ok(()) => self.waiting.push(waiting),
+            Err(error) => self.refuse_waiting(waiting, None, &error),
+        }
+    }
+
+    /// The peer of our chain that is connected already as the candidate asks for, if there is one.
+    fn connected_at(&self, candidate: &Candidate) -> Option<PeerId> {
+        let met = |connection: &Connection| {
+            connection.direction == Direction::Outbound && candidate.addresses.contains(&connection.address)
+        };
+        let confirmed = self.links.iter().filter(|(_, link)| link.confirmed.is_some());
+        let mut matching = confirmed.filter(|(peer, link)| match candidate.peer {
+            Some(wanted) => wanted == **peer,
+            None => link.connections.iter().any(met),
+        });
+        matching.next().map(|(peer, _)| *peer)
+    }
+
+    pub(super) fn established(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
+        let now = self.now();
+        let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+        let (address, _) = split_peer_id(endpoint.get_remote_address().clone());
+        let target = self.dialing.remove(&id);
+        let link = self.links.entry(peer).or_insert_with(|| Link::new(now));
+        let first = link.connections.is_empty();
+        link.connections.push(Connection { id, address: address.clone(), direction, lost_pings: 0 });
+        let confirmed = link.confirmed.is_some();
+        if first {
+            debug!(%peer, %address, ?direction, "connected");
+            let dialled = Target::Anchor(address.clone());
+            let dialled = endpoint.is_dialer().then(|| (target.as_ref().unwrap_or(&dialled), &address));
+            self.book.connected(peer, direction, dialled, now);
+        } else if let Some(target) = target {
+            self.book.answered(&target, peer);
+        }
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.connection == id) {
+            waiting.peer = Some(peer);
+        }
+        if confirmed {
+            self.welcome_waiting(peer);
+            self.publish_peers();
+        }
+    }
+
+    pub(super) fn closed(&mut self, peer: PeerId, id: ConnectionId, cause: Option<&ConnectionError>) {
+        let now = self.now();
+        let why = cause.map_or_else(|| "closed here".to_owned(), ToString::to_string);
+        debug!(%peer, "disconnected: {why}");
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.connections.retain(|connection| connection.id != id);
+            if link.connections.is_empty() {
+                self.links.remove(&peer);
+                self.book.disconnected(peer, now);
+            }
+        }
+        let reason = "it closed the connection before it said which chain it is on";
+        self.release_waiting(
+            |waiting| waiting.connection == id,
+            |address| Err(ConnectError::Refused { address, reason: reason.into() }),
+        );
+        self.publish_peers();
+    }
+
+    /// A dial has failed; `peer` is who answered or was looked for, if that is known.
+    pub(super) fn dial_failed(&mut self, id: ConnectionId, peer: Option<PeerId>, error: &DialError) {
+        let now = self.now();
+        let connected = peer.filter(|peer| self.links.get(peer).is_some_and(|link| link.confirmed.is_some()));
+        if let Some(target) = self.dialing.remove(&id) {
+            debug!(?target, "dialling failed: {}", reason::of_dial(error));
+            match error {
+                DialError::LocalPeerId { address } => {
+                    self.book.led_to_ourselves(&target, &split_peer_id(address.clone()).0, now);
+                }
+                DialError::WrongPeerId { address, .. } => {
+                    self.book.led_elsewhere(&target, &split_peer_id(address.clone()).0, now);
+                }
+                DialError::Denied { .. } if connected.is_some() => {
+                    // One connection more than two to the same peer: the address is good, and not needed.
+                    self.book.failed(&target, now);
+                    connected.into_iter().for_each(|peer| self.book.answered(&target, peer));
+                }
+                _ => self.book.failed(&target, now),
+            }
+        }
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.connection == id) {
+            let waiting = self.waiting.swap_remove(at);
+            self.refuse_waiting(waiting, connected, error);
+        }
+    }
+
+    fn refuse_waiting(&mut self, waiting: Waiting, connected: Option<PeerId>, error: &DialError) {
+        let Waiting { address, reply, .. } = waiting;
+        let result = match error {
+            // The swarm leaves out the addresses it listens on itself; all others were found usable before.
+            DialError::LocalPeerId { .. } | DialError::NoAddresses => Err(ConnectError::OwnAddress { address }),
+            DialError::Denied { cause } => match connected {
+                Some(peer) => Ok(peer),
+                None if cause.downcast_ref::<Exceeded>().is_some() => {
+                    Err(ConnectError::Refused { address, reason: "this node has too many connections already".into() })
+                }
+                None => Err(ConnectError::Refused { address, reason: "this node has banned that peer".into() }),
+            },
+            _ => Err(ConnectError::Unreachable { address, reason: reason::of_dial(error) }),
+        };
+        let _ = reply.send(result);
+    }
+
+    /// Tells those who wait for `peer` that it is connected and of our chain, and keeps the addresses they asked for.
+    fn welcome_waiting(&mut self, peer: PeerId) {
+        let now = self.now();
+        let (met, others) = self.waiting.drain(..).partition(|waiting| waiting.peer == Some(peer));
+        self.waiting = others;
+        let met: Vec<Waiting> = met;
+        for waiting in met {
+            self.book.keep(Candidate::from_address(waiting.address, waiting.origin), peer, now);
+            let _ = waiting.reply.send(Ok(peer));
+        }
+    }
+
+    fn release_waiting(
+        &mut self,
+        affected: impl Fn(&Waiting) -> bool,
+        outcome: impl Fn(Multiaddr) -> Result<PeerId, ConnectError>,
+    ) {
+        let (released, others) = self.waiting.drain(..).partition(|waiting| affected(waiting));
+        self.waiting = others;
+        let released: Vec<Waiting> = released;
+        for waiting in released {
+            let _ = waiting.reply.send(outcome(waiting.address));
+        }
+    }
+
+    pub(super) fn identify_event(&mut self, event: identify::Event) {
+        match event {
+            identify::Event::Received { peer_id, info, .. } => match self.names.kinship(&info.protocol_version) {
+                Kinship::Ours => self.confirm(peer_id, &info.agent_version, info.listen_addrs),
+                Kinship::OtherChain(chain) => self.part(peer_id, &chain.to_string()),
+                Kinship::Stranger(software) => self.part(peer_id, &format!("none ({software:?})")),
+            },
+            identify::Event::Error { peer_id, error, .. } => debug!(peer = %peer_id, "no identification: {error}"),
+            identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
+        }
+    }
+
+    /// A peer is of our chain.
+    fn confirm(&mut self, peer: PeerId, agent: &str, addresses: Vec<Multiaddr>) {
+        let now = self.now();
+        let same_machine = self.is_on_this_machine(&peer);
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let known = link.confirmed.replace(Agent::new(agent)).is_some();
+        self.book.confirmed(peer, addresses, same_machine, now);
+        if !known {
+            info!(%peer, agent = %Agent::new(agent), "a peer has come");
+            self.ask_peer_for_peers(peer);
+        }
+        self.welcome_waiting(peer);
+        self.publish_peers();
+    }
+
+    /// A peer is of another chain, or of none: it is left alone. `chain` is its name, which is logged once.
+    fn part(&mut self, peer: PeerId, chain: &str) {
+        let now = self.now();
+        if self.book.foreign(peer, chain, now) {
+            let address =
+                self.links.get(&peer).and_then(|link| link.connections.first()).map(|at| at.address.to_string());
+            info!(%peer, address, "there are nodes of another chain here, they are left alone: {chain}");
+        }
+        self.release_waiting(
+            |waiting| waiting.peer == Some(peer),
+            |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
+        );
+        self.disconnect(peer);
+    }
+
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
+        // An error means that it is not connected.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    /// Parts from those who have not said in time which chain they are on.
+    pub(super) fn drop_silent_peers(&mut self, now: Duration) {
+        let silent = |link: &Link| link.confirmed.is_none() && now.saturating_sub(link.since) > SILENCE;
+        let peers: Vec<PeerId> = self.links.iter().filter(|(_, link)| silent(link)).map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            debug!(%peer, "never said which chain it is on");
+            self.disconnect(peer);
+        }
+    }
+
+    pub(super) fn ping_event(&mut self, event: ping::Event) {
+        let ping::Event { peer, connection, result } = event;
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let lost = link.connections.iter_mut().find(|known| known.id == connection).map(|known| &mut known.lost_pings);
+        match (result, lost) {
+            (Ok(rtt), Some(lost)) => {
+                *lost = 0;
+                link.rtt = Some(rtt);
+                self.publish_peers();
+            }
+            (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(lost)) => {
+                *lost = lost.saturating_add(1);
+                if *lost >= MAX_LOST_PINGS {
+                    warn!(%peer, "a peer no longer answers");
+                    self.swarm.close_connection(connection);
+                }
+            }
+            (Err(ping::Failure::Unsupported), _) | (_, None) => {}
+        }
+    }
+}
+
+/// Dials whoever is there. Each dial has a port of its own: were the listening port used, two nodes that dial each other at
+/// once could meet in one TCP connection that both believe to have opened.
+fn dial_address(address: Multiaddr) -> DialOpts {
+    DialOpts::unknown_peer_id().address(address).allocate_new_port().build()
+}

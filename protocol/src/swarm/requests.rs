@@ -1,0 +1,244 @@
+//! Questions and answers: ours to peers, theirs to the node.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+
+use libp2p::{
+    PeerId,
+    request_response::{Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+};
+use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
+
+use super::Driver;
+use crate::{
+    discovery::{exchange, is_loopback},
+    event::{Answer, NetworkEvent, Reply},
+    handle::{AnswerFault, RequestError},
+    peers::conduct::Fault,
+    sync_behaviour::fault_in,
+    wire::{
+        WireError,
+        peers::{PeersRequest, PeersResponse},
+        sync::{Expectation, RefusedReason, SyncRequest, SyncResponse},
+    },
+};
+
+/// Our requests under way to one peer: beyond 16 nothing gets faster. When reached, the caller is told at once.
+const OUTBOUND_PER_PEER: usize = 16;
+/// A peer's requests that the node has not answered; above the former, for answers that are on their way. When reached,
+/// the peer is told that we are busy.
+const INBOUND_PER_PEER: usize = 32;
+/// The same of all peers together: each may hold an answer of megabytes.
+const INBOUND: usize = 128;
+/// How often a peer is asked for its peers while there are too few connections.
+const ASK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a peer is told of others at most; in between it gets an empty answer, so that nobody can map the network by
+/// asking again and again.
+const TELL_INTERVAL: Duration = Duration::from_secs(20);
+
+/// What is under way.
+pub(super) struct Requests {
+    outbound: HashMap<OutboundRequestId, Outbound>,
+    outbound_per_peer: BTreeMap<PeerId, usize>,
+    inbound_per_peer: BTreeMap<PeerId, usize>,
+    /// Answers of the node. Their places are reserved when the requests come in, so the queue is never full for them.
+    pub(super) answers: mpsc::Receiver<Answer>,
+    places: mpsc::Sender<Answer>,
+}
+
+struct Outbound {
+    peer: PeerId,
+    expectation: Expectation,
+    answer: oneshot::Sender<Result<SyncResponse, RequestError>>,
+}
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        let (places, answers) = mpsc::channel(INBOUND);
+        Self {
+            outbound: HashMap::new(),
+            outbound_per_peer: BTreeMap::new(),
+            inbound_per_peer: BTreeMap::new(),
+            answers,
+            places,
+        }
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<PeerId, usize>, peer: &PeerId) {
+    if let Some(count) = counts.get_mut(peer) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(peer);
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn request(
+        &mut self,
+        peer: PeerId,
+        request: SyncRequest,
+        answer: oneshot::Sender<Result<SyncResponse, RequestError>>,
+    ) {
+        let connected = self.links.get(&peer).is_some_and(|link| link.confirmed.is_some());
+        let under_way = self.requests.outbound_per_peer.get(&peer).copied().unwrap_or_default();
+        if !connected || under_way >= OUTBOUND_PER_PEER {
+            let error = if connected { RequestError::Busy } else { RequestError::NotConnected };
+            // Whoever asked may have given up.
+            let _ = answer.send(Err(error));
+            return;
+        }
+        let expectation = request.expectation();
+        let id = self.swarm.behaviour_mut().sync.send_request(&peer, Ok(request));
+        self.requests.outbound.insert(id, Outbound { peer, expectation, answer });
+        self.requests.outbound_per_peer.insert(peer, under_way + 1);
+    }
+
+    pub(super) fn send_answer(&mut self, answer: Answer) {
+        let Answer { peer, channel, response } = answer;
+        count_down(&mut self.requests.inbound_per_peer, &peer);
+        if self.swarm.behaviour_mut().sync.send_response(channel, response).is_err() {
+            debug!(%peer, "the peer has gone before its answer");
+        }
+    }
+
+    pub(super) fn sync_event(&mut self, event: Event<Result<SyncRequest, WireError>, SyncResponse>) {
+        match event {
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                self.asked(peer, request, channel);
+            }
+            Event::Message { message: Message::Response { request_id, response }, .. } => {
+                self.conclude(request_id, Ok(response));
+            }
+            Event::OutboundFailure { request_id, error, .. } => self.conclude(request_id, Err(&error)),
+            Event::InboundFailure { peer, error, .. } => self.not_answered(peer, &error),
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    /// A peer asks: the node answers if it has room for the question.
+    fn asked(&mut self, peer: PeerId, request: Result<SyncRequest, WireError>, channel: ResponseChannel<SyncResponse>) {
+        let request = match request {
+            Ok(request) => request,
+            Err(fault) => {
+                self.refuse(channel, RefusedReason::Malformed);
+                return self.penalise(peer, Fault::Serious, &format!("request: {fault}"));
+            }
+        };
+        let waiting = self.requests.inbound_per_peer.get(&peer).copied().unwrap_or_default();
+        if waiting >= INBOUND_PER_PEER {
+            return self.refuse(channel, RefusedReason::Busy);
+        }
+        let Ok(place) = self.requests.places.clone().try_reserve_owned() else {
+            return self.refuse(channel, RefusedReason::Busy);
+        };
+        self.requests.inbound_per_peer.insert(peer, waiting + 1);
+        let reply = Reply::new(peer, channel, place);
+        if let Err(error) = self.events.try_send(NetworkEvent::Request { peer, request, reply }) {
+            debug!(%peer, "a question is declined: {error}");
+            // Dropping the reply inside answers "busy".
+        }
+    }
+
+    fn refuse(&mut self, channel: ResponseChannel<SyncResponse>, reason: RefusedReason) {
+        // An error means that the peer has gone.
+        let _ = self.swarm.behaviour_mut().sync.send_response(channel, SyncResponse::Refused(reason));
+    }
+
+    /// An answer to one of our requests, or none.
+    fn conclude(&mut self, id: OutboundRequestId, outcome: Result<SyncResponse, &OutboundFailure>) {
+        let Some(Outbound { peer, expectation, answer }) = self.requests.outbound.remove(&id) else { return };
+        count_down(&mut self.requests.outbound_per_peer, &peer);
+        let result = match outcome {
+            Ok(response) if expectation.is_met_by(&response) => Ok(response),
+            Ok(_) => Err(RequestError::Malformed(AnswerFault::Unexpected)),
+            Err(OutboundFailure::Timeout) => Err(RequestError::Timeout),
+            Err(OutboundFailure::Io(error)) => Err(match fault_in(error) {
+                Some(fault) => RequestError::Malformed(AnswerFault::Wire(fault)),
+                None => RequestError::Closed,
+            }),
+            // The other software may know a later version of the protocol only.
+            Err(OutboundFailure::UnsupportedProtocols) => Err(RequestError::Refused(RefusedReason::Unknown)),
+            Err(OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed) => Err(RequestError::Closed),
+        };
+        if let Err(RequestError::Malformed(fault)) = &result {
+            self.penalise(peer, Fault::Serious, &format!("answer: {fault}"));
+        }
+        // Whoever asked may have given up.
+        let _ = answer.send(result);
+    }
+
+    fn not_answered(&mut self, peer: PeerId, error: &InboundFailure) {
+        debug!(%peer, "an answer did not arrive: {error}");
+    }
+
+    /// Asks some peer for its peers as long as there are too few connections.
+    pub(super) fn ask_for_peers(&mut self, now: Duration) {
+        let confirmed = || self.links.iter().filter(|(_, link)| link.confirmed.is_some());
+        let count = confirmed().count();
+        if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < ASK_INTERVAL {
+            return;
+        }
+        // Another one each time: the count of intervals serves as a number that changes.
+        let turn = usize::try_from(now.as_secs() / ASK_INTERVAL.as_secs()).unwrap_or_default();
+        let peer = confirmed().nth(turn % count).map(|(peer, _)| *peer);
+        self.asked_at = now;
+        if let Some(peer) = peer {
+            self.ask_peer_for_peers(peer);
+        }
+    }
+
+    pub(super) fn ask_peer_for_peers(&mut self, peer: PeerId) {
+        self.swarm.behaviour_mut().peers.send_request(&peer, Ok(PeersRequest));
+    }
+
+    pub(super) fn peers_event(&mut self, event: Event<Result<PeersRequest, WireError>, PeersResponse>) {
+        match event {
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                let response = request.map(|PeersRequest| self.tell(peer));
+                let fault = response.as_ref().err().map(ToString::to_string);
+                // An error means that the peer has gone.
+                let _ = self.swarm.behaviour_mut().peers.send_response(channel, response.unwrap_or_default());
+                if let Some(fault) = fault {
+                    self.penalise(peer, Fault::Serious, &format!("request for peers: {fault}"));
+                }
+            }
+            Event::Message { peer, message: Message::Response { response, .. }, .. } => self.told(peer, response),
+            Event::OutboundFailure { peer, error: OutboundFailure::Io(error), .. } => {
+                if let Some(fault) = fault_in(&error) {
+                    self.penalise(peer, Fault::Serious, &format!("answer about peers: {fault}"));
+                }
+            }
+            Event::OutboundFailure { .. } | Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn tell(&mut self, asker: PeerId) -> PeersResponse {
+        let now = self.now();
+        let same_machine = self.is_on_this_machine(&asker);
+        let Some(link) = self.links.get_mut(&asker) else { return PeersResponse::default() };
+        if link.told_at.is_some_and(|at| now.saturating_sub(at) < TELL_INTERVAL) {
+            return PeersResponse::default();
+        }
+        link.told_at = Some(now);
+        exchange::response(self.book.tell(asker, same_machine).into_iter())
+    }
+
+    fn told(&mut self, peer: PeerId, response: PeersResponse) {
+        let now = self.now();
+        let same_machine = self.is_on_this_machine(&peer);
+        for mut candidate in exchange::candidates(response) {
+            candidate.addresses.retain(|address| same_machine || !is_loopback(address));
+            self.book.add(candidate, now);
+        }
+    }
+
+    /// Whether a peer is connected over the loopback interface, so that its loopback addresses are ours too.
+    pub(super) fn is_on_this_machine(&self, peer: &PeerId) -> bool {
+        self.links
+            .get(peer)
+            .is_some_and(|link| link.connections.iter().any(|connection| is_loopback(&connection.address)))
+    }
+}

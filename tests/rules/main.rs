@@ -1,0 +1,13 @@
+//! Every rule of the chain, through its public doors: what it refuses, for which reason, and what it lets pass.
+
+mod block_reasons;
+mod branches;
+mod pool;
+mod pool_limits;
+mod reasons;
+mod reorganisation;
+mod restore;
+mod state_rules;
+mod targets;
+mod template;
+mod transaction_reasons;
