@@ -42,6 +42,9 @@ impl Default for Limits {
     }
 }
 
+/// Waiting transactions may take up one part in so many of the pool's bytes: nobody has to be able to pay for them.
+const WAITING_SHARE: usize = 8;
+
 /// How far ahead of its sender's next nonce a waiting transaction may be.
 const MAX_GAP: u64 = 1_024;
 
@@ -87,6 +90,7 @@ pub struct Mempool {
     senders: BTreeMap<Address, BTreeMap<Nonce, TransactionId>>,
     waiting: BTreeMap<Address, BTreeMap<Nonce, Arc<CheckedTransaction>>>,
     waiting_count: usize,
+    waiting_bytes: usize,
     /// What all ready transactions, in order, change in the ledger at the tip.
     pending: Delta,
     bytes: usize,
@@ -195,17 +199,29 @@ impl Mempool {
 
     fn wait(&mut self, transaction: Arc<CheckedTransaction>, nonce: Nonce, expected: Nonce) -> Result<(), PoolRefusal> {
         let gap = nonce.saturating_sub(expected).get();
-        if gap > MAX_GAP || self.waiting_count >= self.limits.waiting {
+        let length = transaction.bytes().len();
+        let room = self.limits.bytes / WAITING_SHARE;
+        if gap > MAX_GAP
+            || self.waiting_count >= self.limits.waiting
+            || self.waiting_bytes.saturating_add(length) > room
+        {
             return Err(TransactionFault::NonceGap { nonce, expected }.into());
         }
-        self.bytes = self.bytes.saturating_add(transaction.bytes().len());
+        self.bytes = self.bytes.saturating_add(length);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(length);
         self.waiting_count = self.waiting_count.saturating_add(1);
         let sender = transaction.transaction().sender;
         if let Some(replaced) = self.waiting.entry(sender).or_default().insert(nonce, transaction) {
-            self.bytes = self.bytes.saturating_sub(replaced.bytes().len());
-            self.waiting_count = self.waiting_count.saturating_sub(1);
+            self.waits_no_more(&replaced);
         }
         Ok(())
+    }
+
+    fn waits_no_more(&mut self, transaction: &CheckedTransaction) {
+        let length = transaction.bytes().len();
+        self.bytes = self.bytes.saturating_sub(length);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(length);
+        self.waiting_count = self.waiting_count.saturating_sub(1);
     }
 
     fn stop_waiting(&mut self, sender: Address, nonce: Nonce) -> Option<Arc<CheckedTransaction>> {
@@ -214,8 +230,7 @@ impl Mempool {
         if nonces.is_empty() {
             self.waiting.remove(&sender);
         }
-        self.waiting_count = self.waiting_count.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(transaction.bytes().len());
+        self.waits_no_more(&transaction);
         Some(transaction)
     }
 

@@ -33,7 +33,8 @@ impl CompactTarget {
         let digits = U256::from(self.0 & 0x00ff_ffff);
         let bits = |bytes: u32| usize::try_from(bytes.saturating_mul(8)).ok();
         let value = match length.checked_sub(3) {
-            Some(up) => digits.checked_shl(bits(up)?)?,
+            Some(up) if length <= 32 => digits.checked_shl(bits(up)?)?,
+            Some(_) => return None,
             None => digits.wrapping_shr(bits(3_u32.saturating_sub(length))?),
         };
         let target = Target::new(value)?;

@@ -75,7 +75,8 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
         () = signals.stop() => return Ok(()),
     };
     let file = running.node_file(address);
-    file.write(&data_dir).map_err(|e| error(format!("cannot write {}: {e}", data_dir.join(registry::FILE).display())))?;
+    file.write(&data_dir)
+        .map_err(|e| error(format!("cannot write {}: {e}", data_dir.join(registry::FILE).display())))?;
     tracing::info!(api = file.api, peer = file.peer_id, chain = file.chain, data = %data_dir.display(), "ready");
     let failed = running.wait(&options, &mut supervisor, &mut signals).await;
     // A second signal ends the process at once, whatever is still being done.
@@ -222,10 +223,8 @@ async fn start_network(
 }
 
 fn default_listen() -> Vec<Multiaddr> {
-    let texts = [
-        format!("/ip4/0.0.0.0/tcp/{DEFAULT_P2P_PORT}"),
-        format!("/ip4/0.0.0.0/udp/{DEFAULT_P2P_PORT}/quic-v1"),
-    ];
+    let texts =
+        [format!("/ip4/0.0.0.0/tcp/{DEFAULT_P2P_PORT}"), format!("/ip4/0.0.0.0/udp/{DEFAULT_P2P_PORT}/quic-v1")];
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 

@@ -20,13 +20,10 @@ pub fn rfc3339(time: Timestamp) -> String {
 
 /// A time in the reader's own zone, for people.
 pub fn local(time: Timestamp) -> String {
-    i64::try_from(time.get())
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map_or_else(
-            || format!("{time} ms"),
-            |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
-        )
+    i64::try_from(time.get()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map_or_else(
+        || format!("{time} ms"),
+        |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
+    )
 }
 
 #[cfg(test)]

@@ -107,7 +107,8 @@ pub fn with_file<C: CommandFactory + FromArgMatches>(
         if !known || id == "config" {
             return Err(trouble(format!("{key} is not an option of bard {subcommand}")));
         }
-        let values_of = values_of(&value).ok_or_else(|| trouble(format!("{key}: expected a text, a number, true or false, or a list of texts")))?;
+        let values_of = values_of(&value)
+            .ok_or_else(|| trouble(format!("{key}: expected a text, a number, true or false, or a list of texts")))?;
         values.push((id, values_of));
     }
     let command = C::command().mut_subcommand(subcommand, |mut command| {
@@ -160,8 +161,8 @@ pub fn load_spec(chain: &str) -> Result<ChainSpec, ConfigError> {
     if length > MAX_FILE_LEN as u64 {
         return Err(ConfigError(format!("--chain {chain}: {length} bytes are too many for a specification")));
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|error| ConfigError(format!("--chain {chain}: cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("--chain {chain}: cannot be read: {error}")))?;
     ChainSpec::from_toml(&text).map_err(|error| ConfigError(format!("--chain {chain}: {error}")))
 }
 

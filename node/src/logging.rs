@@ -25,9 +25,12 @@ pub enum Format {
 /// One line: the filter cannot be understood, or the directory not be written.
 pub fn start(filter: &str, format: Format, dir: &Path, quiet: bool) -> Result<WorkerGuard, String> {
     let parse = |filter: &str| {
-        EnvFilter::builder().parse(filter).map_err(|error| format!("--log {filter}: {error}; try info or bard_node=debug"))
+        EnvFilter::builder()
+            .parse(filter)
+            .map_err(|error| format!("--log {filter}: {error}; try info or bard_node=debug"))
     };
-    std::fs::create_dir_all(dir).map_err(|error| format!("cannot create the log directory {}: {error}", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .map_err(|error| format!("cannot create the log directory {}: {error}", dir.display()))?;
     let files = rolling::Builder::new()
         .rotation(rolling::Rotation::DAILY)
         .filename_prefix("bard")

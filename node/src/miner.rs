@@ -212,12 +212,8 @@ impl Task {
         let began = Instant::now();
         let before = self.hashes.load(Ordering::Relaxed);
         let threads = self.activity.borrow().threads;
-        let mut search = start_search(
-            self.keeper.spec().pow,
-            template,
-            threads,
-            (Arc::clone(&stop), Arc::clone(&self.hashes)),
-        );
+        let mut search =
+            start_search(self.keeper.spec().pow, template, threads, (Arc::clone(&stop), Arc::clone(&self.hashes)));
         let ended = tokio::select! {
             biased;
             found = &mut search => return self.searched(found.ok().flatten(), began, before),
@@ -249,7 +245,8 @@ impl Task {
         if seconds > 0.0 {
             #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
             let rate = hashes as f64 / seconds;
-            self.activity.send_modify(|activity| activity.hash_rate = if self.idle_with(activity) { 0.0 } else { rate });
+            self.activity
+                .send_modify(|activity| activity.hash_rate = if self.idle_with(activity) { 0.0 } else { rate });
         }
         found.map_or(Ended::Stale, Ended::Found)
     }

@@ -62,8 +62,7 @@ pub fn new(keeper: keeper::Handle, network: NetworkHandle, hints: mpsc::Sender<P
     let (block_sender, blocks) = mpsc::channel(BLOCK_QUEUE);
     let (batch_sender, batches) = mpsc::channel(BATCH_QUEUE);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
-    let relay =
-        Relay { network: network.clone(), blocks: block_sender, batches: batch_sender, outbox: outbox_sender };
+    let relay = Relay { network: network.clone(), blocks: block_sender, batches: batch_sender, outbox: outbox_sender };
     (relay, Tasks { keeper, network, hints, blocks, batches, outbox })
 }
 
@@ -228,7 +227,8 @@ async fn judge_batch(
         }
     }
     let verdicts = keeper.admit(good).await?;
-    let refused = |verdict: &Result<_, PoolRefusal>| verdict.as_ref().err().filter(|e| **e != PoolRefusal::AlreadyKnown).cloned();
+    let refused =
+        |verdict: &Result<_, PoolRefusal>| verdict.as_ref().err().filter(|e| **e != PoolRefusal::AlreadyKnown).cloned();
     for refusal in verdicts.iter().filter_map(refused) {
         tracing::debug!(peer = %source, %refusal, "a gossiped transaction is not admitted");
     }

@@ -58,9 +58,9 @@ impl Server {
             SyncRequest::Status(_) => SyncResponse::Status(self.status()),
             SyncRequest::Headers { locator, limit } => self.headers(&locator, limit),
             SyncRequest::Blocks { ids } => self.blocks(&ids),
-            SyncRequest::PoolIds => {
-                SyncResponse::PoolIds(self.keeper.pool().transactions().map(|one| one.id()).take(MAX_POOL_IDS).collect())
-            }
+            SyncRequest::PoolIds => SyncResponse::PoolIds(
+                self.keeper.pool().transactions().map(|one| one.id()).take(MAX_POOL_IDS).collect(),
+            ),
             SyncRequest::Transactions { ids } => self.transactions(&ids),
         }
     }

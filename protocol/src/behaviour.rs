@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::{
     config::{NetworkConfig, NetworkError},
     discovery,
-    sync_behaviour::{self, Peers, Sync},
+    sync_behaviour::{self, PeersBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
 };
 
@@ -43,8 +43,8 @@ pub(crate) struct Behaviour {
     pub(crate) ping: ping::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) gossip: Gossip,
-    pub(crate) sync: Sync,
-    pub(crate) peers: Peers,
+    pub(crate) sync: SyncBehaviour,
+    pub(crate) peers: PeersBehaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
 }
@@ -105,6 +105,7 @@ pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Behav
 }
 
 /// Where names are looked up.
+#[derive(Clone, Copy)]
 enum Resolver {
     System,
     None,

@@ -31,17 +31,17 @@ const MAX_STREAMS: usize = 64;
 const FIRST_RESERVE: usize = 64 << 10;
 
 /// Questions about the chain.
-pub(crate) type Sync = request_response::Behaviour<FrameCodec<SyncRequest, SyncResponse>>;
+pub(crate) type SyncBehaviour = request_response::Behaviour<FrameCodec<SyncRequest, SyncResponse>>;
 /// Questions about peers.
-pub(crate) type Peers = request_response::Behaviour<FrameCodec<PeersRequest, PeersResponse>>;
+pub(crate) type PeersBehaviour = request_response::Behaviour<FrameCodec<PeersRequest, PeersResponse>>;
 
 /// The behaviour that answers questions about the chain.
-pub(crate) fn sync(protocol: StreamProtocol, max_block_len: usize) -> Sync {
+pub(crate) fn sync(protocol: StreamProtocol, max_block_len: usize) -> SyncBehaviour {
     behaviour(protocol, FrameCodec::new(REQUEST_MAX_LEN, response_max_len(max_block_len)))
 }
 
 /// The behaviour that answers questions about peers.
-pub(crate) fn peers(protocol: StreamProtocol) -> Peers {
+pub(crate) fn peers(protocol: StreamProtocol) -> PeersBehaviour {
     behaviour(protocol, FrameCodec::new(PEERS_REQUEST_MAX_LEN, PEERS_RESPONSE_MAX_LEN))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bard_chain::{
-    engine::Outcome,
+    engine::{Outcome, Refused},
     invalid::Invalid,
     ledger::{Item, View},
     rules::isolated::Isolated,
@@ -151,18 +151,16 @@ fn a_branch_whose_ancestors_are_forgotten_is_too_deep_and_nothing_worse() {
     let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 3, ..easy_spec() });
     node.extend_by(12);
     let mut rival = node.rival();
-    let mut first = rival.draft(Vec::new());
-    // Just after the median: a time that looks too old once the blocks before it are forgotten.
-    first.header.timestamp = rival.engine().tip_position().earliest_time();
-    let first = rival.seal(first);
+    let first = rival.mine(Vec::new());
     node.extend(Vec::new());
     assert_eq!(node.accept(&first), Ok(Outcome::SideBranch));
     rival.accept(&first).expect("accepted");
     let mut second = rival.draft(Vec::new());
+    // Before its parent, yet after the median: it looks too old once the blocks before its parent are forgotten.
     second.header.timestamp = rival.engine().tip_position().earliest_time();
     let second = rival.seal(second);
     node.extend_by(30);
-    assert!(matches!(node.accept(&second), Err(bard_chain::engine::Refused::Invalid(
-        Invalid::ForkTooDeep { .. } | Invalid::UnknownParent { .. }
-    ))));
+    assert!(node.engine().tree().get(&first.id()).is_some(), "its parent is still known");
+    let refused = node.accept(&second);
+    assert!(matches!(refused, Err(Refused::Invalid(Invalid::ForkTooDeep { limit: 3, .. }))), "{refused:?}");
 }

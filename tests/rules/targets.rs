@@ -77,7 +77,7 @@ fn asert_follows_the_times_of_the_blocks_as_specified() {
         assert_eq!(extend_after(&mut node, ms), expected.bits(), "after height {}", tip.height);
         seen.insert(expected.bits());
     }
-    assert!(seen.len() > 10, "the target moved");
+    assert!(seen.len() >= 8, "the target moved: {seen:x?}");
     assert!(seen.contains(&spec.easiest_target.bits()), "and reached its end");
     node.assert_invariants();
 }

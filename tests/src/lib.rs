@@ -12,11 +12,13 @@
 //! | [`chain_builder`] | a whole node's chain in memory, and blocks mined, tampered with and sealed again |
 //! | [`actions`] | the public keys of the `dev` chain and short names for actions |
 //! | [`asert_reference`] | the difficulty rule a second time, written from its specification |
+//! | [`frozen`] | what is frozen of the consensus format, with the inputs it follows from |
 //! | [`vector_files`] | the frozen vectors as files |
 //! | [`workspace`] | the sources of the workspace, for tests that read them |
 
 pub mod actions;
 pub mod asert_reference;
 pub mod chain_builder;
+pub mod frozen;
 pub mod vector_files;
 pub mod workspace;

@@ -55,7 +55,8 @@ pub fn enum_variants(text: &str, name: &str) -> Vec<String> {
     let head = format!("pub enum {name} {{");
     let body = text.lines().skip_while(|line| *line != head).skip(1).take_while(|line| *line != "}");
     let variant = |line: &str| {
-        let rest = line.strip_prefix("    ").filter(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))?;
+        let rest =
+            line.strip_prefix("    ").filter(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))?;
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
         rest.get(..end).map(str::to_owned)
     };

@@ -1,7 +1,6 @@
 //! Eight nonces at a time, with AVX2.
 
-// The processor is asked before the kernels are entered; the compiler cannot know that.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the compiler cannot know that the processor is asked before a kernel is entered")]
 
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
@@ -9,9 +8,10 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_xor_si256,
 };
 
+use super::IV;
 use super::blake3_lanes::Start;
 use super::query::Query;
-use super::sha256d_lanes::{IV, Inner, K};
+use super::sha256d_lanes::{Inner, K};
 
 /// Proof that this processor has AVX2.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ fn rotate<const RIGHT: i32>(x: Lanes) -> Lanes {
         16 => _mm256_shuffle_epi8(x, byte_order(0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a)),
         _ => {
             let low = _mm256_srl_epi32(x, _mm_cvtsi32_si128(RIGHT));
-            _mm256_or_si256(low, _mm256_sll_epi32(x, _mm_cvtsi32_si128(32 - RIGHT)))
+            _mm256_or_si256(low, _mm256_sll_epi32(x, _mm_cvtsi32_si128(32_i32.wrapping_sub(RIGHT))))
         }
     }
 }

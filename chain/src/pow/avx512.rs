@@ -1,16 +1,16 @@
 //! Sixteen nonces at a time, with AVX-512.
 
-// The processor is asked before the kernels are entered; the compiler cannot know that.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the compiler cannot know that the processor is asked before a kernel is entered")]
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_srli_epi32,
     _mm512_ternarylogic_epi32, _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
+use super::IV;
 use super::blake3_lanes::Start;
 use super::query::Query;
-use super::sha256d_lanes::{IV, Inner, K};
+use super::sha256d_lanes::{Inner, K};
 
 /// Proof that this processor has AVX-512F.
 #[derive(Clone, Copy, Debug)]

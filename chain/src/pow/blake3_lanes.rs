@@ -4,8 +4,7 @@
 //! the nonce, first takes part in one diagonal of the first round: all before it is worked out once a segment, in
 //! [`Start`]. At the end only the first word of the hash is wanted, which needs two diagonals of the last round.
 
-/// The initial state, as SHA-256's.
-const IV: [u32; 8] = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+use super::IV;
 
 /// The flags of a block that is the first and the last of its chunk, which is the root of the tree.
 const CHUNK_START_END_ROOT: u32 = 1 | 2 | 8;
@@ -29,27 +28,43 @@ impl Start {
         m[9] = nonce_high;
         let [i0, i1, i2, i3, i4, i5, i6, i7] = IV;
         let mut v = [i0, i1, i2, i3, i4, i5, i6, i7, i0, i1, i2, i3, 0, 0, 40, CHUNK_START_END_ROOT];
-        mix(&mut v, [0, 4, 8, 12], m[0], m[1]);
-        mix(&mut v, [1, 5, 9, 13], m[2], m[3]);
-        mix(&mut v, [2, 6, 10, 14], m[4], m[5]);
-        mix(&mut v, [3, 7, 11, 15], m[6], m[7]);
-        mix(&mut v, [1, 6, 11, 12], m[10], m[11]);
-        mix(&mut v, [2, 7, 8, 13], m[12], m[13]);
-        mix(&mut v, [3, 4, 9, 14], m[14], m[15]);
+        [v[0], v[4], v[8], v[12]] = mix([v[0], v[4], v[8], v[12]], m[0], m[1]);
+        [v[1], v[5], v[9], v[13]] = mix([v[1], v[5], v[9], v[13]], m[2], m[3]);
+        [v[2], v[6], v[10], v[14]] = mix([v[2], v[6], v[10], v[14]], m[4], m[5]);
+        [v[3], v[7], v[11], v[15]] = mix([v[3], v[7], v[11], v[15]], m[6], m[7]);
+        [v[1], v[6], v[11], v[12]] = mix([v[1], v[6], v[11], v[12]], m[10], m[11]);
+        [v[2], v[7], v[8], v[13]] = mix([v[2], v[7], v[8], v[13]], m[12], m[13]);
+        [v[3], v[4], v[9], v[14]] = mix([v[3], v[4], v[9], v[14]], m[14], m[15]);
         Self { message: m, state: v }
     }
 }
 
 /// BLAKE3's mixing function on four words of the state.
-fn mix(v: &mut [u32; 16], [a, b, c, d]: [usize; 4], x: u32, y: u32) {
-    v[a] = v[a].wrapping_add(v[b]).wrapping_add(x);
-    v[d] = (v[d] ^ v[a]).rotate_right(16);
-    v[c] = v[c].wrapping_add(v[d]);
-    v[b] = (v[b] ^ v[c]).rotate_right(12);
-    v[a] = v[a].wrapping_add(v[b]).wrapping_add(y);
-    v[d] = (v[d] ^ v[a]).rotate_right(8);
-    v[c] = v[c].wrapping_add(v[d]);
-    v[b] = (v[b] ^ v[c]).rotate_right(7);
+fn mix([mut a, mut b, mut c, mut d]: [u32; 4], x: u32, y: u32) -> [u32; 4] {
+    a = a.wrapping_add(x).wrapping_add(b);
+    d = (d ^ a).rotate_right(16);
+    c = c.wrapping_add(d);
+    b = (b ^ c).rotate_right(12);
+    a = a.wrapping_add(y).wrapping_add(b);
+    d = (d ^ a).rotate_right(8);
+    c = c.wrapping_add(d);
+    b = (b ^ c).rotate_right(7);
+    [a, b, c, d]
+}
+
+/// One round on the state `v`, its columns and then its diagonals, with the words of the message in the order given.
+macro_rules! blake3_round {
+    ($v:ident, $m:ident, [$a:literal $b:literal $c:literal $d:literal $e:literal $f:literal $g:literal $h:literal
+        $i:literal $j:literal $k:literal $l:literal $n:literal $o:literal $p:literal $q:literal]) => {
+        [$v[0], $v[4], $v[8], $v[12]] = mix_lanes([$v[0], $v[4], $v[8], $v[12]], $m[$a], $m[$b]);
+        [$v[1], $v[5], $v[9], $v[13]] = mix_lanes([$v[1], $v[5], $v[9], $v[13]], $m[$c], $m[$d]);
+        [$v[2], $v[6], $v[10], $v[14]] = mix_lanes([$v[2], $v[6], $v[10], $v[14]], $m[$e], $m[$f]);
+        [$v[3], $v[7], $v[11], $v[15]] = mix_lanes([$v[3], $v[7], $v[11], $v[15]], $m[$g], $m[$h]);
+        [$v[0], $v[5], $v[10], $v[15]] = mix_lanes([$v[0], $v[5], $v[10], $v[15]], $m[$i], $m[$j]);
+        [$v[1], $v[6], $v[11], $v[12]] = mix_lanes([$v[1], $v[6], $v[11], $v[12]], $m[$k], $m[$l]);
+        [$v[2], $v[7], $v[8], $v[13]] = mix_lanes([$v[2], $v[7], $v[8], $v[13]], $m[$n], $m[$o]);
+        [$v[3], $v[4], $v[9], $v[14]] = mix_lanes([$v[3], $v[4], $v[9], $v[14]], $m[$p], $m[$q]);
+    };
 }
 
 /// Writes the search for the vector type `Lanes` of the module it is used in, which also has to offer the functions
@@ -81,48 +96,35 @@ macro_rules! blake3_lanes {
         $(#[$instructions])*
         #[inline]
         fn blake3_word(start: &Start, nonce: Lanes) -> Lanes {
-            let mut m = start.message.map(|word| splat(word));
+            let mut m = [splat(0); 16];
+            unrolled!(T in [0 1 2 3 4 5 6 7 9] { m[T] = splat(start.message[T]); });
             m[8] = nonce;
-            unrolled!(T in [10 11 12 13 14 15] { m[T] = splat(0); });
-            let mut v = start.state.map(|word| splat(word));
-            mix_lanes(&mut v, [0, 5, 10, 15], m[8], m[9]);
-            full_round(&mut v, &m, [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]);
-            full_round(&mut v, &m, [3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1]);
-            full_round(&mut v, &m, [10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6]);
-            full_round(&mut v, &m, [12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4]);
-            full_round(&mut v, &m, [9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7]);
+            let mut v = m;
+            unrolled!(T in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] { v[T] = splat(start.state[T]); });
+            [v[0], v[5], v[10], v[15]] = mix_lanes([v[0], v[5], v[10], v[15]], m[8], m[9]);
+            blake3_round!(v, m, [2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8]);
+            blake3_round!(v, m, [3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1]);
+            blake3_round!(v, m, [10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6]);
+            blake3_round!(v, m, [12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4]);
+            blake3_round!(v, m, [9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7]);
             // The compiler drops what the sum below does not need.
-            full_round(&mut v, &m, [11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13]);
+            blake3_round!(v, m, [11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13]);
             xor(v[0], v[8])
-        }
-
-        /// One round; `order` says which word of the message is mixed in where.
-        $(#[$instructions])*
-        #[inline]
-        fn full_round(v: &mut [Lanes; 16], m: &[Lanes; 16], order: [usize; 16]) {
-            let word = |i: usize| m[order[i] % 16];
-            mix_lanes(v, [0, 4, 8, 12], word(0), word(1));
-            mix_lanes(v, [1, 5, 9, 13], word(2), word(3));
-            mix_lanes(v, [2, 6, 10, 14], word(4), word(5));
-            mix_lanes(v, [3, 7, 11, 15], word(6), word(7));
-            mix_lanes(v, [0, 5, 10, 15], word(8), word(9));
-            mix_lanes(v, [1, 6, 11, 12], word(10), word(11));
-            mix_lanes(v, [2, 7, 8, 13], word(12), word(13));
-            mix_lanes(v, [3, 4, 9, 14], word(14), word(15));
         }
 
         /// BLAKE3's mixing function on four words of the state.
         $(#[$instructions])*
         #[inline]
-        fn mix_lanes(v: &mut [Lanes; 16], [a, b, c, d]: [usize; 4], x: Lanes, y: Lanes) {
-            v[a] = add(v[a], add(v[b], x));
-            v[d] = rotate::<16>(xor(v[d], v[a]));
-            v[c] = add(v[c], v[d]);
-            v[b] = rotate::<12>(xor(v[b], v[c]));
-            v[a] = add(v[a], add(v[b], y));
-            v[d] = rotate::<8>(xor(v[d], v[a]));
-            v[c] = add(v[c], v[d]);
-            v[b] = rotate::<7>(xor(v[b], v[c]));
+        fn mix_lanes([mut a, mut b, mut c, mut d]: [Lanes; 4], x: Lanes, y: Lanes) -> [Lanes; 4] {
+            a = add(add(a, x), b);
+            d = rotate::<16>(xor(d, a));
+            c = add(c, d);
+            b = rotate::<12>(xor(b, c));
+            a = add(add(a, y), b);
+            d = rotate::<8>(xor(d, a));
+            c = add(c, d);
+            b = rotate::<7>(xor(b, c));
+            [a, b, c, d]
         }
     };
 }

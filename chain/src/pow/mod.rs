@@ -12,8 +12,9 @@
 //! |---|---|
 //! | `query.rs` | what is searched for, cut into the batches that kernels work through |
 //! | `sha256d_lanes.rs`, `blake3_lanes.rs` | the two functions, written once for a vector of any width |
-//! | `avx512.rs`, `avx2.rs`, `portable.rs` | such vectors: 16, 8 and 4 nonces at a time |
+//! | `avx512.rs`, `avx2.rs` | such vectors: 16 and 8 nonces at a time |
 //! | `sha_ni.rs` | SHA-256 by the processor's own instructions |
+//! | `portable.rs` | one nonce at a time, on any processor |
 
 /// Repeats statements for each of the numbers, known to the compiler as the constant named: a loop that is certain to
 /// be unrolled, so that what it indexes can live in registers.
@@ -28,6 +29,7 @@ macro_rules! unrolled {
 
 #[macro_use]
 mod blake3_lanes;
+#[cfg(target_arch = "x86_64")]
 #[macro_use]
 mod sha256d_lanes;
 
@@ -47,6 +49,9 @@ use std::sync::OnceLock;
 
 use query::Query;
 use sha2::{Digest, Sha256};
+
+/// The state both functions start from: BLAKE3 took over SHA-256's.
+const IV: [u32; 8] = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
 /// The hash function that seals the blocks of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,84 +1,75 @@
-//! Four nonces at a time, in plain Rust: for every processor, and as the measure of the other kernels.
+//! One nonce at a time, in safe Rust: for every processor, and as the measure of the other kernels.
 
+use sha2::block_api::compress256;
+
+use super::IV;
 use super::blake3_lanes::Start;
 use super::query::Query;
-use super::sha256d_lanes::{IV, Inner, K};
 
+/// By whole compressions: nothing of them can be worked out once for many nonces, but the crate uses the processor's
+/// instructions for SHA-256 where it knows them (the only ones on Arm), which is worth more.
 pub(super) fn sha256d(query: &Query<'_>) -> Option<u64> {
-    search_sha256d(query)
+    let mask = query.leading_zeros();
+    // One block each: the message, a one bit, zeros, and the length of the message in bits.
+    let (mut inner, mut outer) = ([0; 64], [0; 64]);
+    inner[..32].copy_from_slice(query.digest);
+    (inner[40], outer[32]) = (0x80, 0x80);
+    inner[62..].copy_from_slice(&(8 * 40_u16).to_be_bytes());
+    outer[62..].copy_from_slice(&(8 * 32_u16).to_be_bytes());
+    for batch in query.segments().flat_map(|segment| segment.batches(1)) {
+        inner[32..40].copy_from_slice(&batch.start.to_le_bytes());
+        let mut hash = IV;
+        compress256(&mut hash, &[inner]);
+        for (bytes, word) in outer.as_chunks_mut().0.iter_mut().zip(hash) {
+            *bytes = word.to_be_bytes();
+        }
+        let mut id = IV;
+        compress256(&mut id, &[outer]);
+        if id[0] & mask == 0
+            && let Some(nonce) = query.confirm(batch, 1)
+        {
+            return Some(nonce);
+        }
+    }
+    None
 }
 
 pub(super) fn blake3(query: &Query<'_>) -> Option<u64> {
     search_blake3(query)
 }
 
-/// Four, because that is what the vectors of nearly every processor hold; the compiler does the rest.
-type Lanes = [u32; LANES as usize];
-const LANES: u32 = 4;
+/// A vector of one, for the code written for vectors.
+type Lanes = u32;
+const LANES: u32 = 1;
 
-sha256d_lanes!();
 blake3_lanes!();
 
 #[inline]
-fn each(f: impl Fn(usize) -> u32) -> Lanes {
-    std::array::from_fn(f)
-}
-
-#[inline]
 fn splat(x: u32) -> Lanes {
-    each(|_| x)
+    x
 }
 
 #[inline]
 fn add(x: Lanes, y: Lanes) -> Lanes {
-    each(|i| x[i].wrapping_add(y[i]))
+    x.wrapping_add(y)
 }
 
 #[inline]
 fn xor(x: Lanes, y: Lanes) -> Lanes {
-    each(|i| x[i] ^ y[i])
-}
-
-#[inline]
-fn xor3(x: Lanes, y: Lanes, z: Lanes) -> Lanes {
-    each(|i| x[i] ^ y[i] ^ z[i])
-}
-
-/// The bits of `y` where `x` is set, of `z` elsewhere.
-#[inline]
-fn choose(x: Lanes, y: Lanes, z: Lanes) -> Lanes {
-    each(|i| ((y[i] ^ z[i]) & x[i]) ^ z[i])
-}
-
-/// In the form whose first difference is the second difference of the next round: the compiler keeps it.
-#[inline]
-fn majority(x: Lanes, y: Lanes, z: Lanes) -> Lanes {
-    each(|i| ((x[i] ^ y[i]) & (y[i] ^ z[i])) ^ y[i])
+    x ^ y
 }
 
 #[inline]
 fn rotate<const RIGHT: u32>(x: Lanes) -> Lanes {
-    each(|i| x[i].rotate_right(RIGHT))
+    x.rotate_right(RIGHT)
 }
 
-#[inline]
-fn shift<const RIGHT: u32>(x: Lanes) -> Lanes {
-    each(|i| x[i] >> RIGHT)
-}
-
-/// `first`, `first + 1` and so on.
 #[inline]
 fn consecutive(first: u32) -> Lanes {
-    each(|i| first.wrapping_add(i as u32))
+    first
 }
 
-#[inline]
-fn swap_bytes(x: Lanes) -> Lanes {
-    each(|i| x[i].swap_bytes())
-}
-
-/// One bit for each lane, set where the lane is zero under the mask.
 #[inline]
 fn zero_lanes(x: Lanes, mask: Lanes) -> u32 {
-    each(|i| u32::from(x[i] & mask[i] == 0) << i).into_iter().fold(0, |all, bit| all | bit)
+    u32::from(x & mask == 0)
 }

@@ -31,7 +31,7 @@ impl<'a> Query<'a> {
     pub(super) fn segments(&self) -> impl Iterator<Item = Segment> + use<'a> {
         let (mut start, mut left) = (self.start, self.count);
         std::iter::from_fn(move || {
-            let to_boundary = (1 << 32) - (start & u64::from(u32::MAX));
+            let to_boundary = (1_u64 << 32).saturating_sub(start & u64::from(u32::MAX));
             let segment = Segment { start, count: left.min(to_boundary) };
             start = start.wrapping_add(segment.count);
             left = left.saturating_sub(segment.count);
@@ -44,7 +44,7 @@ impl<'a> Query<'a> {
     /// sharp as a comparison, and a single instruction in any byte order.
     pub(super) fn leading_zeros(&self) -> u32 {
         let [a, b, c, d, ..] = *self.target;
-        !u32::MAX.checked_shr(u32::from_be_bytes([a, b, c, d]).leading_zeros()).unwrap_or(0)
+        !u32::MAX.unbounded_shr(u32::from_be_bytes([a, b, c, d]).leading_zeros())
     }
 
     /// The first nonce of the batch that meets the target, of those whose lane is set in `nominees`.
@@ -52,7 +52,7 @@ impl<'a> Query<'a> {
     #[inline(never)]
     pub(super) fn confirm(&self, batch: Batch, nominees: u32) -> Option<u64> {
         (0..batch.live)
-            .filter(|lane| nominees >> lane & 1 == 1)
+            .filter(|lane| nominees.unbounded_shr(*lane) & 1 == 1)
             .map(|lane| batch.start.wrapping_add(u64::from(lane)))
             .find(|&nonce| self.function.seal(self.digest, nonce) <= *self.target)
     }
@@ -72,7 +72,7 @@ impl Segment {
             let live = left.min(u64::from(lanes));
             let batch = Batch { start, live: live as u32 };
             start = start.wrapping_add(live);
-            left -= live;
+            left = left.saturating_sub(live);
             (live > 0).then_some(batch)
         })
     }

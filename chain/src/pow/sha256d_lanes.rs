@@ -5,6 +5,8 @@
 //! ninth only adds the low half (word 8) to two fixed words; and of its schedule words 16-22 are fixed, and much of
 //! what words 23-38 are sums of. The outer message has its fixed half at the end, and known at compile time.
 
+use super::IV;
+
 /// The round constants.
 pub(super) const K: [u32; 64] = [
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
@@ -16,10 +18,6 @@ pub(super) const K: [u32; 64] = [
     0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
     0xc67178f2,
 ];
-
-/// The initial state.
-pub(super) const IV: [u32; 8] =
-    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
 /// How many words of a message schedule have a fixed part that is worth knowing.
 const FIXED_WORDS: usize = 39;
@@ -49,23 +47,18 @@ impl Inner {
 /// The message schedule as far as it is fixed: words `unknown_from` and up (and those given as zero) depend on what
 /// is not known yet, so their share in other words is left out. Each word is a sum of functions that map zero to
 /// zero, so the share of the unknown words can be added later.
-const fn fixed_part(message: &[u32; 16], unknown_from: usize) -> [u32; FIXED_WORDS] {
-    let mut known = [0; FIXED_WORDS];
+fn fixed_part(message: &[u32; 16], unknown_from: usize) -> [u32; FIXED_WORDS] {
     let mut fixed = [0; FIXED_WORDS];
-    let mut t = 0;
-    while t < FIXED_WORDS {
-        fixed[t] = if t < 16 {
-            message[t]
-        } else {
-            let (x, y): (u32, u32) = (known[t - 15], known[t - 2]);
-            let small_sigma0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
-            let small_sigma1 = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
-            (known[t - 16] as u32).wrapping_add(small_sigma0).wrapping_add(known[t - 7]).wrapping_add(small_sigma1)
-        };
-        if t < unknown_from {
-            known[t] = fixed[t];
-        }
-        t += 1;
+    // The last sixteen words, oldest first, zero for the unknown.
+    let mut known = [0_u32; 16];
+    for (t, word) in fixed.iter_mut().enumerate() {
+        *word = message.get(t).copied().unwrap_or_else(|| {
+            let small_sigma0 = known[1].rotate_right(7) ^ known[1].rotate_right(18) ^ (known[1] >> 3);
+            let small_sigma1 = known[14].rotate_right(17) ^ known[14].rotate_right(19) ^ (known[14] >> 10);
+            known[0].wrapping_add(small_sigma0).wrapping_add(known[9]).wrapping_add(small_sigma1)
+        });
+        known.rotate_left(1);
+        known[15] = if t < unknown_from { *word } else { 0 };
     }
     fixed
 }
@@ -113,31 +106,32 @@ macro_rules! sha256d_lanes {
         $(#[$instructions])*
         #[inline]
         fn inner_hash(inner: &Inner, nonce: Lanes) -> [Lanes; 8] {
-            let fixed = inner.words.map(|word| splat(word));
-            let [a, b, c, d, e, f, g, h] = inner.state.map(|word| splat(word));
-            let mut s = [add(a, nonce), b, c, d, add(e, nonce), f, g, h];
+            let mut s = splat_each(&inner.state);
+            (s[0], s[4]) = (add(s[0], nonce), add(s[4], nonce));
             unrolled!(T in [9 10 11 12 13 14 15 16 17 18 19 20 21 22] {
                 s = round(s, splat(inner.words[T].wrapping_add(K[T])));
             });
             // The words of the schedule as a ring; 7-22 are not needed as vectors any more.
             let mut w = [nonce; 16];
-            w[23 % 16] = add(fixed[23], small_sigma0(nonce));
-            w[24 % 16] = add(fixed[24], nonce);
+            w[23 % 16] = add(splat(inner.words[23]), small_sigma0(nonce));
+            w[24 % 16] = add(splat(inner.words[24]), nonce);
             unrolled!(T in [25 26 27 28 29] {
-                w[T % 16] = add(fixed[T], small_sigma1(w[(T - 2) % 16]));
+                w[T % 16] = add(splat(inner.words[T]), small_sigma1(w[(T - 2) % 16]));
             });
             unrolled!(T in [30 31 32 33 34 35 36 37] {
-                w[T % 16] = add(add(fixed[T], w[(T - 7) % 16]), small_sigma1(w[(T - 2) % 16]));
+                w[T % 16] = add(add(splat(inner.words[T]), w[(T - 7) % 16]), small_sigma1(w[(T - 2) % 16]));
             });
-            w[38 % 16] = add(add(fixed[38], small_sigma0(w[23 % 16])), add(w[31 % 16], small_sigma1(w[36 % 16])));
+            w[38 % 16] = add(add(splat(inner.words[38]), small_sigma0(w[23 % 16])), add(w[31 % 16], small_sigma1(w[36 % 16])));
             unrolled!(T in [23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38] {
                 s = round(s, add(w[T % 16], splat(K[T])));
             });
             unrolled!(T in [39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63] {
-                w[T % 16] = next_word(&w, T);
+                w[T % 16] = next_word(w[T % 16], w[(T + 1) % 16], w[(T + 9) % 16], w[(T + 14) % 16]);
                 s = round(s, add(w[T % 16], splat(K[T])));
             });
-            std::array::from_fn(|i| add(s[i], splat(IV[i])))
+            let iv = splat_each(&IV);
+            unrolled!(T in [0 1 2 3 4 5 6 7] { s[T] = add(s[T], iv[T]); });
+            s
         }
 
         /// The most significant word of the second hash. Half of its message is constant, as is the state it starts
@@ -147,16 +141,25 @@ macro_rules! sha256d_lanes {
         fn outer_hash([a, b, c, d, e, f, g, h]: [Lanes; 8]) -> Lanes {
             let (end, zero, length) = (splat(0x8000_0000), splat(0), splat(8 * 32));
             let mut w = [a, b, c, d, e, f, g, h, end, zero, zero, zero, zero, zero, zero, length];
-            let mut s = IV.map(|word| splat(word));
+            let mut s = splat_each(&IV);
             unrolled!(T in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
                 s = round(s, add(w[T % 16], splat(K[T])));
             });
             unrolled!(T in [16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39
                 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63] {
-                w[T % 16] = next_word(&w, T);
+                w[T % 16] = next_word(w[T % 16], w[(T + 1) % 16], w[(T + 9) % 16], w[(T + 14) % 16]);
                 s = round(s, add(w[T % 16], splat(K[T])));
             });
             add(s[0], splat(IV[0]))
+        }
+
+        /// A state that is the same in all lanes.
+        $(#[$instructions])*
+        #[inline]
+        fn splat_each(state: &[u32; 8]) -> [Lanes; 8] {
+            let mut lanes = [splat(0); 8];
+            unrolled!(T in [0 1 2 3 4 5 6 7] { lanes[T] = splat(state[T]); });
+            lanes
         }
 
         /// One round; `word` is the word of the schedule plus the round constant.
@@ -169,12 +172,11 @@ macro_rules! sha256d_lanes {
             [add(t1, add(big_sigma0, majority(a, b, c))), a, b, c, add(d, t1), e, f, g]
         }
 
-        /// Word `t` of the schedule, from a ring of the 16 before it.
+        /// A word of the schedule, from those 16, 15, 7 and 2 before it.
         $(#[$instructions])*
         #[inline]
-        fn next_word(w: &[Lanes; 16], t: usize) -> Lanes {
-            let old = add(w[t % 16], small_sigma0(w[(t + 1) % 16]));
-            add(add(old, w[(t + 9) % 16]), small_sigma1(w[(t + 14) % 16]))
+        fn next_word(back16: Lanes, back15: Lanes, back7: Lanes, back2: Lanes) -> Lanes {
+            add(add(add(back16, small_sigma0(back15)), back7), small_sigma1(back2))
         }
 
         $(#[$instructions])*

@@ -3,8 +3,7 @@
 //! Each instruction waits for the one before, so the two messages are interleaved to fill the time. Vectors hold four
 //! words of the schedule; the state is held as the instructions want it, in two vectors: (A, B, E, F), (C, D, G, H).
 
-// The processor is asked before the kernel is entered; the compiler cannot know that.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the compiler cannot know that the processor is asked before the kernel is entered")]
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_insert_epi32, _mm_setr_epi32, _mm_setzero_si128,
@@ -12,8 +11,9 @@ use std::arch::x86_64::{
     _mm_unpacklo_epi64,
 };
 
+use super::IV;
 use super::query::Query;
-use super::sha256d_lanes::{IV, Inner, K, first_rounds};
+use super::sha256d_lanes::{Inner, K, first_rounds};
 
 /// Proof that this processor has the SHA extensions, and SSE 4.1.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ fn search_sha256d(query: &Query<'_>) -> Option<u64> {
         let state = State::new(first_rounds(&inner.words, 8));
         for batch in segment.batches(LANES) {
             let [first, second] = hash(&inner, state, batch.low());
-            let nominees = u32::from(first & mask == 0) | u32::from(second & mask == 0) << 1;
+            let nominees = u32::from(first & mask == 0) | (u32::from(second & mask == 0) << 1);
             if nominees != 0
                 && let Some(nonce) = query.confirm(batch, nominees)
             {
@@ -70,20 +70,20 @@ fn search_sha256d(query: &Query<'_>) -> Option<u64> {
 fn hash(inner: &Inner, start: State, nonce: u32) -> [u32; 2] {
     let w = &inner.words;
     let nonces = [nonce, nonce.wrapping_add(1)].map(|nonce| nonce.swap_bytes().cast_signed());
-    let nonce_words = four(w, 8);
+    let nonce_words = four::<8, _>(w);
     let mut m = [
         [_mm_insert_epi32::<0>(nonce_words, nonces[0]), _mm_insert_epi32::<0>(nonce_words, nonces[1])],
-        [four(w, 12); 2],
-        [four(w, 16); 2],
-        [four(w, 20); 2],
+        [four::<12, _>(w); 2],
+        [four::<16, _>(w); 2],
+        [four::<20, _>(w); 2],
     ];
     // Word 23 is the first of the schedule to depend on word 8, the nonce.
     m[3] = add(m[3], small_sigma0([_mm_setzero_si128(); 2], m[0]));
     let mut s = start;
-    unrolled!(T in [8 12 16 20] { s.four_rounds(m[T / 4 - 2], T); });
+    unrolled!(T in [8 12 16 20] { s.four_rounds::<T>(m[T / 4 - 2]); });
     unrolled!(T in [24 28 32 36 40 44 48 52 56 60] {
         m = next_words(m);
-        s.four_rounds(m[3], T);
+        s.four_rounds::<T>(m[3]);
     });
 
     let initial = State::new(IV);
@@ -92,10 +92,10 @@ fn hash(inner: &Inner, start: State, nonce: u32) -> [u32; 2] {
     let (abcd, efgh) = in_order(abef, cdgh);
     m = [abcd, efgh, [_mm_setr_epi32(i32::MIN, 0, 0, 0); 2], [_mm_setr_epi32(0, 0, 0, 8 * 32); 2]];
     s = initial;
-    unrolled!(T in [0 4 8 12] { s.four_rounds(m[T / 4], T); });
+    unrolled!(T in [0 4 8 12] { s.four_rounds::<T>(m[T / 4]); });
     unrolled!(T in [16 20 24 28 32 36 40 44 48 52 56 60] {
         m = next_words(m);
-        s.four_rounds(m[3], T);
+        s.four_rounds::<T>(m[3]);
     });
     s.abef.map(|abef| _mm_extract_epi32::<3>(abef).cast_unsigned().wrapping_add(IV[0]))
 }
@@ -108,11 +108,11 @@ impl State {
         Self { abef: [_mm_setr_epi32(f, e, b, a); 2], cdgh: [_mm_setr_epi32(h, g, d, c); 2] }
     }
 
-    /// Rounds `t` to `t + 3`, with their words of the schedule.
+    /// Rounds `T` to `T + 3`, with their words of the schedule.
     #[target_feature(enable = "sha,ssse3,sse4.1")]
     #[inline]
-    fn four_rounds(&mut self, words: Pair, t: usize) {
-        let [x, y] = add(words, [four(&K, t); 2]);
+    fn four_rounds<const T: usize>(&mut self, words: Pair) {
+        let [x, y] = add(words, [four::<T, _>(&K); 2]);
         // After two rounds A, B, E, F have become C, D, G, H.
         let two = [
             _mm_sha256rnds2_epu32(self.cdgh[0], self.abef[0], x),
@@ -126,11 +126,17 @@ impl State {
     }
 }
 
-/// Four words from `t` on.
+/// Four words, from the one numbered `T` on.
 #[target_feature(enable = "sha,ssse3,sse4.1")]
 #[inline]
-fn four<const N: usize>(words: &[u32; N], t: usize) -> __m128i {
-    let [a, b, c, d] = std::array::from_fn(|i| words[t + i].cast_signed());
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "checked by the assertion, as it compiles"
+)]
+fn four<const T: usize, const N: usize>(words: &[u32; N]) -> __m128i {
+    const { assert!(T + 3 < N) };
+    let [a, b, c, d] = [words[T], words[T + 1], words[T + 2], words[T + 3]].map(u32::cast_signed);
     _mm_setr_epi32(a, b, c, d)
 }
 

@@ -179,4 +179,3 @@ pub enum Reply {
     /// What asking every peer came to.
     Synced(catch_up::Summary, Height),
 }
-

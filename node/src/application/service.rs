@@ -6,11 +6,11 @@ use bard_chain::{
     address::Address,
     encoding,
     hash::TransactionId,
+    ledger::View,
     mempool::PoolRefusal,
     rules::isolated::{CheckedTransaction, Isolated},
     signature::SecretKey,
     source::{Source, SourceError},
-    ledger::View,
     target::Target,
     transaction::{Action, ItemName, Transaction},
     units::{Amount, Height, Nonce, Work},
@@ -195,7 +195,9 @@ impl Service {
                 let balances = self.parts.wallet.names().map(|(_, address)| self.balance(address));
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
             }
-            Command::Verify => self.blocking(|service| Ok(Reply::Verified(verify::verify(&service.parts.keeper)))).await,
+            Command::Verify => {
+                self.blocking(|service| Ok(Reply::Verified(verify::verify(&service.parts.keeper)))).await
+            }
             Command::Sync => {
                 let summary = self.parts.catch_up.sync().await?;
                 Ok(Reply::Synced(summary, self.parts.keeper.tip().height))

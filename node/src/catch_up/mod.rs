@@ -27,6 +27,8 @@ use crate::{
 
 /// How often every peer is asked how far it is, whatever else happens.
 const POLL: Duration = Duration::from_secs(15);
+/// How often it is looked whether a peer may be followed again, or the tip has changed.
+const TICK: Duration = Duration::from_millis(500);
 /// How long a peer may take to say how far it is.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a peer may take for an answer about its pool.
@@ -140,8 +142,9 @@ impl Task {
         let mut peers = self.network.peers();
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut tick = tokio::time::interval(Duration::from_millis(500));
+        let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tip = self.keeper.watch_tip();
         loop {
             let session = async {
                 match &mut self.session {
@@ -169,11 +172,12 @@ impl Task {
                     self.session = None;
                     self.ended(leader, accepted, result).await;
                 }
-                _ = poll.tick() => {
-                    let all: Vec<_> = self.standings.borrow().keys().copied().collect();
-                    all.into_iter().for_each(|peer| self.ask(peer));
-                }
-                _ = tick.tick() => {}
+                _ = poll.tick() => self.ask_all(),
+                // After a new tip, whether the peers have come along is asked once it has had time to reach them.
+                _ = tick.tick() => if tip.has_changed().unwrap_or(false) {
+                    tip.borrow_and_update();
+                    self.ask_all();
+                },
             }
             self.begin();
             if self.session.is_none() {
@@ -219,6 +223,11 @@ impl Task {
         }
     }
 
+    fn ask_all(&mut self) {
+        let all: Vec<_> = self.standings.borrow().keys().copied().collect();
+        all.into_iter().for_each(|peer| self.ask(peer));
+    }
+
     fn ask(&mut self, peer: PeerId) {
         let asked = self.standings.borrow().get(&peer).is_none_or(|standing| standing.asked);
         if asked {
@@ -252,14 +261,13 @@ impl Task {
     }
 
     fn demand(&mut self, reply: oneshot::Sender<Summary>) {
-        let all: Vec<_> = self.standings.borrow().keys().copied().collect();
         if self.waiting.is_empty() {
-            self.summary = Summary { asked: all.len(), ..Summary::default() };
+            self.summary = Summary { asked: self.standings.borrow().len(), ..Summary::default() };
         }
         self.waiting.push(reply);
         // Who failed before gets another chance: a person asks.
         self.update(|standings| standings.values_mut().for_each(|standing| standing.not_before = None));
-        all.into_iter().for_each(|peer| self.ask(peer));
+        self.ask_all();
     }
 
     /// Begins to follow the peer with the most work, if that is more than ours.
@@ -272,7 +280,8 @@ impl Task {
         let leader = {
             let standings = self.standings.borrow();
             let ready = standings.iter().filter(|(_, standing)| standing.not_before.is_none_or(|at| at <= now));
-            let ahead = ready.filter_map(|(peer, standing)| standing.status.as_ref().map(|status| (status.work, *peer)));
+            let ahead =
+                ready.filter_map(|(peer, standing)| standing.status.as_ref().map(|status| (status.work, *peer)));
             ahead.filter(|(work, _)| *work > ours).max_by_key(|(work, _)| *work)
         };
         let Some((_, leader)) = leader else { return };
@@ -335,7 +344,6 @@ impl Task {
         self.standings.send_modify(|standings| change(Arc::make_mut(standings)));
     }
 }
-
 
 /// Asks a peer for the transactions of its pool that this node lacks.
 async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, peer: PeerId) -> Result<(), String> {

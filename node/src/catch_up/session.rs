@@ -275,7 +275,10 @@ impl Session {
     }
 
     /// Requests for bodies to every peer that has room for one.
-    fn ask_bodies(&mut self, under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>) -> Vec<BoxFuture<'static, Bodies>> {
+    fn ask_bodies(
+        &mut self,
+        under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>,
+    ) -> Vec<BoxFuture<'static, Bodies>> {
         let mut requests: Vec<BoxFuture<'static, Bodies>> = Vec::new();
         let standings = Arc::clone(&self.peers.borrow_and_update());
         let least = self.keeper.tip().work;

@@ -52,10 +52,7 @@ pub(super) enum Request {
     /// To admit transactions, each for itself.
     Admit { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Verdicts> },
     /// To admit transactions, all or none.
-    AdmitAll {
-        transactions: Vec<Arc<CheckedTransaction>>,
-        reply: oneshot::Sender<Result<(), (usize, PoolRefusal)>>,
-    },
+    AdmitAll { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Result<(), (usize, PoolRefusal)>> },
     /// For the next block to mine.
     Template { miner: Address, reply: oneshot::Sender<Result<Template, Refused>> },
     /// Where the block after a known one stands.

@@ -106,10 +106,8 @@ pub fn start(engine: Engine, store: Store) -> std::io::Result<(Handle, Keeper)> 
     let (pool_sender, pool_changes) = watch::channel(0);
     let (events, _) = broadcast::channel(EVENTS);
     let pool = Arc::new(RwLock::new(Mempool::default()));
-    let workers = rayon::ThreadPoolBuilder::new()
-        .thread_name(|n| format!("check-{n}"))
-        .build()
-        .map_err(std::io::Error::other)?;
+    let workers =
+        rayon::ThreadPoolBuilder::new().thread_name(|n| format!("check-{n}")).build().map_err(std::io::Error::other)?;
     let reader = store.reader();
     let handle = Handle {
         spec: Arc::clone(engine.spec()),

@@ -8,6 +8,9 @@ use std::{
 
 use super::error::StoreError;
 
+/// Less free space than this, in bytes, and nothing more is written: enough to close the store in good order.
+pub(super) const FREE_BYTES_WANTED: u64 = 32 << 20;
+
 /// What the log is written to: a file, or in tests one that fails.
 pub(super) trait Medium {
     /// Writes all of `bytes` at `offset`, in bytes from the start.

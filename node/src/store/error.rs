@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use bard_chain::{hash::ChainId, source::SourceError};
 
+use super::disk::FREE_BYTES_WANTED;
+
 /// Why the store could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -51,10 +53,10 @@ pub enum StoreError {
         offset: u64,
     },
     /// The disk is full, or nearly. Nothing was changed; what is stored can still be read.
-    #[error("nothing more is stored in {}, the disk is nearly full: free some space, {needed} bytes are wanted", dir.display())]
+    #[error("nothing more is stored in {}, the disk is nearly full: free some space, {needed} bytes are wanted", path.display())]
     Full {
-        /// The data directory.
-        dir: PathBuf,
+        /// The data directory, or the file in it that could not grow.
+        path: PathBuf,
         /// How much free space is wanted, in bytes.
         needed: u64,
     },
@@ -91,6 +93,9 @@ impl StoreError {
     /// For [`Result::map_err`]: what failed, doing what, to which file.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, needed: FREE_BYTES_WANTED },
+            _ => Self::Io { action, path, source },
+        }
     }
 }

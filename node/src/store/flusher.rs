@@ -156,7 +156,7 @@ impl Flusher {
     fn failure(&self) -> Result<(), StoreError> {
         match &self.trouble {
             None => Ok(()),
-            Some(Trouble::Full(needed)) => Err(StoreError::Full { dir: self.dir.clone(), needed: *needed }),
+            Some(Trouble::Full(needed)) => Err(StoreError::Full { path: self.dir.clone(), needed: *needed }),
             Some(Trouble::Failed(why)) => Err(StoreError::Index(why.clone())),
         }
     }

@@ -3,25 +3,18 @@
 //! It is made from the log alone, one layer of changes a transaction, stamp included; so it can lag behind the log, never
 //! run ahead of it, and be thrown away at any time.
 
-use std::{
-    collections::HashMap,
-    ops::Bound,
-    path::Path,
-};
+use std::{collections::HashMap, ops::Bound, path::Path};
 
 use bard_chain::{
     address::Address,
-    array_form,
-    encoding,
+    array_form, encoding,
     hash::{BlockId, TransactionId},
     ledger::{Account, Item, commitment::Commitment},
     source::SourceError,
     transaction::ItemName,
     units::{Amount, Height, Nonce},
 };
-use redb::{
-    Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction,
-};
+use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
 
 use super::{
     log::{Mark, Salt},
@@ -139,7 +132,8 @@ impl Index {
             return Err(damaged("it was made from another log"));
         }
         let Stamp { mark: (start, end, crc), tip, height, accounts, items } =
-            encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN).map_err(|error| IndexError::Damaged(error.to_string()))?;
+            encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN)
+                .map_err(|error| IndexError::Damaged(error.to_string()))?;
         let commitment =
             Commitment::from_bytes(&read(COMMITMENT_KEY)?).ok_or_else(|| damaged("its commitment is too short"))?;
         Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, accounts, items }))

@@ -24,7 +24,8 @@ pub(super) struct Listing<K, V> {
 }
 
 /// The active chain by height.
-pub(super) const HEIGHTS: Listing<u64, BlockId> = Listing { layer: |layer| &layer.heights, index: Snapshot::heights_in };
+pub(super) const HEIGHTS: Listing<u64, BlockId> =
+    Listing { layer: |layer| &layer.heights, index: Snapshot::heights_in };
 /// Blocks beside it.
 pub(super) const SIDES: Listing<SideKey, ()> = Listing { layer: |layer| &layer.sides, index: Snapshot::sides_in };
 /// Accounts by address.

@@ -168,7 +168,8 @@ impl LogReader {
         let [length, head_len, crc] = [(); 3].map(|()| u32::from_le_bytes(take(&mut rest)));
         let frame = Frame { length, head_len, durable: u64::from_le_bytes(take(&mut rest)) };
         let end = body.saturating_add(length.into());
-        if !self.salt.starts_with(&marker) || u64::from(length) > MAX_PAYLOAD_LEN || end > file_len || head_len > length {
+        if !self.salt.starts_with(&marker) || u64::from(length) > MAX_PAYLOAD_LEN || end > file_len || head_len > length
+        {
             return Ok(None);
         }
         let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -215,9 +216,9 @@ impl LogReader {
 /// The one writer of a log.
 #[derive(Debug)]
 pub(super) struct Log<M = File> {
-    medium: Arc<M>,
+    pub(super) medium: M,
     salt: Salt,
-    path: Arc<PathBuf>,
+    path: PathBuf,
     /// Where the next record goes, in bytes.
     end: u64,
     /// How much is known to be on the disk, in bytes.
@@ -239,25 +240,23 @@ impl Log {
         }
         let file = File::options().read(true).write(true).open(&path).map_err(StoreError::io("open", path.clone()))?;
         let salt = read_header(&file, &path, chain)?;
-        let (file, path) = (Arc::new(file), Arc::new(path));
-        let log = Self {
-            medium: Arc::clone(&file),
-            salt,
-            path: Arc::clone(&path),
-            end: HEADER_LEN as u64,
-            durable: HEADER_LEN as u64,
-            stopped: None,
-        };
-        Ok((log, LogReader { file, salt, path }))
+        let reading = file.try_clone().map_err(StoreError::io("open", path.clone()))?;
+        let reader = LogReader { file: Arc::new(reading), salt, path: Arc::new(path.clone()) };
+        Ok((Self::on(file, salt, path), reader))
     }
 }
 
 impl<M: Medium> Log<M> {
+    /// A log without records, whose header was written.
+    pub(super) const fn on(medium: M, salt: Salt, path: PathBuf) -> Self {
+        Self { medium, salt, path, end: HEADER_LEN as u64, durable: HEADER_LEN as u64, stopped: None }
+    }
+
     /// Goes on after the record that ends at `end`; what follows it is cut off. All that was read until there is on the
     /// disk when this returns.
     pub(super) fn resume(&mut self, end: u64, file_len: u64) -> Result<(), StoreError> {
         if end < file_len {
-            self.medium.set_len(end).map_err(StoreError::io("shorten", self.path.as_ref()))?;
+            self.medium.set_len(end).map_err(StoreError::io("shorten", &self.path))?;
         }
         self.end = end;
         self.sync()
@@ -297,7 +296,7 @@ impl<M: Medium> Log<M> {
         if let Err(error) = self.medium.sync_data() {
             // The system may have dropped what it could not write, and would call a second try a success.
             self.stopped = Some(format!("{} could not be synced: {error}", self.path.display()));
-            return Err(StoreError::io("sync", self.path.as_ref())(error));
+            return Err(StoreError::io("sync", &self.path)(error));
         }
         self.durable = self.end;
         Ok(())
@@ -312,7 +311,7 @@ impl<M: Medium> Log<M> {
         if let Err(second) = self.medium.set_len(self.end) {
             self.stopped = Some(format!("{} could not be shortened: {second}", self.path.display()));
         }
-        StoreError::io("write", self.path.as_ref())(error)
+        StoreError::io("write", &self.path)(error)
     }
 }
 

@@ -52,18 +52,16 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
-pub use self::{error::StoreError, reader::StoreReader};
 use self::{
-    disk::DirLock,
+    disk::{DirLock, FREE_BYTES_WANTED},
     flusher::Flusher,
     log::{FRAME_LEN, Log},
     overlay::Head,
     plan::plan,
     record::Payload,
 };
+pub use self::{error::StoreError, reader::StoreReader};
 
-/// Less free space than this, in bytes, and nothing more is written: enough to close the store in good order.
-const FREE_BYTES_WANTED: u64 = 32 << 20;
 /// After so many bytes the free space is looked at again.
 const FREE_CHECK_EVERY: u64 = 1 << 20;
 
@@ -167,7 +165,7 @@ impl Store {
         }
         let needed = FREE_BYTES_WANTED.saturating_add(length);
         if disk::free_bytes(&self.dir).is_some_and(|free| free < needed) {
-            return Err(StoreError::Full { dir: self.dir.clone(), needed });
+            return Err(StoreError::Full { path: self.dir.clone(), needed });
         }
         self.unchecked = FREE_CHECK_EVERY;
         Ok(())

@@ -180,7 +180,8 @@ impl Opening<'_> {
     fn genesis_layer(&self) -> Frozen {
         let (id, delta) = (self.genesis.id(), self.spec.genesis_delta());
         let header = self.genesis.header().clone();
-        let entry = Entry { header, work: Work::ZERO, anchor: None, arrival: 0, invalid: false, body: None, undo: None };
+        let entry =
+            Entry { header, work: Work::ZERO, anchor: None, arrival: 0, invalid: false, body: None, undo: None };
         let mut layer = Layer::default();
         layer.blocks.insert(id, entry);
         layer.heights.insert(0, Some(id));

@@ -16,11 +16,7 @@ use bard_chain::{
     units::{Height, Timestamp, Work},
 };
 
-use super::{
-    index::Snapshot,
-    log::Mark,
-    record::Location,
-};
+use super::{index::Snapshot, log::Mark, record::Location};
 
 /// From so many commits on, the top layer is handed to the flusher.
 const LARGE_COMMITS: usize = 256;

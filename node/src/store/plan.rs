@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use bard_chain::{
-    hash::BlockId,
-    ledger::Delta,
-    rules::isolated::Isolated,
-    source::SourceError,
-};
+use bard_chain::{hash::BlockId, ledger::Delta, rules::isolated::Isolated, source::SourceError};
 
 use super::{
     overlay::{Entry, Layer, SideKey},
@@ -43,7 +38,8 @@ pub(super) fn plan(
     }
     let mut layer = plan.layer;
     let accounts = commit.accounts.iter();
-    layer.accounts = accounts.map(|(address, after)| (*address, Some(*after).filter(|after| !after.is_empty()))).collect();
+    layer.accounts =
+        accounts.map(|(address, after)| (*address, Some(*after).filter(|after| !after.is_empty()))).collect();
     layer.items = commit.items.iter().cloned().collect();
     Ok(layer)
 }

@@ -8,6 +8,7 @@ use std::{
 use bard_chain::{
     address::Address,
     block::Header,
+    encoding,
     hash::{BlockId, TransactionId},
     ledger::{Account, Item, Undo, View},
     rules::isolated::{Isolated, Unsigned},
@@ -15,7 +16,6 @@ use bard_chain::{
     spec::ChainSpec,
     transaction::ItemName,
     units::Height,
-    encoding,
 };
 
 use super::{

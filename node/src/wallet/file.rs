@@ -47,7 +47,9 @@ pub fn load_or_create(path: &Path) -> Result<[u8; 32], KeyFileError> {
             write(path, &secret).map_err(io("write"))?;
             Ok(secret)
         }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(KeyFileError::Damaged { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(KeyFileError::Damaged { path: path.to_owned() })
+        }
         Err(error) => Err(io("read")(error)),
     }
 }

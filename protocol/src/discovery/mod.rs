@@ -117,8 +117,12 @@ pub fn is_dialable(address: &Multiaddr) -> bool {
 }
 
 fn is_host(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+    let special = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast(),
+        // It needs the name of an interface, which an address cannot hold.
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !ip.is_unspecified() && !ip.is_multicast() && !special
 }
 
 /// Whether an address means this machine to whoever dials it, and so is of no use to a node elsewhere.
@@ -142,7 +146,7 @@ mod tests {
     fn addresses_that_lead_nowhere_are_left_out() {
         for good in [
             "/ip4/127.0.0.1/tcp/4001",
-            "/ip6/fe80::1/tcp/1",
+            "/ip6/fd77::1/tcp/1",
             "/ip4/10.0.0.1/udp/9/quic-v1",
             "/dns/teacher.local/tcp/4001",
             "/dns4/example.org/udp/4001/quic-v1",
@@ -152,6 +156,7 @@ mod tests {
         for bad in [
             "/ip4/0.0.0.0/tcp/4001",
             "/ip6/::/tcp/4001",
+            "/ip6/fe80::1/tcp/4001",
             "/ip4/224.0.0.251/udp/5353/quic-v1",
             "/ip4/255.255.255.255/tcp/1",
             "/ip4/10.0.0.1/tcp/0",

@@ -127,10 +127,10 @@ impl Conduct {
         // A banned peer is never forgotten for an unbanned one; among a thousand bans the one that ends first goes.
         let harmless = |record: &Record| (record.banned_until, record.points, record.updated);
         let least = self.records.iter().min_by_key(|(_, record)| harmless(record)).map(|(peer, _)| *peer);
-        if let Some(peer) = least {
-            if self.records.remove(&peer).is_some_and(|record| record.banned_until.is_some()) {
-                self.forgotten.push(peer);
-            }
+        if let Some(peer) = least
+            && self.records.remove(&peer).is_some_and(|record| record.banned_until.is_some())
+        {
+            self.forgotten.push(peer);
         }
     }
 }

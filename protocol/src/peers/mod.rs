@@ -7,7 +7,7 @@
 pub(crate) mod backoff;
 pub(crate) mod conduct;
 
-use core::time::Duration;
+use core::{fmt, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
 
 use libp2p::{Multiaddr, PeerId};
@@ -46,6 +46,15 @@ pub(crate) enum Target {
     Peer(PeerId),
     /// Whoever answers at this address.
     Anchor(Multiaddr),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(peer) => peer.fmt(f),
+            Self::Anchor(address) => address.fmt(f),
+        }
+    }
 }
 
 /// A dial to be made now.
@@ -305,24 +314,30 @@ impl PeerBook {
         }
     }
 
-    /// A dial has led to nothing.
-    pub(crate) fn failed(&mut self, target: &Target, now: Duration) {
-        if let Target::Peer(peer) = target
-            && let Some(entry) = self.entries.get_mut(peer)
-        {
-            if entry.state == State::Dialing {
-                entry.state = State::Idle;
+    /// A dial has led to nothing. Returns whether this is worth a line: the first failure of one that was asked for.
+    pub(crate) fn failed(&mut self, target: &Target, now: Duration) -> bool {
+        match target {
+            Target::Peer(peer) => {
+                let Some(entry) = self.entries.get_mut(peer) else { return false };
+                if entry.state == State::Dialing {
+                    entry.state = State::Idle;
+                }
+                let news = entry.persistent && entry.backoff.failures() == 0;
+                entry.retry_later(false, now, &mut self.random);
+                if entry.state == State::Idle && entry.is_hopeless() {
+                    self.entries.remove(peer);
+                }
+                news
             }
-            entry.retry_later(false, now, &mut self.random);
-            if entry.state == State::Idle && entry.is_hopeless() {
-                self.entries.remove(peer);
+            Target::Anchor(address) => {
+                let Some(anchor) = self.anchors.iter_mut().find(|anchor| anchor.address == *address) else {
+                    return false;
+                };
+                let news = anchor.backoff.failures() == 0;
+                anchor.dialing = false;
+                anchor.backoff.fail(now, &mut self.random);
+                news
             }
-        } else if let Some(at) =
-            self.anchors.iter().position(|anchor| Target::Anchor(anchor.address.clone()) == *target)
-            && let Some(anchor) = self.anchors.get_mut(at)
-        {
-            anchor.dialing = false;
-            anchor.backoff.fail(now, &mut self.random);
         }
     }
 
@@ -333,15 +348,15 @@ impl PeerBook {
     }
 
     /// A dial has led to another peer than the one that was looked for: its address is out of date, unless a person named
-    /// both.
-    pub(crate) fn led_elsewhere(&mut self, target: &Target, address: &Multiaddr, now: Duration) {
+    /// both. Returns what [`PeerBook::failed`] does.
+    pub(crate) fn led_elsewhere(&mut self, target: &Target, address: &Multiaddr, now: Duration) -> bool {
         if let Target::Peer(peer) = target
             && let Some(entry) = self.entries.get_mut(peer)
             && !entry.persistent
         {
             entry.addresses.retain(|known| known != address);
         }
-        self.failed(target, now);
+        self.failed(target, now)
     }
 
     /// A peer has turned out to be of another chain, or no node of ours at all; it is left alone for a while. Returns

@@ -90,7 +90,7 @@ impl Driver {
     pub(super) fn gossip_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
-                self.message(propagation_source, message_id, message);
+                self.message(propagation_source, &message_id, message);
             }
             gossipsub::Event::Subscribed { topic, .. } => self.subscribed(&topic),
             gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
@@ -113,21 +113,21 @@ impl Driver {
         }
     }
 
-    fn message(&mut self, source: PeerId, id: MessageId, message: Message) {
+    fn message(&mut self, source: PeerId, id: &MessageId, message: Message) {
         let Some(space) = self.reserve(message.data.len()) else {
             debug!(%source, "too much unexamined gossip, a message is dropped");
-            return self.settle(&id, &source, MessageAcceptance::Ignore);
+            return self.settle(id, &source, MessageAcceptance::Ignore);
         };
         let gossip_id = GossipId { message: id.clone(), source, _space: Arc::new(space) };
         match self.understand(message, source, gossip_id) {
             Err(fault) => {
-                self.settle(&id, &source, MessageAcceptance::Reject);
+                self.settle(id, &source, MessageAcceptance::Reject);
                 self.penalise(source, Fault::Serious, &format!("gossip: {fault}"));
             }
             Ok(event) => {
                 if self.events.try_send(event).is_err() {
                     debug!(%source, "too many events wait, a message is dropped");
-                    self.settle(&id, &source, MessageAcceptance::Ignore);
+                    self.settle(id, &source, MessageAcceptance::Ignore);
                 }
             }
         }

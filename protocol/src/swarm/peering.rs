@@ -54,7 +54,9 @@ impl Driver {
                         (DialError::NoAddresses, Target::Anchor(own)) => {
                             self.book.led_to_ourselves(&target, own, now);
                         }
-                        _ => self.book.failed(&target, now),
+                        _ => {
+                            self.book.failed(&target, now);
+                        }
                     }
                 }
             }
@@ -170,20 +172,26 @@ impl Driver {
         let now = self.now();
         let connected = peer.filter(|peer| self.links.get(peer).is_some_and(|link| link.confirmed.is_some()));
         if let Some(target) = self.dialing.remove(&id) {
-            debug!(?target, "dialling failed: {}", reason::of_dial(error));
-            match error {
+            let reason = reason::of_dial(error);
+            debug!(?target, "dialling failed: {reason}");
+            let news = match error {
                 DialError::LocalPeerId { address } => {
                     self.book.led_to_ourselves(&target, &split_peer_id(address.clone()).0, now);
+                    false
                 }
                 DialError::WrongPeerId { address, .. } => {
-                    self.book.led_elsewhere(&target, &split_peer_id(address.clone()).0, now);
+                    self.book.led_elsewhere(&target, &split_peer_id(address.clone()).0, now)
                 }
                 DialError::Denied { .. } if connected.is_some() => {
                     // One connection more than two to the same peer: the address is good, and not needed.
                     self.book.failed(&target, now);
                     connected.into_iter().for_each(|peer| self.book.answered(&target, peer));
+                    false
                 }
                 _ => self.book.failed(&target, now),
+            };
+            if news {
+                info!("{target} cannot be reached yet ({reason}); it is tried again and again");
             }
         }
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.connection == id) {

@@ -84,3 +84,38 @@ pub const fn gossip_transmit_len(max_block_len: usize) -> usize {
 const fn larger(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The normative description names its limits as numbers.
+    #[test]
+    fn the_description_has_the_same_limits() {
+        let description = include_str!("../../wire.cddl");
+        for line in [
+            format!(";   sync-request      {REQUEST_MAX_LEN}"),
+            format!(";   sync-response     max(B, {}) + {MESSAGE_OVERHEAD}", MAX_POOL_IDS * 34),
+            format!(";   peers-request     {PEERS_REQUEST_MAX_LEN}"),
+            format!(";   peers-response    {PEERS_RESPONSE_MAX_LEN}"),
+            format!("; A gossip message has at most max(B, {}) bytes.", gossip_max_len(0)),
+            format!("At most {BATCH_TARGET_LEN} bytes of them together"),
+            format!("transaction-batch = [1*{MAX_BATCH} encoded-transaction]"),
+            format!("locator: [0*{MAX_LOCATOR} block-id]"),
+            format!("[0*{MAX_HEADERS} header]"),
+            format!("[0*{MAX_BLOCK_IDS} block-id]"),
+            format!("outgrows {ANSWER_TARGET_LEN}"),
+            format!("[0*{MAX_POOL_IDS} transaction-id]"),
+            format!("[0*{MAX_TRANSACTION_IDS} transaction-id]"),
+            format!("[0*{MAX_PEERS} known-peer]"),
+            format!("bytes .size (1..{MAX_PEER_ID_LEN})"),
+            format!("[0*{MAX_ADDRESSES} bytes .size (1..{MAX_ADDRESS_LEN})]"),
+            format!("tstr .size (0..{MAX_AGENT_LEN})"),
+            format!(";   version   u8: {FRAME_VERSION}"),
+        ] {
+            assert!(description.contains(&line), "{line}");
+        }
+        assert_eq!(response_max_len(0), MAX_POOL_IDS * 34 + MESSAGE_OVERHEAD, "the pool's ids are the longest answer");
+        assert_eq!(response_max_len(4 << 20), (4 << 20) + MESSAGE_OVERHEAD, "but for one large block");
+    }
+}

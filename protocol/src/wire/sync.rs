@@ -360,6 +360,34 @@ mod tests {
     }
 
     #[test]
+    fn the_spelling_is_fixed() {
+        let id = [0x11; 32];
+        let with_id = |head: &[u8]| [head, &[0x58, 0x20], &id].concat();
+        let block = vec![BlockId::new(id)];
+        assert_eq!(encoding::encode(&SyncRequest::PoolIds), [0x81, 3]);
+        assert_eq!(encoding::encode(&SyncRequest::Blocks { ids: block.clone() }), with_id(&[0x82, 2, 0x81]));
+        let ids = vec![TransactionId::new(id)];
+        assert_eq!(encoding::encode(&SyncRequest::Transactions { ids: ids.clone() }), with_id(&[0x82, 4, 0x81]));
+        assert_eq!(encoding::encode(&SyncResponse::PoolIds(ids)), with_id(&[0x82, 3, 0x81]));
+        let headers = encoding::encode(&SyncRequest::Headers { locator: block, limit: 24 });
+        assert_eq!(headers, [with_id(&[0x83, 1, 0x81]), vec![0x18, 24]].concat());
+        assert_eq!(encoding::encode(&SyncResponse::Headers(Vec::new())), [0x82, 1, 0x80]);
+        assert_eq!(encoding::encode(&SyncResponse::Blocks(vec![vec![7, 8]])), [0x82, 2, 0x81, 0x42, 7, 8]);
+        assert_eq!(encoding::encode(&SyncResponse::Transactions(vec![vec![7]])), [0x82, 4, 0x81, 0x41, 7]);
+        assert_eq!(encoding::encode(&SyncResponse::Refused(RefusedReason::TooLarge)), [0x82, 5, 1]);
+        let status = Status {
+            chain: ChainId::new(id),
+            height: Height::new(2),
+            tip: BlockId::new(id),
+            work: Work::ZERO,
+            agent: Agent::new("a"),
+            clock: Timestamp::new(3),
+        };
+        let expected = [with_id(&[0x82, 0, 0x86]), with_id(&[2]), vec![0x40, 0x61, b'a', 3]].concat();
+        assert_eq!(encoding::encode(&SyncRequest::Status(status)), expected);
+    }
+
+    #[test]
     fn the_fullest_messages_fit_their_limits() {
         let ids = vec![TransactionId::ZERO; MAX_TRANSACTION_IDS];
         assert!(frame::seal(&SyncRequest::Transactions { ids }, REQUEST_MAX_LEN).is_ok());

@@ -100,6 +100,26 @@ async fn what_is_published_before_anybody_is_there_arrives_later() {
 }
 
 #[tokio::test]
+async fn the_largest_blocks_arrive_though_sent_back_to_back() {
+    let one = Node::start(Options::default()).await;
+    let mut two = Node::start(Options { bootstrap: vec![one.address()], ..Options::default() }).await;
+    two.meets(&one).await;
+    one.handle.publish_block(vec![0; 10]).await;
+    assert!(matches!(two.event().await, NetworkEvent::Block { .. }), "they gossip");
+    for number in 1..=10 {
+        one.handle.publish_block(vec![number; rig::MAX_BLOCK_LEN]).await;
+    }
+    let mut arrived = Vec::new();
+    while arrived.len() < 10 {
+        let NetworkEvent::Block { bytes, .. } = two.event().await else { panic!("a block") };
+        assert_eq!(bytes.len(), rig::MAX_BLOCK_LEN);
+        arrived.extend(bytes.first());
+    }
+    arrived.sort_unstable();
+    assert_eq!(arrived, (1..=10).collect::<Vec<u8>>());
+}
+
+#[tokio::test]
 async fn questions_are_answered_declined_or_time_out() {
     let mut one = Node::start(Options::default()).await;
     let two = Node::start(Options { bootstrap: vec![one.address()], ..Options::default() }).await;
@@ -123,7 +143,7 @@ async fn questions_are_answered_declined_or_time_out() {
     reply.send(SyncResponse::Blocks(vec![vec![1]]));
     let NetworkEvent::Request { reply: unanswered, .. } = one.event().await else { panic!("a request") };
     let NetworkEvent::Request { reply, .. } = one.event().await else { panic!("a request") };
-    reply.send(SyncResponse::Blocks(vec![vec![0; 1 << 20]; 9]));
+    reply.send(SyncResponse::Blocks(vec![vec![0; rig::MAX_BLOCK_LEN]; 9]));
     let (answer, declined, wrong, late, large) = asking.await.expect("no panic");
     drop(unanswered);
     assert_eq!(answer, Ok(SyncResponse::Status(status(7))));

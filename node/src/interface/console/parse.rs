@@ -37,9 +37,9 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
         "quit" => none(entry, rest).map(|()| Line::Quit),
         "help" => match rest {
             "" => Ok(Line::Help(None)),
-            topic => help::find(topic).map(|entry| Line::Help(Some(entry))).ok_or_else(|| {
-                format!("{} is not a command: `help` lists them", shown(topic))
-            }),
+            topic => help::find(topic)
+                .map(|entry| Line::Help(Some(entry)))
+                .ok_or_else(|| format!("{} is not a command: `help` lists them", shown(topic))),
         },
         _ => command(entry, rest).map(Line::Command),
     }
@@ -204,8 +204,11 @@ fn record(entry: &Entry, rest: &str) -> Result<Command, String> {
 fn items(entry: &Entry, rest: &str) -> Result<Command, String> {
     let (rest, signer) = option(entry, rest, "--as")?;
     // Several items may be parted by commas, as in the old console.
-    let items: Vec<String> =
-        rest.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+    let items: Vec<String> = rest
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect();
     match (entry.name, items.as_slice()) {
         (_, []) => Err(usage(entry)),
         ("release", [item]) => Ok(Command::ReleaseItem { signer, item: item.clone() }),
@@ -251,7 +254,10 @@ mod tests {
         };
         assert_eq!(command_of("send bob 5"), send(None, 0));
         assert_eq!(command_of("  send alice bob 5 --fee 2 "), send(Some("alice"), 2));
-        assert_eq!(command_of("connect localhost 6001"), Command::Connect { address: "/dns/localhost/tcp/6001".into() });
+        assert_eq!(
+            command_of("connect localhost 6001"),
+            Command::Connect { address: "/dns/localhost/tcp/6001".into() }
+        );
         assert_eq!(command_of("connect 10.0.0.1:6001"), Command::Connect { address: "/ip4/10.0.0.1/tcp/6001".into() });
         let items = vec!["1".to_owned(), "2".to_owned(), "3".to_owned()];
         assert_eq!(command_of("request 1, 2,3"), Command::RequestItems { signer: None, items });

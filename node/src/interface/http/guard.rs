@@ -79,7 +79,8 @@ mod tests {
     }
 
     fn status(access: &Access, method: &Method, headers: &[(&'static str, &str)]) -> StatusCode {
-        let pairs = headers.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        let pairs =
+            headers.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
         let headers: HeaderMap = pairs.collect();
         check(access, method, &headers).map_or_else(|problem| problem.into_response().status(), |()| StatusCode::OK)
     }

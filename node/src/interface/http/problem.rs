@@ -22,12 +22,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed", detail)
     }
 
-    pub(super) fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, kind, title, detail: detail.into() }
     }
 }

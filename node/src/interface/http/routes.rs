@@ -98,7 +98,10 @@ struct Page {
     limit: Option<usize>,
 }
 
-async fn blocks(State(service): State<Service>, page: Result<Query<Page>, axum::extract::rejection::QueryRejection>) -> Answer {
+async fn blocks(
+    State(service): State<Service>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
     let Query(page) = page.map_err(|error| Problem::malformed(error.body_text()))?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
@@ -176,9 +179,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|text| {
-            text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-        });
+        let is_json =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|text| {
+                text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+            });
         if !is_json {
             let detail = "the body must be JSON, with the header `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));

@@ -146,9 +146,9 @@ pub fn block(block: &Block) -> Value {
 fn placed(placed: &Placed) -> Value {
     let mut value = transaction(placed.id, &placed.transaction);
     if let Value::Object(fields) = &mut value {
-        let block = placed.mined.map(|(height, id, index)| {
-            json!({ "height": height.get(), "hash": id.to_string(), "position": index })
-        });
+        let block = placed
+            .mined
+            .map(|(height, id, index)| json!({ "height": height.get(), "hash": id.to_string(), "position": index }));
         fields.insert("block".to_owned(), block.unwrap_or(Value::Null));
     }
     value
@@ -210,4 +210,3 @@ fn synced(summary: &catch_up::Summary, height: u64) -> Value {
         "height": height,
     })
 }
-

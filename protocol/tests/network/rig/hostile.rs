@@ -127,7 +127,7 @@ impl Hostile {
                 panic!("no answer: {error}");
             }
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Subscribed { .. })) => {
-                self.subscriptions += 1
+                self.subscriptions += 1;
             }
             _ => {}
         }

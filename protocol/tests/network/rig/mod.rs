@@ -13,6 +13,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// The chain of all nodes that are not told otherwise.
 pub(crate) const CHAIN: ChainId = ChainId::new([1; 32]);
+/// The longest block of these chains, in bytes.
+pub(crate) const MAX_BLOCK_LEN: usize = 1 << 20;
 /// How long anything may take before a test fails; far above what it takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -49,7 +51,7 @@ pub(crate) struct Node {
 fn config(listen: Vec<Multiaddr>, identity: Identity) -> NetworkConfig {
     NetworkConfig {
         chain: CHAIN,
-        max_block_len: 1 << 20,
+        max_block_len: MAX_BLOCK_LEN,
         identity,
         listen,
         listen_optional: false,

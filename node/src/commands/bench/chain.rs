@@ -1,0 +1,60 @@
+//! Import of blocks: checked, applied and made durable.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use bard_chain::engine::Engine;
+
+use super::{Figure, Scale, workload};
+use crate::{
+    keeper,
+    store::{Opened, Store},
+};
+
+/// Empty blocks that are imported.
+const EMPTY: u32 = 20_000;
+
+/// Blocks full of transfers beside the signature ceiling, and empty blocks.
+pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, String> {
+    let full = import(scale.blocks, scale.transfers)?;
+    let transactions = full * f64::from(scale.transfers);
+    let empty = import(EMPTY, 0)?;
+    Ok(vec![
+        Figure {
+            name: format!("import of {} blocks of {} transfers", scale.blocks, scale.transfers),
+            value: transactions,
+            unit: "tx/s",
+            beside: Some(("the signature ceiling", signatures)),
+        },
+        Figure { name: format!("import of {EMPTY} empty blocks"), value: empty, unit: "blocks/s", beside: None },
+    ])
+}
+
+/// Blocks a second.
+fn import(blocks: u32, transfers: u32) -> Result<f64, String> {
+    let (made, fresh) = (temporary()?, temporary()?);
+    let workload = workload::make(made.path(), blocks, transfers)?;
+    let Opened { store, restored, .. } =
+        Store::open(fresh.path(), Arc::clone(&workload.spec)).map_err(|error| error.to_string())?;
+    let engine = Engine::restore(Arc::clone(&workload.spec), restored);
+    let (handle, keeper) = keeper::start(engine, store).map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let began = Instant::now();
+        let mut replies = VecDeque::new();
+        for bytes in workload.blocks {
+            replies.push_back(handle.submit(bytes).await.map_err(|error| error.to_string())?);
+        }
+        for reply in replies {
+            reply.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        handle.stop().await;
+        keeper.ended().await.map_err(|error| error.to_string())?;
+        Ok(f64::from(blocks) / seconds)
+    })
+}
+
+pub(super) fn temporary() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))
+}

@@ -1,0 +1,139 @@
+//! `bard bench`: what this machine can do, each figure beside a ceiling measured in the same run.
+//!
+//! Absolute figures differ between machines and from minute to minute; the ratios are what tells whether the software or the
+//! machine is the limit.
+
+mod chain;
+mod hashing;
+mod signatures;
+mod sync;
+mod workload;
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+/// What to measure.
+#[derive(Args, Debug)]
+pub struct BenchOptions {
+    /// Which parts; all if left out
+    #[arg(value_enum, value_name = "PART")]
+    parts: Vec<Part>,
+    /// Seconds for each hash rate and each signature rate
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Blocks to import and to sync
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    blocks: u32,
+    /// Transfers in each of these blocks
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    transfers: u32,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Proof-of-work search, one core and all
+    Hashing,
+    /// Signature checks, alone and in batches
+    Signatures,
+    /// Import of blocks with durable commits
+    Import,
+    /// Sync of blocks between two processes on loopback
+    Sync,
+}
+
+/// One measured figure.
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    /// What it is compared with, and that figure in the same unit.
+    beside: Option<(&'static str, f64)>,
+}
+
+/// How long things are measured, and how large they are.
+struct Scale {
+    time: Duration,
+    blocks: u32,
+    transfers: u32,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// One line.
+pub fn run(options: &BenchOptions) -> Result<(), String> {
+    let scale =
+        Scale { time: Duration::from_secs(options.seconds), blocks: options.blocks, transfers: options.transfers };
+    let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
+    let mut figures = Vec::new();
+    let mut add = |more: Vec<Figure>| {
+        if !options.json {
+            more.iter().for_each(print);
+        }
+        figures.extend(more);
+    };
+    if wanted(Part::Hashing) {
+        add(hashing::measure(&scale));
+    }
+    let ceiling = if wanted(Part::Signatures) || wanted(Part::Import) || wanted(Part::Sync) {
+        let (figures, ceiling) = signatures::measure(&scale);
+        add(figures);
+        ceiling
+    } else {
+        0.0
+    };
+    if wanted(Part::Import) {
+        add(chain::measure(&scale, ceiling)?);
+    }
+    if wanted(Part::Sync) {
+        add(sync::measure(&scale, ceiling)?);
+    }
+    if options.json {
+        let all = figures.iter().map(|figure| {
+            json!({
+                "name": figure.name,
+                "value": figure.value,
+                "unit": figure.unit,
+                "beside": figure.beside.map(|(name, value)| json!({ "name": name, "value": value })),
+            })
+        });
+        println!("{}", json!({ "figures": all.collect::<Vec<_>>() }));
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "the figures are what the command is for")]
+fn print(figure: &Figure) {
+    let beside = figure.beside.map_or_else(String::new, |(name, value)| {
+        format!("   {:5.1} % of {} {name}", figure.value / value * 100.0, number(value))
+    });
+    println!("{:44} {:>12} {:8}{beside}", figure.name, number(figure.value), figure.unit);
+}
+
+/// A number with as many digits as it deserves.
+fn number(value: f64) -> String {
+    match value {
+        v if v >= 1000.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
+
+/// How often `work` can be done in `time`, a second; `work` says how much it did.
+fn rate(time: Duration, mut work: impl FnMut() -> u64) -> f64 {
+    work();
+    let began = std::time::Instant::now();
+    let mut done = 0_u64;
+    while began.elapsed() < time {
+        done += work();
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+    let done = done as f64;
+    done / began.elapsed().as_secs_f64()
+}

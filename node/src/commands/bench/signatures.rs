@@ -1,0 +1,49 @@
+//! Signature checks: the ceiling of everything that takes transactions in.
+
+use bard_chain::{
+    hash::Domain,
+    signature::{self, Claim, SecretKey},
+};
+
+use super::{Figure, Scale, rate};
+use crate::keeper::all_hold_in_parallel;
+
+/// Claims by as many signers: a few full batches for every core.
+const CLAIMS: u64 = 4096;
+
+/// One at a time, in batches on one core, in batches on all. The last is the ceiling for blocks.
+pub(super) fn measure(scale: &Scale) -> (Vec<Figure>, f64) {
+    let claims: Vec<Claim> = (0..CLAIMS).map(claim).collect();
+    let mut turn = claims.iter().cycle();
+    let alone = rate(scale.time, || (0..64).filter(|_| turn.next().is_some_and(Claim::holds)).count() as u64);
+    let batch = rate(scale.time, || {
+        let all = claims.chunks(signature::BATCH).all(signature::all_hold);
+        if all { CLAIMS } else { 0 }
+    });
+    let parallel = rate(scale.time, || if all_hold_in_parallel(&claims) { CLAIMS } else { 0 });
+    let cores = rayon::current_num_threads();
+    #[allow(clippy::cast_precision_loss, reason = "a count of cores")]
+    let ideal = batch * cores as f64;
+    let figures = vec![
+        Figure { name: "signatures, one at a time, one core".to_owned(), value: alone, unit: "/s", beside: None },
+        Figure {
+            name: format!("signatures, batches of {}, one core", signature::BATCH),
+            value: batch,
+            unit: "/s",
+            beside: Some(("one at a time", alone)),
+        },
+        Figure {
+            name: format!("signatures, batches of {}, {cores} cores", signature::BATCH),
+            value: parallel,
+            unit: "/s",
+            beside: Some(("cores times one core", ideal)),
+        },
+    ];
+    (figures, parallel)
+}
+
+fn claim(number: u64) -> Claim {
+    let key = SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench", &number.to_be_bytes()]).as_bytes());
+    let message = Domain::TransactionSigning.hash(&[&number.to_be_bytes()]);
+    Claim { signer: key.address(), message, signature: key.sign(&message) }
+}

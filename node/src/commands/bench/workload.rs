@@ -1,0 +1,109 @@
+//! Blocks to measure with: every transfer by another sender, the least favourable case for batches.
+
+use std::{path::Path, sync::Arc};
+
+use bard_chain::{
+    address::Address,
+    block::{self, Block, Header},
+    encoding,
+    engine::Engine,
+    hash::{ChainId, Domain, Hash32, TransactionId},
+    ledger::apply::{ApplyError, apply_block},
+    merkle, pow, presets,
+    rules::isolated::Unsigned,
+    signature::SecretKey,
+    spec::ChainSpec,
+    target::Target,
+    transaction::{Action, Transaction},
+    units::{Amount, Nonce, Timestamp},
+};
+use rayon::prelude::*;
+
+use crate::store::{Opened, Store};
+
+/// A chain with funded senders, and where it ends.
+pub(super) struct Workload {
+    pub(super) spec: Arc<ChainSpec>,
+    /// The blocks' canonical bytes, by height from 1 on.
+    pub(super) blocks: Vec<Vec<u8>>,
+}
+
+/// Makes a chain of `blocks` blocks of `transfers` transfers in a data directory.
+pub(super) fn make(dir: &Path, blocks: u32, transfers: u32) -> Result<Workload, String> {
+    let senders: Vec<SecretKey> = (0..transfers.max(1)).map(sender).collect();
+    let spec = Arc::new(spec(&senders));
+    let chain = spec.chain_id();
+    let Opened { mut store, restored, .. } = Store::open(dir, Arc::clone(&spec)).map_err(|error| error.to_string())?;
+    let mut engine = Engine::restore(Arc::clone(&spec), restored);
+    let mut all = Vec::with_capacity(blocks as usize);
+    for round in 0..blocks {
+        let senders = if transfers == 0 { &[][..] } else { &senders };
+        let transactions = transfers_of(chain, senders, Nonce::new(round.into()));
+        let bytes = seal(&engine, &store, transactions)?;
+        let unsigned = Unsigned::read(&spec, &bytes).map_err(|error| error.to_string())?;
+        // Signed a moment ago by this very process.
+        let block = Arc::new(unsigned.trust_stored());
+        let now = block.header().timestamp;
+        let effects = engine.accept(&block, now, &store.reader()).map_err(|error| error.to_string())?;
+        store.append(&effects).map_err(|error| error.to_string())?;
+        engine.adopt(&effects);
+        all.push(bytes);
+    }
+    store.close().map_err(|error| error.to_string())?;
+    Ok(Workload { spec, blocks: all })
+}
+
+fn sender(number: u32) -> SecretKey {
+    SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench sender", &number.to_be_bytes()]).as_bytes())
+}
+
+/// The `dev` chain with the easiest target and money for every sender.
+fn spec(senders: &[SecretKey]) -> ChainSpec {
+    let mut allocations: Vec<_> = senders.iter().map(|key| (key.address(), Amount::new(1_000_000_000))).collect();
+    allocations.sort_unstable();
+    let easiest = Target::EASIEST.compact();
+    ChainSpec {
+        name: "bench".to_owned(),
+        initial_target: easiest,
+        easiest_target: easiest,
+        allocations,
+        ..presets::dev()
+    }
+}
+
+fn transfers_of(chain: ChainId, senders: &[SecretKey], nonce: Nonce) -> Vec<Transaction> {
+    let to = |index: usize| senders.get((index + 1) % senders.len()).map_or(Address::NOBODY, SecretKey::address);
+    let sign = |(index, key): (usize, &SecretKey)| {
+        let action = Action::Transfer { to: to(index), amount: Amount::new(1) };
+        Transaction::sign(chain, key, nonce, Amount::ZERO, action)
+    };
+    senders.par_iter().enumerate().map(sign).collect()
+}
+
+fn seal(engine: &Engine, store: &Store, transactions: Vec<Transaction>) -> Result<Vec<u8>, String> {
+    let (spec, position) = (engine.spec(), engine.tip_position());
+    let ids: Vec<TransactionId> = transactions.iter().map(Transaction::id).collect();
+    let header = Header {
+        version: block::VERSION,
+        height: position.height().next().ok_or("the chain is full")?,
+        parent: position.id(),
+        transactions_root: merkle::root(&ids),
+        state_root: Hash32::ZERO,
+        timestamp: Timestamp::new(engine.tip().timestamp.get() + 1000),
+        target: position.next_target(spec),
+        miner: Address::NOBODY,
+        nonce: 0,
+    };
+    let mut block = Block { header, transactions };
+    let delta = apply_block(spec, store.reader(), &block).map_err(|error| match error {
+        ApplyError::Fault(fault) => fault.to_string(),
+        ApplyError::Source(error) => error.to_string(),
+    })?;
+    let mut commitment = engine.commitment().clone();
+    commitment.apply(&delta);
+    block.header.state_root = commitment.root();
+    let target = block.header.target.expand().unwrap_or(Target::HARDEST).to_be_bytes();
+    let digest = *block.header.digest().as_bytes();
+    block.header.nonce = pow::search(spec.pow, &digest, 0, u64::MAX, &target).ok_or("no nonce was found")?;
+    Ok(encoding::encode(&block))
+}
