@@ -6,6 +6,8 @@
 //! | `vectors` | are the bytes and hashes still those that were frozen, and those that others published? |
 //! | `properties` | does what must hold for every input hold for thousands of random ones? |
 //! | `architecture` | does every file import only what its room may? |
+//! | `hostile` | does a node stay itself, and keep its honest peers, whatever a peer sends? |
+//! | `processes` | do real nodes find each other, agree, catch up, survive crashes, and stop when told? |
 //!
 //! | helper | offers |
 //! |---|---|
@@ -13,6 +15,8 @@
 //! | [`actions`] | the public keys of the `dev` chain and short names for actions |
 //! | [`asert_reference`] | the difficulty rule a second time, written from its specification |
 //! | [`frozen`] | what is frozen of the consensus format, with the inputs it follows from |
+//! | [`hostile_peer`] | a peer that sends any bytes on any stream and answers as a script says |
+//! | [`process`] | real nodes as processes, driven by console and HTTP |
 //! | [`vector_files`] | the frozen vectors as files |
 //! | [`workspace`] | the sources of the workspace, for tests that read them |
 
@@ -20,5 +24,7 @@ pub mod actions;
 pub mod asert_reference;
 pub mod chain_builder;
 pub mod frozen;
+pub mod hostile_peer;
 pub mod vector_files;
+pub mod process;
 pub mod workspace;

@@ -144,17 +144,27 @@ enum Means {
 
 /// What this machine offers for a function, fastest first as measured.
 fn detect(function: PowFunction) -> Vec<Means> {
-    let mut found = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    {
-        found.extend(avx512::Detected::new().map(Means::Avx512));
-        if function == PowFunction::Sha256d {
-            found.extend(sha_ni::Detected::new().map(Means::ShaNi));
-        }
-        found.extend(avx2::Detected::new().map(Means::Avx2));
-    }
+    let mut found = detect_special(function);
     found.push(Means::Portable);
     found
+}
+
+/// The means that depend on the processor.
+#[cfg(target_arch = "x86_64")]
+fn detect_special(function: PowFunction) -> Vec<Means> {
+    let sha_ni = match function {
+        PowFunction::Sha256d => sha_ni::Detected::new(),
+        PowFunction::Blake3 => None,
+    };
+    let avx512 = avx512::Detected::new().map(Means::Avx512);
+    let avx2 = avx2::Detected::new().map(Means::Avx2);
+    [avx512, sha_ni.map(Means::ShaNi), avx2].into_iter().flatten().collect()
+}
+
+/// None are written for other processors.
+#[cfg(not(target_arch = "x86_64"))]
+const fn detect_special(_function: PowFunction) -> Vec<Means> {
+    Vec::new()
 }
 
 impl Kernel {

@@ -252,13 +252,14 @@ impl<M: Medium> Log<M> {
         Self { medium, salt, path, end: HEADER_LEN as u64, durable: HEADER_LEN as u64, stopped: None }
     }
 
-    /// Goes on after the record that ends at `end`; what follows it is cut off. All that was read until there is on the
-    /// disk when this returns.
+    /// Goes on after the record that ends at `end` of `file_len` bytes, which were synced; what follows it is cut off.
     pub(super) fn resume(&mut self, end: u64, file_len: u64) -> Result<(), StoreError> {
-        if end < file_len {
-            self.medium.set_len(end).map_err(StoreError::io("shorten", &self.path))?;
-        }
         self.end = end;
+        self.durable = end;
+        if end == file_len {
+            return Ok(());
+        }
+        self.medium.set_len(end).map_err(StoreError::io("shorten", &self.path))?;
         self.sync()
     }
 

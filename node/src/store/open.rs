@@ -96,7 +96,6 @@ pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreErro
         repairs.push(format!("{LOG} ended in an unfinished write: its last {dropped} bytes were dropped"));
     }
     log.resume(end, log_len)?;
-    disk::sync_dir(dir).map_err(StoreError::io("sync", dir))?;
     let restored = restored(&reader, &opening.spec)?;
     let dir = dir.to_path_buf();
     let flusher = Flusher::start(index, Arc::clone(&reader.shared), dir.clone())
@@ -157,6 +156,7 @@ impl Opening<'_> {
             None => {
                 let genesis = self.genesis_layer();
                 index.write(&genesis, self.log.salt()).map_err(failed)?;
+                disk::sync_dir(self.dir).map_err(StoreError::io("sync", self.dir))?;
                 genesis.head
             }
         };

@@ -109,7 +109,7 @@ async fn the_largest_blocks_arrive_though_sent_back_to_back() {
     for number in 1..=10 {
         one.handle.publish_block(vec![number; rig::MAX_BLOCK_LEN]).await;
     }
-    let mut arrived = Vec::new();
+    let mut arrived: Vec<u8> = Vec::new();
     while arrived.len() < 10 {
         let NetworkEvent::Block { bytes, .. } = two.event().await else { panic!("a block") };
         assert_eq!(bytes.len(), rig::MAX_BLOCK_LEN);

@@ -101,7 +101,8 @@ impl SubsidyCase {
     }
 }
 
-/// A schedule, in seconds, and for each step height and time of a block and the compact target of the block after it.
+/// A schedule, in seconds, and for each step, separated by spaces, height and time of a block and the compact target of the
+/// block after it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the parameters of a run and its steps")]
@@ -113,7 +114,7 @@ pub struct AsertCase {
     pub easiest_bits: String,
     pub interval: u64,
     pub half_life: u64,
-    pub steps: Vec<(u64, i64, String)>,
+    pub steps: Vec<String>,
 }
 
 fn expand(bits: u32) -> U256 {
@@ -130,7 +131,7 @@ impl AsertCase {
         let schedule = Schedule { anchor_height, anchor_parent_time, anchor_target, interval, half_life, easiest };
         let step = |(height, time)| {
             let target = Target::new(next_target(&schedule, height, time)).expect("at least one");
-            (height, time, target.compact().to_string())
+            format!("{height} {time} {}", target.compact())
         };
         Self {
             run: run.to_owned(),

@@ -1,0 +1,108 @@
+//! Transactions by gossip.
+
+use bard_chain::{encoding, signature::Signature, transaction::Transaction};
+use bard_protocol::wire::gossip::encode_batches;
+use bard_tests::{
+    actions::{pay, record, request},
+    chain_builder::MemoryNode,
+};
+
+use crate::arena::{Arena, LITTLE, eventually};
+
+/// A batch as it is gossiped.
+fn batch(transactions: &[Transaction]) -> Vec<u8> {
+    encode_batches(transactions.iter().map(encoding::encode).collect()).remove(0)
+}
+
+/// A transaction whose signature is another's.
+fn forged(chain: &MemoryNode) -> Transaction {
+    Transaction { signature: Signature::new([9; 64]), ..chain.sign("bob", 0, 1, pay("carol", 5)) }
+}
+
+/// A stranger sends a good transaction, and both nodes have it in their pools.
+fn with_a_pool() -> (Arena, Transaction) {
+    let arena = Arena::new();
+    let good = arena.chain.sign("alice", 0, 1, pay("bob", 5));
+    let peer = arena.stranger();
+    peer.gossip_batch(&batch(std::slice::from_ref(&good)));
+    let id = good.id().to_string();
+    eventually("a good transaction is taken and passed on", || arena.honest.pool().contains(&id).then_some(()));
+    arena.assert_blameless(&peer);
+    (arena, good)
+}
+
+fn assert_banned_for(transactions: impl FnOnce(&MemoryNode) -> Vec<u8>, reason: &str) {
+    let (mut arena, _) = with_a_pool();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_batch(&transactions(&arena.chain));
+    arena.wait_for_line(&["batch refused", &peer.id().to_string(), reason]);
+    arena.assert_banned(&peer, reason);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+fn assert_not_admitted(transaction: impl FnOnce(&MemoryNode) -> Transaction, reason: &str) {
+    let (mut arena, _) = with_a_pool();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_batch(&batch(&[transaction(&arena.chain)]));
+    arena.wait_for_line(&["a gossiped transaction is not admitted", &peer.id().to_string(), reason]);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_forged_signature_bans() {
+    assert_banned_for(|chain| batch(&[forged(chain)]), "the signature is not the sender's");
+}
+
+#[test]
+fn a_forged_signature_among_good_ones_bans_and_none_of_them_is_taken() {
+    let mixed = |chain: &MemoryNode| batch(&[chain.sign("carol", 0, 1, record("good")), forged(chain)]);
+    assert_banned_for(mixed, "the signature is not the sender's");
+}
+
+#[test]
+fn a_transaction_for_another_chain_bans() {
+    let foreign = |_: &MemoryNode| {
+        let elsewhere = MemoryNode::new(crate::arena::other_spec());
+        batch(&[elsewhere.sign("carol", 0, 1, pay("dave", 5))])
+    };
+    assert_banned_for(foreign, "the signature is not the sender's over this transaction on this chain");
+}
+
+#[test]
+fn what_is_no_transaction_bans() {
+    assert_banned_for(|_| encode_batches(vec![vec![0xff; 40]]).remove(0), "not a transaction: malformed");
+}
+
+#[test]
+fn a_transfer_of_nothing_bans() {
+    assert_banned_for(|chain| batch(&[chain.sign("bob", 0, 1, pay("carol", 0))]), "a transfer must be of more than nothing");
+}
+
+#[test]
+fn a_replayed_transaction_is_not_admitted_and_nobody_is_blamed() {
+    assert_not_admitted(|chain| chain.sign("alice", 0, 2, pay("carol", 7)), "nonce 0 was used before");
+}
+
+#[test]
+fn a_transaction_that_overspends_is_not_admitted_and_nobody_is_blamed() {
+    assert_not_admitted(|chain| chain.sign("carol", 0, 1, pay("bob", 300_000)), "the sender has 250000 and spends 300001");
+}
+
+#[test]
+fn two_requests_for_one_item_are_not_both_admitted() {
+    let (mut arena, _) = with_a_pool();
+    let first = arena.chain.sign("bob", 0, 1, request("lamp"));
+    let second = arena.chain.sign("carol", 0, 1, request("lamp"));
+    let peer = arena.stranger();
+    peer.gossip_batch(&batch(&[first.clone(), second]));
+    arena.wait_for_line(&["a gossiped transaction is not admitted", "item lamp is not available"]);
+    let id = first.id().to_string();
+    eventually("the first is passed on", || arena.honest.pool().contains(&id).then_some(()));
+    assert_eq!(arena.node.pool().len(), 2);
+    arena.assert_blameless(&peer);
+    let before = arena.look();
+    arena.assert_unharmed(&before, LITTLE);
+}

@@ -1,0 +1,265 @@
+//! Single blocks by gossip, each wrong in one way.
+
+use bard_chain::{
+    block::{self, Block},
+    encoding,
+    hash::{BlockId, Hash32},
+    signature::Signature,
+    target::CompactTarget,
+    units::{Height, Timestamp},
+};
+use bard_protocol::SyncResponse;
+use bard_tests::{
+    actions::pay,
+    chain_builder::{MemoryNode, seal, transactions_root, unseal},
+    hostile_peer::{Answer, Guise},
+    process::wait_until,
+};
+
+use crate::{
+    arena::{Arena, LITTLE, attack, eventually, other_spec},
+    catch_up::claim,
+};
+
+/// The block after the tip, changed, and sealed again.
+fn sealed(chain: &MemoryNode, change: impl FnOnce(&mut Block)) -> Vec<u8> {
+    let mut block = chain.draft(vec![chain.sign("alice", 0, 1, pay("bob", 5))]);
+    change(&mut block);
+    encoding::encode(&seal(chain.spec(), block))
+}
+
+/// A block is refused for a reason, and its sender banned.
+fn assert_refused(bytes: impl FnOnce(&MemoryNode) -> Vec<u8>, reason: &str) {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_block(&bytes(&arena.chain));
+    arena.wait_for_line(&["block refused", &peer.id().to_string(), reason]);
+    arena.assert_banned(&peer, reason);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+/// A block is left aside for a reason, and nobody is blamed.
+fn assert_left_aside(bytes: impl FnOnce(&MemoryNode) -> Vec<u8>, logged: &str, reason: &str) {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_block(&bytes(&arena.chain));
+    arena.wait_for_line(&[logged, reason]);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_block_without_the_work_is_refused() {
+    let bytes = |chain: &MemoryNode| encoding::encode(&unseal(chain.spec(), chain.draft(Vec::new())));
+    assert_refused(bytes, "does not meet its target: the work is missing");
+}
+
+#[test]
+fn a_block_with_a_wrong_state_root_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.state_root = Hash32::new([7; 32]));
+    assert_refused(bytes, "the state root does not match");
+}
+
+#[test]
+fn a_block_with_a_forged_signature_is_refused() {
+    let forge = |block: &mut Block| {
+        block.transactions[0].signature = Signature::new([9; 64]);
+        block.header.transactions_root = transactions_root(block);
+    };
+    assert_refused(|chain| sealed(chain, forge), "transaction 0: the signature is not the sender's");
+}
+
+#[test]
+fn a_block_that_spends_too_much_is_refused() {
+    let bytes = |chain: &MemoryNode| {
+        sealed(chain, |block| {
+            block.transactions = vec![chain.sign("alice", 0, 1, pay("bob", 1_000_000))];
+            block.header.transactions_root = transactions_root(block);
+        })
+    };
+    assert_refused(bytes, "transaction 0: the sender has 250000 and spends 1000001");
+}
+
+#[test]
+fn a_block_with_the_same_transaction_twice_is_refused() {
+    let bytes = |chain: &MemoryNode| {
+        sealed(chain, |block| {
+            block.transactions.push(block.transactions[0].clone());
+            block.header.transactions_root = transactions_root(block);
+        })
+    };
+    assert_refused(bytes, "transaction 1: nonce 0 was used before");
+}
+
+#[test]
+fn a_block_whose_transactions_are_not_those_it_commits_to_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.transactions.clear());
+    assert_refused(bytes, "the transactions root does not match");
+}
+
+#[test]
+fn a_block_with_another_target_than_the_chain_asks_for_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.target = CompactTarget::new(0x2000_ffff));
+    assert_refused(bytes, "where the chain asks for 207fffff");
+}
+
+#[test]
+fn a_block_with_a_malformed_target_is_refused() {
+    let bytes = |chain: &MemoryNode| {
+        let mut block = chain.draft(Vec::new());
+        block.header.target = CompactTarget::new(0x2180_0000);
+        encoding::encode(&block)
+    };
+    assert_refused(bytes, "target 21800000 is");
+}
+
+#[test]
+fn a_block_of_the_wrong_height_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.height = Height::new(9));
+    assert_refused(bytes, "height 9 where 4 follows");
+}
+
+#[test]
+fn a_block_older_than_the_blocks_before_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.timestamp = chain.spec().genesis_time);
+    assert_refused(bytes, "the median of the blocks before");
+}
+
+#[test]
+fn a_block_of_an_unknown_version_is_refused() {
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.version = block::VERSION + 1);
+    assert_refused(bytes, "block version 2 is unknown");
+}
+
+#[test]
+fn a_block_with_bytes_behind_it_is_refused() {
+    let bytes = |chain: &MemoryNode| [sealed(chain, |_| {}), vec![0]].concat();
+    assert_refused(bytes, "not a block: malformed at byte");
+}
+
+#[test]
+fn a_block_in_another_spelling_is_refused() {
+    // The array of two, with its length in a byte of its own.
+    let bytes = |chain: &MemoryNode| {
+        let block = sealed(chain, |_| {});
+        [&[0x98, 2], block.get(1..).expect("more than a byte")].concat()
+    };
+    assert_refused(bytes, "not a block: not in canonical form");
+}
+
+#[test]
+fn a_block_from_the_far_future_waits_and_nobody_is_blamed() {
+    // By any clock that runs these tests.
+    let bytes = |chain: &MemoryNode| sealed(chain, |block| block.header.timestamp = Timestamp::new(4_102_444_800_000));
+    assert_left_aside(bytes, "a block waits until it is due", "is too far in the future");
+}
+
+#[test]
+fn a_block_of_another_chain_is_left_aside() {
+    let bytes = |_: &MemoryNode| {
+        let easiest = CompactTarget::new(0x207f_ffff);
+        let foreign = bard_chain::spec::ChainSpec {
+            initial_target: easiest,
+            easiest_target: easiest,
+            ..other_spec()
+        };
+        MemoryNode::new(foreign).mine(Vec::new()).bytes().to_vec()
+    };
+    assert_left_aside(bytes, "refused", "is unknown");
+}
+
+#[test]
+fn the_genesis_block_of_the_chain_itself_is_no_news() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    // It needs no work and may have none: what it must not do is change anything.
+    peer.gossip_block(&encoding::encode(&arena.chain.spec().genesis()));
+    let marker = arena.chain.mine(Vec::new());
+    let second = arena.stranger();
+    second.gossip_block(marker.bytes());
+    let id = marker.id().to_string();
+    eventually("the block after it is taken", || (arena.node.tip() == id).then_some(()));
+    assert!(arena.node.block_at(0).is_some_and(|genesis| genesis == arena.chain.engine().chain().to_string()));
+    let after = arena.look();
+    arena.assert_unharmed(&after, LITTLE);
+    drop(before);
+}
+
+#[test]
+fn a_block_without_a_known_parent_makes_the_node_ask_and_nobody_is_blamed() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let mut ahead = arena.chain.clone();
+    let orphan = ahead.extend_by(2).pop().expect("two blocks");
+    let status = claim(&ahead);
+    let guise = Guise::with_script(move |request| match request {
+        bard_protocol::SyncRequest::Status(_) => Answer::Message(SyncResponse::Status(status.clone())),
+        bard_protocol::SyncRequest::Headers { .. } => Answer::Message(SyncResponse::Headers(Vec::new())),
+        _ => Answer::Silence,
+    });
+    let peer = attack(&arena.node, guise);
+    let asked = || peer.heard().iter().filter(|one| matches!(one, bard_protocol::SyncRequest::Headers { .. })).count();
+    wait_until("the node asks for headers on meeting", crate::arena::PATIENCE, || asked() > 0);
+    let before_the_orphan = asked();
+    peer.gossip_block(orphan.bytes());
+    arena.wait_for_line(&["refused", &format!("the parent block {} is unknown", orphan.header().parent)]);
+    wait_until("the node asks for headers again", crate::arena::PATIENCE, || asked() > before_the_orphan);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_refused_block_is_not_taken_from_others_either() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let bytes = sealed(&arena.chain, |block| block.header.state_root = Hash32::new([7; 32]));
+    let first = arena.stranger();
+    first.gossip_block(&bytes);
+    arena.assert_banned(&first, "the state root does not match");
+    let second = arena.stranger();
+    second.gossip_block(&bytes);
+    arena.wait_for_line(&["Message already received, ignoring"]);
+    arena.assert_blameless(&second);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_known_block_sent_again_and_again_does_nothing() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    let tip = arena.chain.active_blocks().pop().expect("a block");
+    let mut stream = peer.gossip();
+    let rpc = bard_tests::hostile_peer::gossip::publication(peer.names().blocks(), tip.bytes());
+    for _ in 0..1_000 {
+        stream.gossip(&rpc).expect("written");
+    }
+    peer.ask(&bard_protocol::SyncRequest::PoolIds).expect("the node still answers");
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_child_of_a_refused_block_makes_nobody_follow() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let bad = sealed(&arena.chain, |block| block.header.state_root = Hash32::new([7; 32]));
+    let bad_block: Block = encoding::decode(&bad, bad.len()).expect("a block");
+    let parent: BlockId = bad_block.header.id(arena.chain.spec().pow);
+    let first = arena.stranger();
+    first.gossip_block(&bad);
+    arena.assert_banned(&first, "the state root does not match");
+    let child = sealed(&arena.chain, |block| {
+        block.header.parent = parent;
+        block.header.height = Height::new(bad_block.header.height.get() + 1);
+        block.header.timestamp = Timestamp::new(bad_block.header.timestamp.get() + 1);
+    });
+    let second = arena.stranger();
+    second.gossip_block(&child);
+    arena.wait_for_line(&["refused", &format!("the parent block {parent} is unknown")]);
+    arena.assert_blameless(&second);
+    arena.assert_unharmed(&before, LITTLE);
+}

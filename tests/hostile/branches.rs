@@ -1,0 +1,71 @@
+//! Branches that look good until they would become the chain.
+
+use bard_tests::hostile_peer::{Answer, Guise};
+use bard_chain::{encoding, hash::Hash32};
+use bard_protocol::{SyncRequest, SyncResponse};
+use bard_tests::chain_builder::seal;
+
+use crate::{
+    arena::{Arena, LITTLE, attack, eventually},
+    catch_up::{claim_of, maximum},
+};
+
+#[test]
+fn an_invalid_branch_is_refused_when_it_becomes_the_heavier_one() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let blocks = arena.chain.active_blocks();
+    let rival = arena.chain.rival();
+    // As high as the tip, with a state root that is not its own; nobody looks before it has the most work.
+    let side = rival.child_of(&blocks[1]);
+    let heavier = rival.child_of(&side);
+    let first = arena.stranger();
+    first.gossip_block(side.bytes());
+    let id = side.id().to_string();
+    eventually("the side branch is kept", || (arena.node.get(&format!("/api/v1/blocks/{id}")).status == 200).then_some(()));
+    arena.assert_blameless(&first);
+    let second = arena.stranger();
+    second.gossip_block(heavier.bytes());
+    arena.assert_banned(&second, &format!("its branch has an invalid block {id}"));
+    arena.assert_blameless(&first);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn side_branches_do_not_move_the_chain() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let blocks = arena.chain.active_blocks();
+    let peer = arena.stranger();
+    let mut rival = arena.chain.rival();
+    let mut last = String::new();
+    for _ in 0..50 {
+        rival = rival.rival();
+        let side = rival.child_of(&blocks[0]);
+        peer.gossip_block(side.bytes());
+        last = side.id().to_string();
+    }
+    eventually("the branches are kept", || (arena.node.get(&format!("/api/v1/blocks/{last}")).status == 200).then_some(()));
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_refused_block_offered_by_headers_bans_whoever_follows_it() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let mut draft = arena.chain.draft(Vec::new());
+    draft.header.state_root = Hash32::new([7; 32]);
+    let bad = seal(arena.chain.spec(), draft);
+    let bytes = encoding::encode(&bad);
+    let status = claim_of(&arena.chain, maximum());
+    let guise = Guise::with_script(move |request| match request {
+        SyncRequest::Status(_) => Answer::Message(SyncResponse::Status(status.clone())),
+        SyncRequest::Headers { .. } => Answer::Message(SyncResponse::Headers(vec![bad.header.clone()])),
+        SyncRequest::Blocks { .. } => Answer::Message(SyncResponse::Blocks(vec![bytes.clone()])),
+        _ => Answer::Silence,
+    });
+    let peer = attack(&arena.node, guise);
+    arena.assert_banned(&peer, "the state root does not match");
+    arena.assert_unharmed(&before, LITTLE);
+}

@@ -1,0 +1,16 @@
+//! Hostile peers against real nodes.
+//!
+//! Every test has a node under attack and an honest node beside it. Whatever the attacker does, the node names it in its log,
+//! penalises it where the fault is provable and only there, answers its API, keeps tip, pool and memory, and keeps exchanging
+//! blocks with the honest node.
+
+mod arena;
+mod batches;
+mod blocks;
+mod branches;
+mod catch_up;
+mod frames;
+mod gossip;
+mod identity;
+mod load;
+mod transport;

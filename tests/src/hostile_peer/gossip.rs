@@ -1,0 +1,48 @@
+//! gossipsub's messages, spelled by hand: what its library would never send can be sent too.
+
+/// The protocol that every version of gossipsub speaks.
+pub(super) const PROTOCOL: &str = "/meshsub/1.1.0";
+
+/// An RPC that subscribes to a topic.
+pub fn subscription(topic: &str) -> Vec<u8> {
+    let options = [vec![0x08, 1], field(2, topic.as_bytes())].concat();
+    field(1, &options)
+}
+
+/// An RPC with one anonymous message.
+pub fn publication(topic: &str, data: &[u8]) -> Vec<u8> {
+    field(2, &[field(2, data), field(4, topic.as_bytes())].concat())
+}
+
+/// An RPC with one message that names a source and a sequence number, as it must not on BlockBard's topics.
+pub fn signed_publication(topic: &str, data: &[u8]) -> Vec<u8> {
+    let message = [field(1, &[7; 38]), field(2, data), field(3, &[0; 8]), field(4, topic.as_bytes()), field(5, &[1; 64])];
+    field(2, &message.concat())
+}
+
+/// An RPC that claims to have messages with these ids.
+pub fn offer<'a>(topic: &str, ids: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let ids: Vec<u8> = ids.into_iter().flat_map(|id| field(2, id)).collect();
+    field(3, &field(1, &[field(1, topic.as_bytes()), ids].concat()))
+}
+
+/// An RPC as it lies in a stream: its length as a varint, then itself.
+pub fn framed(rpc: &[u8]) -> Vec<u8> {
+    [varint(rpc.len()), rpc.to_vec()].concat()
+}
+
+/// A number in protobuf's variable length.
+pub fn varint(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// A protobuf field of bytes.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    [vec![number << 3 | 2], varint(content.len()), content.to_vec()].concat()
+}

@@ -1,0 +1,88 @@
+//! How a hostile peer answers: by a function from questions to answers, which need not be answers.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use bard_chain::encoding;
+use bard_protocol::{
+    SyncRequest, SyncResponse,
+    topics::Names,
+    wire::{frame, limits::REQUEST_MAX_LEN, peers::PeersResponse},
+};
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::{Stream, StreamProtocol};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{framed, gossip, note, streams::Arrived};
+
+/// What a peer was asked, in order.
+pub type Heard = Arc<Mutex<Vec<SyncRequest>>>;
+
+/// What is said to a question.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A message in due form.
+    Message(SyncResponse),
+    /// These bytes, as they are.
+    Bytes(Vec<u8>),
+    /// Nothing, for ever; the stream stays open.
+    Silence,
+}
+
+/// From questions to answers.
+pub type Script = Box<dyn FnMut(&SyncRequest) -> Answer + Send>;
+
+/// Answers nothing.
+pub fn quiet() -> Script {
+    Box::new(|_| Answer::Silence)
+}
+
+/// The protocols that a peer offers.
+pub(super) fn offered(names: &Names) -> Vec<StreamProtocol> {
+    let names = [names.sync(), names.peers(), gossip::PROTOCOL.to_owned()];
+    names.into_iter().map(|name| StreamProtocol::try_from_owned(name).expect("a protocol name")).collect()
+}
+
+/// Answers all streams that arrive until there can be no more.
+pub(super) async fn play(mut script: Script, heard: Heard, mut arrivals: mpsc::Receiver<Arrived>) {
+    let mut tasks = JoinSet::new();
+    let mut held = Vec::new();
+    while let Some((protocol, mut stream)) = arrivals.recv().await {
+        if protocol.as_ref().ends_with("/sync/1") {
+            let Ok(request) = read_question(&mut stream).await else { continue };
+            note(&heard, &request);
+            match script(&request) {
+                Answer::Message(response) => drop(tasks.spawn(say(stream, framed(&encoding::encode(&response))))),
+                Answer::Bytes(bytes) => drop(tasks.spawn(say(stream, bytes))),
+                Answer::Silence => held.push(stream),
+            }
+        } else if protocol.as_ref().ends_with("/peers/1") {
+            tasks.spawn(say(stream, framed(&encoding::encode(&PeersResponse::default()))));
+        } else {
+            tasks.spawn(listen(stream));
+        }
+    }
+}
+
+async fn read_question(stream: &mut Stream) -> io::Result<SyncRequest> {
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix).await?;
+    let mut body = vec![0; frame::body_len(prefix, REQUEST_MAX_LEN).map_err(io::Error::other)?];
+    stream.read_exact(&mut body).await?;
+    frame::open(&body, REQUEST_MAX_LEN).map_err(io::Error::other)
+}
+
+/// Writes bytes and ends the stream. An error says that the other side did not want to hear it.
+async fn say(mut stream: Stream, bytes: Vec<u8>) {
+    if stream.write_all(&bytes).await.is_ok() {
+        let _ = stream.close().await;
+    }
+}
+
+/// Reads gossip and forgets it.
+async fn listen(mut stream: Stream) {
+    let mut buffer = vec![0; 64 << 10];
+    while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+}
