@@ -240,9 +240,13 @@ fn token(options: &NodeOptions, address: SocketAddr) -> Result<Option<String>, N
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(error)?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Not a log line: logs are kept, and a secret must not be.
-    eprintln!("API token for changing requests: {token}");
+    show_token(&token);
     Ok(Some(token))
+}
+
+#[allow(clippy::print_stderr, reason = "not a log line: logs are kept, and a secret must not be")]
+fn show_token(token: &str) {
+    eprintln!("API token for changing requests: {token}");
 }
 
 /// Hands what comes from the network to whoever decides about it.

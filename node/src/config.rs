@@ -181,6 +181,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documented_specification_is_that_of_the_dev_chain() {
+        assert!(
+            include_str!("../../docs/chain.md").contains(&presets::dev().to_toml()),
+            "{}",
+            presets::dev().to_toml()
+        );
+    }
+
+    #[test]
     fn chains_are_built_in_or_files() {
         assert_eq!(load_spec("dev").expect("built in"), presets::dev());
         assert!(load_spec("/nowhere/at/all").expect_err("missing").0.contains("/nowhere/at/all"));

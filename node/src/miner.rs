@@ -13,6 +13,7 @@ use std::{
 
 use bard_chain::{
     address::Address,
+    engine::Outcome,
     hash::BlockId,
     pow::{self, PowFunction},
     spec::Difficulty,
@@ -266,6 +267,10 @@ impl Task {
             }
         };
         self.relay.announce_block(bytes).await;
+        if accepted.outcome == Outcome::SideBranch {
+            // Another block came first by the blink of an eye: this one is kept, but it is no part of the chain.
+            return Ok(());
+        }
         let height = template.header().height;
         tracing::info!(height = height.get(), id = %accepted.id, transactions = template.transactions().len(), "mined");
         self.activity.send_modify(|activity| activity.mined += 1);

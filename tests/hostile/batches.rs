@@ -78,7 +78,10 @@ fn what_is_no_transaction_bans() {
 
 #[test]
 fn a_transfer_of_nothing_bans() {
-    assert_banned_for(|chain| batch(&[chain.sign("bob", 0, 1, pay("carol", 0))]), "a transfer must be of more than nothing");
+    assert_banned_for(
+        |chain| batch(&[chain.sign("bob", 0, 1, pay("carol", 0))]),
+        "a transfer must be of more than nothing",
+    );
 }
 
 #[test]
@@ -88,7 +91,10 @@ fn a_replayed_transaction_is_not_admitted_and_nobody_is_blamed() {
 
 #[test]
 fn a_transaction_that_overspends_is_not_admitted_and_nobody_is_blamed() {
-    assert_not_admitted(|chain| chain.sign("carol", 0, 1, pay("bob", 300_000)), "the sender has 250000 and spends 300001");
+    assert_not_admitted(
+        |chain| chain.sign("carol", 0, 1, pay("bob", 300_000)),
+        "the sender has 250000 and spends 300001",
+    );
 }
 
 #[test]

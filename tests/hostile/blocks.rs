@@ -160,11 +160,7 @@ fn a_block_from_the_far_future_waits_and_nobody_is_blamed() {
 fn a_block_of_another_chain_is_left_aside() {
     let bytes = |_: &MemoryNode| {
         let easiest = CompactTarget::new(0x207f_ffff);
-        let foreign = bard_chain::spec::ChainSpec {
-            initial_target: easiest,
-            easiest_target: easiest,
-            ..other_spec()
-        };
+        let foreign = bard_chain::spec::ChainSpec { initial_target: easiest, easiest_target: easiest, ..other_spec() };
         MemoryNode::new(foreign).mine(Vec::new()).bytes().to_vec()
     };
     assert_left_aside(bytes, "refused", "is unknown");
@@ -232,10 +228,9 @@ fn a_known_block_sent_again_and_again_does_nothing() {
     let before = arena.look();
     let peer = arena.stranger();
     let tip = arena.chain.active_blocks().pop().expect("a block");
-    let mut stream = peer.gossip();
     let rpc = bard_tests::hostile_peer::gossip::publication(peer.names().blocks(), tip.bytes());
     for _ in 0..1_000 {
-        stream.gossip(&rpc).expect("written");
+        peer.gossip(&rpc).expect("written");
     }
     peer.ask(&bard_protocol::SyncRequest::PoolIds).expect("the node still answers");
     arena.assert_blameless(&peer);

@@ -1,9 +1,9 @@
 //! Branches that look good until they would become the chain.
 
-use bard_tests::hostile_peer::{Answer, Guise};
 use bard_chain::{encoding, hash::Hash32};
 use bard_protocol::{SyncRequest, SyncResponse};
 use bard_tests::chain_builder::seal;
+use bard_tests::hostile_peer::{Answer, Guise};
 
 use crate::{
     arena::{Arena, LITTLE, attack, eventually},
@@ -22,7 +22,9 @@ fn an_invalid_branch_is_refused_when_it_becomes_the_heavier_one() {
     let first = arena.stranger();
     first.gossip_block(side.bytes());
     let id = side.id().to_string();
-    eventually("the side branch is kept", || (arena.node.get(&format!("/api/v1/blocks/{id}")).status == 200).then_some(()));
+    eventually("the side branch is kept", || {
+        (arena.node.get(&format!("/api/v1/blocks/{id}")).status == 200).then_some(())
+    });
     arena.assert_blameless(&first);
     let second = arena.stranger();
     second.gossip_block(heavier.bytes());
@@ -45,7 +47,9 @@ fn side_branches_do_not_move_the_chain() {
         peer.gossip_block(side.bytes());
         last = side.id().to_string();
     }
-    eventually("the branches are kept", || (arena.node.get(&format!("/api/v1/blocks/{last}")).status == 200).then_some(()));
+    eventually("the branches are kept", || {
+        (arena.node.get(&format!("/api/v1/blocks/{last}")).status == 200).then_some(())
+    });
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
 }

@@ -83,10 +83,10 @@ fn a_message_beyond_every_limit_is_cut_off() {
     let before = arena.look();
     let peer = arena.stranger();
     let limit = gossip_transmit_len(gossip_max_len(spec().max_block_len()));
-    let mut stream = peer.gossip();
+    let mut stream = peer.gossip_stream();
     let rpc = gossip::publication(peer.names().blocks(), &vec![0; limit]);
     // The node may hang up while it is still being written.
-    let _ = stream.gossip(&rpc);
+    let _ = stream.write(&gossip::framed(&rpc));
     arena.wait_for_line(&["Failed to read from inbound stream"]);
     assert!(stream.read_to_end().map_or_else(|error| error.kind() != std::io::ErrorKind::TimedOut, |_| true));
     arena.assert_blameless(&peer);
@@ -98,7 +98,7 @@ fn a_length_that_is_not_kept_holds_up_nobody() {
     let mut arena = Arena::new();
     let before = arena.look();
     let peer = arena.stranger();
-    let mut stream = peer.gossip();
+    let mut stream = peer.gossip_stream();
     stream.write(&gossip::varint(1 << 20)).expect("written");
     stream.write(&[0x12; 100]).expect("written");
     wait_for_the_network(&peer);
@@ -111,12 +111,11 @@ fn messages_of_unknown_topics_are_dropped_and_not_kept() {
     let mut arena = Arena::new();
     let before = arena.look();
     let peer = arena.stranger();
-    let mut stream = peer.gossip();
-    stream.gossip(&gossip::subscription("/elsewhere")).expect("written");
+    peer.gossip(&gossip::subscription("/elsewhere")).expect("written");
     for number in 0..96_u32 {
         let mut data = vec![0; MIB as usize];
         data[..4].copy_from_slice(&number.to_be_bytes());
-        stream.gossip(&gossip::publication("/elsewhere", &data)).expect("written");
+        peer.gossip(&gossip::publication("/elsewhere", &data)).expect("written");
     }
     wait_for_the_network(&peer);
     arena.assert_blameless(&peer);
@@ -130,7 +129,7 @@ fn a_signed_message_is_not_taken() {
     let peer = arena.stranger();
     let block = arena.chain.mine(Vec::new());
     let rpc = gossip::signed_publication(peer.names().blocks(), block.bytes());
-    peer.gossip().gossip(&rpc).expect("written");
+    peer.gossip(&rpc).expect("written");
     wait_for_the_network(&peer);
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
@@ -141,11 +140,10 @@ fn offers_of_messages_that_never_come_are_bounded() {
     let mut arena = Arena::new();
     let before = arena.look();
     let peer = arena.stranger();
-    let mut stream = peer.gossip();
-    stream.gossip(&gossip::subscription(peer.names().blocks())).expect("written");
+    peer.gossip(&gossip::subscription(peer.names().blocks())).expect("written");
     for round in 0..200_u64 {
         let ids: Vec<[u8; 8]> = (0..1_000_u64).map(|id| (round << 32 | id).to_be_bytes()).collect();
-        stream.gossip(&gossip::offer(peer.names().blocks(), ids.iter().map(|id| &id[..]))).expect("written");
+        peer.gossip(&gossip::offer(peer.names().blocks(), ids.iter().map(|id| &id[..]))).expect("written");
     }
     wait_for_the_network(&peer);
     arena.assert_blameless(&peer);
@@ -158,7 +156,7 @@ fn junk_where_an_rpc_belongs_ends_the_stream_and_no_more() {
     let before = arena.look();
     let peer = arena.stranger();
     for _ in 0..8 {
-        let mut stream = peer.gossip();
+        let mut stream = peer.gossip_stream();
         let _ = stream.write(&[0xff; 4096]);
     }
     arena.wait_for_line(&["Failed to read from inbound stream"]);
@@ -172,10 +170,9 @@ fn a_storm_of_junk_transactions_ends_in_a_ban() {
     let mut arena = Arena::new();
     let before = arena.look();
     let peer = arena.stranger();
-    let mut stream = peer.gossip();
     for number in 0..2_000_u32 {
         let junk = [vec![0xff; 1_000], number.to_be_bytes().to_vec()].concat();
-        if stream.gossip(&gossip::publication(peer.names().transactions(), &junk)).is_err() {
+        if peer.gossip(&gossip::publication(peer.names().transactions(), &junk)).is_err() {
             break;
         }
     }

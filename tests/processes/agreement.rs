@@ -68,7 +68,8 @@ fn addresses_are_good_with_and_without_a_peer_id() {
         wait_until("the bootstrap node is met", PATIENCE, || node.peers() == [one.peer_id().to_owned()]);
     }
     let port = one.bare_address().rsplit('/').next().unwrap().to_owned();
-    for line in [format!("connect {}", one.address()), format!("connect 127.0.0.1 {port}"), format!("connect localhost:{port}")]
+    for line in
+        [format!("connect {}", one.address()), format!("connect 127.0.0.1 {port}"), format!("connect localhost:{port}")]
     {
         let node = Node::start();
         assert_eq!(node.ask_line(&line), format!("connected to {}", one.peer_id()));

@@ -1,6 +1,13 @@
 //! Real nodes on loopback: they find each other, agree, catch up, survive crashes, and stop when told.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod agreement;
+mod catching_up;
+mod crash;
+mod damage;
 mod discovery;
+mod partition;
+mod reconnecting;
+mod stopping;

@@ -1,1 +1,19 @@
+//! What holds for every input, tried with many random ones.
 
+mod addresses;
+mod arrival;
+mod encoding;
+mod junk;
+mod ledger;
+mod numbers;
+mod pool;
+mod signatures;
+mod strategies;
+mod trees;
+
+use proptest::test_runner::Config;
+
+/// So many random cases. A failing input is printed whole and belongs into a test of its own, so none is kept in a file.
+fn cases(count: u32) -> Config {
+    Config { cases: count, failure_persistence: None, ..Config::default() }
+}

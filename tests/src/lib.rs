@@ -25,6 +25,6 @@ pub mod asert_reference;
 pub mod chain_builder;
 pub mod frozen;
 pub mod hostile_peer;
-pub mod vector_files;
 pub mod process;
+pub mod vector_files;
 pub mod workspace;

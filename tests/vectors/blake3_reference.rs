@@ -1,8 +1,7 @@
 //! BLAKE3 of at most one block, written from its paper (section 2), to compare with on inputs that no published vector has.
 
-const IV: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const IV: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const PERMUTATION: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 2;
@@ -13,9 +12,8 @@ pub(crate) fn hash(input: &[u8]) -> [u8; 32] {
     assert!(input.len() <= 64, "one block");
     let mut block = [0; 64];
     block[..input.len()].copy_from_slice(input);
-    let mut words: [u32; 16] = std::array::from_fn(|i| {
-        u32::from_le_bytes(block[4 * i..4 * i + 4].try_into().expect("four bytes"))
-    });
+    let mut words: [u32; 16] =
+        std::array::from_fn(|i| u32::from_le_bytes(block[4 * i..4 * i + 4].try_into().expect("four bytes")));
     let mut v = [0; 16];
     v[..8].copy_from_slice(&IV);
     v[8..12].copy_from_slice(&IV[..4]);

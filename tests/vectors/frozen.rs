@@ -74,8 +74,7 @@ pub(crate) fn transaction(case: &TransactionCase) -> Checked {
         ActionCase::ItemRelease { item } => vec![cbor::number(3), cbor::text(item)],
         ActionCase::ItemTransfer { item, to } => vec![cbor::number(4), cbor::text(item), key(to)],
     });
-    let mut fields =
-        vec![cbor::number(1), key(&case.sender), cbor::number(case.nonce), cbor::number(case.fee), action];
+    let mut fields = vec![cbor::number(1), key(&case.sender), cbor::number(case.nonce), cbor::number(case.fee), action];
     let body = cbor::array(&fields);
     let chain = bytes::<32>(&case.chain);
     let signed = derived("blockbard 2026 v1 transaction signing", &[&chain, &body]);
@@ -95,7 +94,11 @@ pub(crate) fn tree(case: &TreeCase) -> Checked {
     same("root", &TreeCase::of(case.leaves), case)?;
     let leaves = TreeCase::leaves(case.leaves);
     let root: Hash32 = case.root.parse().expect("a hash");
-    same("root by hand", root_by_hand(&leaves.iter().map(|leaf| *leaf.as_bytes()).collect::<Vec<_>>()), *root.as_bytes())?;
+    same(
+        "root by hand",
+        root_by_hand(&leaves.iter().map(|leaf| *leaf.as_bytes()).collect::<Vec<_>>()),
+        *root.as_bytes(),
+    )?;
     for (index, leaf) in leaves.iter().enumerate() {
         let proof = InclusionProof::new(&leaves, index).ok_or("no proof")?;
         same("proof holds", proof.verify(leaf, &root), true)?;

@@ -47,5 +47,9 @@ each_file! {
 fn every_file_is_read() {
     let mut read = READ.to_vec();
     read.sort_unstable();
-    assert_eq!(vector_files::names(), read, "the files in the folder on the left, those that a test reads on the right");
+    assert_eq!(
+        vector_files::names(),
+        read,
+        "the files in the folder on the left, those that a test reads on the right"
+    );
 }

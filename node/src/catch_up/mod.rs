@@ -94,6 +94,9 @@ impl Handle {
     }
 }
 
+/// Whom a session followed, how many blocks it brought, and whether it came to its end.
+type Ended = (PeerId, u64, Result<(), Stopped>);
+
 /// The task, to be run.
 pub struct Task {
     keeper: keeper::Handle,
@@ -104,7 +107,7 @@ pub struct Task {
     standings: watch::Sender<Arc<BTreeMap<PeerId, Standing>>>,
     progress: watch::Sender<Option<Progress>>,
     questions: FuturesUnordered<BoxFuture<'static, (PeerId, Result<SyncResponse, RequestError>)>>,
-    session: Option<BoxFuture<'static, (PeerId, u64, Result<(), Stopped>)>>,
+    session: Option<BoxFuture<'static, Ended>>,
     waiting: Vec<oneshot::Sender<Summary>>,
     summary: Summary,
 }

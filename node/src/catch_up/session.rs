@@ -38,6 +38,8 @@ const BODIES_DEADLINE: Duration = Duration::from_secs(4);
 const BODIES_DEADLINE_MAX: Duration = Duration::from_secs(64);
 /// Requests for bodies under way to one peer: enough to hide a round trip.
 const REQUESTS_PER_PEER: usize = 3;
+/// Requests for bodies under way to all peers together.
+const MAX_REQUESTS: usize = 64;
 /// Blocks asked for at once before their size is known.
 const FIRST_REQUEST: usize = 16;
 /// How far ahead of the block that is due others are fetched, in blocks.
@@ -291,13 +293,15 @@ impl Session {
         peers.retain(|peer| !stalled.contains(peer));
         for _ in 0..REQUESTS_PER_PEER {
             for peer in &peers {
-                if self.window.bytes() >= BUFFER || under_way.len() + requests.len() >= MAX_BLOCK_IDS {
+                if under_way.len() + requests.len() >= MAX_REQUESTS {
                     return requests;
                 }
+                // With the buffer full, only the block that is due is asked for: it alone can make room.
+                let reach = if self.window.bytes() >= BUFFER { 1 } else { REACH };
                 if self.under_way.get(peer).is_some_and(|count| *count >= REQUESTS_PER_PEER) {
                     continue;
                 }
-                let ids = self.window.assign(*peer, self.request_size(), REACH);
+                let ids = self.window.assign(*peer, self.request_size(), reach);
                 if ids.is_empty() {
                     continue;
                 }

@@ -58,6 +58,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+#[allow(clippy::print_stderr, reason = "the one line that a command which failed has to say")]
 fn fail(reason: &str) -> ExitCode {
     eprintln!("error: {reason}");
     ExitCode::from(FAILED)

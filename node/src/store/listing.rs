@@ -15,12 +15,15 @@ use super::{
     overlay::{Changes, Frozen, Layer, SideKey},
 };
 
+/// Finds the entries of the index in a range.
+type Scan<K, V> = fn(&Snapshot, &KeyRange<K>) -> Result<Entries<K, V>, IndexError>;
+
 /// What can be listed: where it is in a layer, and where in the index.
 pub(super) struct Listing<K, V> {
     /// The changes in a layer.
     pub(super) layer: fn(&Layer) -> &Changes<K, V>,
     /// The entries of the index in a range.
-    index: fn(&Snapshot, &KeyRange<K>) -> Result<Entries<K, V>, IndexError>,
+    index: Scan<K, V>,
 }
 
 /// The active chain by height.

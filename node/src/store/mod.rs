@@ -1,10 +1,10 @@
 //! What survives a restart: every block, the undo of the active chain, and what the chain adds up to.
 //!
 //! # How
-//! [`log`] is the truth: a file that only grows, one checksummed record a commit, one `fdatasync` a group of commits.
-//! [`index`] is made from it: an embedded store of accounts, items, headers, heights and transactions, written in large
+//! `chain.log` is the truth: a file that only grows, one checksummed record a commit, one `fdatasync` a group of commits.
+//! `index.redb` is made from it: an embedded store of accounts, items, headers, heights and transactions, written in large
 //! batches by a thread of its own, each stamped with the place in the log that it stands for. What was committed since is in
-//! memory ([`overlay`]), where readers look first. Opening takes the index up to its stamp and replays the log from there.
+//! memory, where readers look first. Opening takes the index up to its stamp and replays the log from there.
 //!
 //! # Invariants
 //! - A commit is visible whole or not at all, before and after a crash.

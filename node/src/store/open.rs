@@ -125,7 +125,11 @@ impl Opening<'_> {
         repairs.push(self.set_aside(&why)?);
         self.recover().map_err(|failure| match failure {
             Failure::Store(error) => error,
-            Failure::Index(why) => StoreError::Index(why),
+            // Made anew, it is what the log says: then the log makes no sense.
+            Failure::Index(why) => {
+                tracing::error!(why, "the log of the store makes no sense");
+                self.damaged(self.log_len)
+            }
         })
     }
 
@@ -204,7 +208,7 @@ impl Opening<'_> {
             at = record.mark.end;
             if reader.shared.state().active.is_large() {
                 reader.shared.state_mut().freeze();
-                flush(index, &reader.shared).map_err(|error| SourceError::from(error))?;
+                flush(index, &reader.shared).map_err(SourceError::from)?;
             }
         }
         if at < self.log_len && self.log.was_durable(at, self.log_len).map_err(read())? {

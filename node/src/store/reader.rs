@@ -188,15 +188,21 @@ impl StoreReader {
     /// # Errors
     /// Where the index could not be read.
     pub fn headers_after(&self, locator: &[BlockId], limit: usize) -> Result<Vec<Header>, SourceError> {
-        let mut fork = Height::ZERO;
+        let mut active = Vec::new();
         for id in locator {
             if let Some(height) = self.height_of(id)? {
-                fork = height;
+                active = self.ids((Bound::Included(height.get()), Bound::Unbounded), limit.saturating_add(1))?;
+            }
+            // Looked at again: the active chain may have changed in between.
+            if active.first().is_some_and(|(_, first)| first == id) {
                 break;
             }
+            active.clear();
         }
-        let ids = self.ids((Bound::Excluded(fork.get()), Bound::Unbounded), limit)?;
-        ids.into_iter().map(|(_, id)| Ok(self.known(&id)?.header)).collect()
+        if active.is_empty() {
+            active = self.ids((Bound::Unbounded, Bound::Unbounded), limit.saturating_add(1))?;
+        }
+        active.into_iter().skip(1).map(|(_, id)| Ok(self.known(&id)?.header)).collect()
     }
 
     /// The active chain in a range of heights, the lowest first.

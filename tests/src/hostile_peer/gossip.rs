@@ -16,7 +16,8 @@ pub fn publication(topic: &str, data: &[u8]) -> Vec<u8> {
 
 /// An RPC with one message that names a source and a sequence number, as it must not on BlockBard's topics.
 pub fn signed_publication(topic: &str, data: &[u8]) -> Vec<u8> {
-    let message = [field(1, &[7; 38]), field(2, data), field(3, &[0; 8]), field(4, topic.as_bytes()), field(5, &[1; 64])];
+    let message =
+        [field(1, &[7; 38]), field(2, data), field(3, &[0; 8]), field(4, topic.as_bytes()), field(5, &[1; 64])];
     field(2, &message.concat())
 }
 

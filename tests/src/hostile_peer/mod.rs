@@ -89,6 +89,8 @@ pub struct HostilePeer {
     wishes: mpsc::Sender<Open>,
     phase: watch::Receiver<Phase>,
     heard: Heard,
+    /// The stream of [`HostilePeer::gossip`], opened on first use: a node reads one of each peer.
+    gossip: Mutex<Option<Stream>>,
     runtime: Runtime,
 }
 
@@ -117,7 +119,7 @@ impl HostilePeer {
             runtime.spawn(script::play(guise.script, Arc::clone(&heard), arrived));
         }
         let response_limit = response_max_len(spec.max_block_len());
-        let peer = Self { names, response_limit, id, wishes, phase, heard, runtime };
+        let peer = Self { names, response_limit, id, wishes, phase, heard, gossip: Mutex::new(None), runtime };
         match peer.wait(|phase| !matches!(phase, Phase::Dialling | Phase::Connected(false))) {
             Phase::Gone(reason) => Err(reason),
             Phase::Dialling | Phase::Connected(_) => Ok(peer),
@@ -154,7 +156,9 @@ impl HostilePeer {
 
     fn wait(&self, reached: impl FnMut(&Phase) -> bool) -> Phase {
         let mut phase = self.phase.clone();
-        let waited = self.runtime.block_on(async { timeout(DEADLINE, phase.wait_for(reached)).await.map(|r| r.map(|p| p.clone())) });
+        let waited = self
+            .runtime
+            .block_on(async { timeout(DEADLINE, phase.wait_for(reached)).await.map(|r| r.map(|p| p.clone())) });
         match waited {
             Ok(Ok(phase)) => phase,
             Ok(Err(_)) => panic!("the peer's own task has ended"),
@@ -205,28 +209,44 @@ impl HostilePeer {
         frame::open(body, self.response_limit).map_err(io::Error::other)
     }
 
-    /// Opens a stream of gossip; RPCs are written to it by [`RawStream::gossip`].
+    /// Opens a stream of gossip of its own, to write bytes to it.
     ///
     /// # Panics
     /// Where it is refused.
-    pub fn gossip(&self) -> RawStream<'_> {
+    pub fn gossip_stream(&self) -> RawStream<'_> {
         self.open(gossip::PROTOCOL).expect("the node takes gossip")
+    }
+
+    /// Sends one RPC of gossip.
+    ///
+    /// # Errors
+    /// Where the stream breaks.
+    pub fn gossip(&self, rpc: &[u8]) -> io::Result<()> {
+        let mut kept = self.gossip.lock().expect("not poisoned");
+        let stream = match kept.take() {
+            Some(stream) => stream,
+            None => self.open(gossip::PROTOCOL)?.stream,
+        };
+        let mut stream = RawStream { stream, peer: self };
+        stream.write(&gossip::framed(rpc))?;
+        *kept = Some(stream.stream);
+        Ok(())
     }
 
     /// Gossips a block.
     ///
     /// # Panics
-    /// Where the stream is refused.
+    /// Where the stream breaks.
     pub fn gossip_block(&self, bytes: &[u8]) {
-        self.gossip().gossip(&gossip::publication(self.names.blocks(), bytes)).expect("written");
+        self.gossip(&gossip::publication(self.names.blocks(), bytes)).expect("written");
     }
 
     /// Gossips bytes where batches of transactions are expected.
     ///
     /// # Panics
-    /// Where the stream is refused.
+    /// Where the stream breaks.
     pub fn gossip_batch(&self, bytes: &[u8]) {
-        self.gossip().gossip(&gossip::publication(self.names.transactions(), bytes)).expect("written");
+        self.gossip(&gossip::publication(self.names.transactions(), bytes)).expect("written");
     }
 }
 
@@ -282,14 +302,6 @@ impl RawStream<'_> {
             stream.read_to_end(&mut bytes).await?;
             Ok(bytes)
         })
-    }
-
-    /// Writes one RPC of gossip.
-    ///
-    /// # Errors
-    /// Where the stream breaks.
-    pub fn gossip(&mut self, rpc: &[u8]) -> io::Result<()> {
-        self.write(&gossip::framed(rpc))
     }
 }
 

@@ -58,7 +58,8 @@ impl Http {
 
     /// A client with its own patience.
     pub fn with_deadline(api: &str, deadline: Duration) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(deadline)).proxy(None);
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(deadline)).proxy(None);
         Self { base: api.trim_end_matches('/').to_owned(), agent: config.build().into() }
     }
 

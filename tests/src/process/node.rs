@@ -213,7 +213,8 @@ impl Node {
         self.type_bytes(&[question, mark.as_bytes(), b"\n"].concat());
         let answer = self.stdout.until(first, deadline, |line| line.starts_with("error: ") && line.contains(&mark));
         let shown = String::from_utf8_lossy(question.get(..question.len().min(80)).unwrap_or_default()).into_owned();
-        let mut lines = answer.unwrap_or_else(|| panic!("no answer to {shown:?}; so far {:?}", self.stdout.from(first)));
+        let mut lines =
+            answer.unwrap_or_else(|| panic!("no answer to {shown:?}; so far {:?}", self.stdout.from(first)));
         lines.pop();
         lines.retain(|line| !is_news(line));
         lines

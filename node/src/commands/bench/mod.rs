@@ -74,46 +74,51 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
     let mut figures = Vec::new();
     let mut add = |more: Vec<Figure>| {
         if !options.json {
-            more.iter().for_each(print);
+            more.iter().for_each(|figure| print(&line(figure)));
         }
         figures.extend(more);
     };
     if wanted(Part::Hashing) {
         add(hashing::measure(&scale));
     }
-    let ceiling = if wanted(Part::Signatures) || wanted(Part::Import) || wanted(Part::Sync) {
-        let (figures, ceiling) = signatures::measure(&scale);
-        add(figures);
-        ceiling
-    } else {
-        0.0
-    };
-    if wanted(Part::Import) {
-        add(chain::measure(&scale, ceiling)?);
-    }
-    if wanted(Part::Sync) {
-        add(sync::measure(&scale, ceiling)?);
+    if options.parts.is_empty() || options.parts.iter().any(|part| *part != Part::Hashing) {
+        let (signatures, ceiling) = signatures::measure(&scale);
+        add(signatures);
+        if wanted(Part::Import) {
+            add(chain::measure(&scale, ceiling)?);
+        }
+        if wanted(Part::Sync) {
+            add(sync::measure(&scale, ceiling)?);
+        }
     }
     if options.json {
-        let all = figures.iter().map(|figure| {
-            json!({
-                "name": figure.name,
-                "value": figure.value,
-                "unit": figure.unit,
-                "beside": figure.beside.map(|(name, value)| json!({ "name": name, "value": value })),
-            })
-        });
-        println!("{}", json!({ "figures": all.collect::<Vec<_>>() }));
+        print(&document(&figures).to_string());
     }
     Ok(())
 }
 
+fn document(figures: &[Figure]) -> serde_json::Value {
+    let figure = |figure: &Figure| {
+        json!({
+            "name": figure.name,
+            "value": figure.value,
+            "unit": figure.unit,
+            "beside": figure.beside.map(|(name, value)| json!({ "name": name, "value": value })),
+        })
+    };
+    json!({ "figures": figures.iter().map(figure).collect::<Vec<_>>() })
+}
+
 #[allow(clippy::print_stdout, reason = "the figures are what the command is for")]
-fn print(figure: &Figure) {
+fn print(line: &str) {
+    println!("{line}");
+}
+
+fn line(figure: &Figure) -> String {
     let beside = figure.beside.map_or_else(String::new, |(name, value)| {
         format!("   {:5.1} % of {} {name}", figure.value / value * 100.0, number(value))
     });
-    println!("{:44} {:>12} {:8}{beside}", figure.name, number(figure.value), figure.unit);
+    format!("{:44} {:>12} {:8}{beside}", figure.name, number(figure.value), figure.unit)
 }
 
 /// A number with as many digits as it deserves.

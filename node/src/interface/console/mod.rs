@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 use tokio::sync::mpsc;
 
 use crate::{
-    application::{Failure, Service},
+    application::{Command, Failure, Service},
     interface::{news, view::text},
 };
 use input::Input;
@@ -30,6 +30,9 @@ pub enum Ended {
 /// Reads commands from standard input and answers on standard output until `quit` or the end of input.
 pub async fn run(service: Service) -> Ended {
     let terminal = std::io::stdin().is_terminal();
+    if terminal {
+        print_plain(&welcome(&service).await);
+    }
     let (mut input, mut printer) = Input::start(terminal);
     let (news_sender, mut news_lines) = mpsc::channel(OUTPUT);
     let news = tokio::spawn(news::run(service.clone(), news_sender));
@@ -52,6 +55,15 @@ pub async fn run(service: Service) -> Ended {
     };
     news.abort();
     ended
+}
+
+/// What a person sees first.
+async fn welcome(service: &Service) -> String {
+    let node = match service.execute(Command::Node).await {
+        Ok(reply) => text::reply(&reply, service.wallet()),
+        Err(failure) => failure.message,
+    };
+    format!("{node}\n\nBlockBard is ready. `help` lists the commands, `quit` or Ctrl-C stops the node.")
 }
 
 /// What to print for a line; `None` for `quit`.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bard_chain::{engine::Effects, spec::ChainSpec};
+use bard_chain::{engine::Effects, source::Source, spec::ChainSpec};
 
 use super::chain::{Chain, Node, spec};
 use crate::store::{
@@ -83,7 +83,7 @@ fn a_commit_that_cannot_be_written_changes_nothing() {
     node.take_all(&chain.blocks);
     let shorter = chain.clone();
     let effects = node.accept(&chain.mine_some());
-    // A record of the log that says the wrong undo of nothing at all cannot be planned: it names a block nobody has.
+    // Effects that name a block nobody has.
     let mut unknown = effects.clone();
     unknown.disconnected = vec![bard_chain::hash::BlockId::new([7; 32])];
     assert!(matches!(node.store.append(&unknown).unwrap_err(), StoreError::Read(_)));
@@ -93,6 +93,25 @@ fn a_commit_that_cannot_be_written_changes_nothing() {
     node.assert_is(&chain);
     drop(node);
     Node::open(dir.path()).assert_is(&chain);
+}
+
+#[test]
+fn memory_stays_bounded_where_the_index_takes_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chain = Chain::new(spec());
+    chain.mine_many(800);
+    let mut node = Node::open(dir.path());
+    node.store.flusher.stop();
+    node.take_all(&chain.blocks[..768]);
+    let effects = node.accept(&chain.blocks[768]);
+    for _ in 0..2 {
+        assert!(matches!(node.store.append(&effects).unwrap_err(), StoreError::Index(_)));
+    }
+    assert_eq!(node.reader().block(&chain.blocks[0].id()).unwrap(), chain.blocks[0], "what there is can be read");
+    assert!(matches!(node.store.close().unwrap_err(), StoreError::Index(_)));
+    let mut node = Node::open(dir.path());
+    node.take_all(&chain.blocks[768..]);
+    node.assert_is(&chain);
 }
 
 /// A file that takes only so many bytes more, the last of them in a short write.

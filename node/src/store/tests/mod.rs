@@ -1,5 +1,7 @@
 //! The store under ordinary use, crashes and bad disks.
 
+#![allow(clippy::unwrap_used)]
+
 mod chain;
 mod damage;
 mod failures;
