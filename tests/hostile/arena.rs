@@ -56,7 +56,9 @@ pub(crate) fn start_node(bootstrap: &[&Node]) -> Node {
 
 /// Connects a hostile peer to a node.
 pub(crate) fn attack(node: &Node, guise: Guise) -> HostilePeer {
-    HostilePeer::connect(&address(node), &spec(), guise).expect("strangers are let in")
+    let mut guise = Some(guise);
+    let connect = || HostilePeer::connect(&address(node), &spec(), guise.take().expect("one attempt"));
+    connect().expect("strangers are let in")
 }
 
 /// Where a node listens.
@@ -113,7 +115,8 @@ impl Arena {
     pub(crate) fn assert_blameless(&self, peer: &HostilePeer) {
         let id = peer.id();
         assert!(peer.is_connected(), "{id} was disconnected");
-        assert_eq!(faults(&self.node, &id), Some(Vec::new()), "{id} is known and without fault");
+        let known = wait_for("the stranger is known", PATIENCE, || faults(&self.node, &id));
+        assert_eq!(known, Vec::<String>::new(), "{id} is without fault");
         let lines = self.node.stderr().from(0);
         let held = lines.iter().find(|line| line.contains("a fault") && line.contains(&id.to_string()));
         assert_eq!(held, None);

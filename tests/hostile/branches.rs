@@ -2,13 +2,23 @@
 
 use bard_chain::{encoding, hash::Hash32};
 use bard_protocol::{SyncRequest, SyncResponse};
-use bard_tests::chain_builder::seal;
-use bard_tests::hostile_peer::{Answer, Guise};
+use bard_tests::{
+    chain_builder::seal,
+    hostile_peer::{Answer, Guise},
+    process::wait_until,
+};
 
 use crate::{
-    arena::{Arena, LITTLE, attack, eventually},
+    arena::{Arena, LITTLE, PATIENCE, attack},
     catch_up::{claim_of, maximum},
 };
+
+/// Waits until the node knows a block that is not on its chain.
+fn wait_until_kept(arena: &Arena, id: &str) {
+    let answer = || arena.node.get(&format!("/api/v1/blocks/{id}"));
+    wait_until("the side branch is kept", PATIENCE, || answer().status == 200);
+    assert_eq!(answer().json()["active"], false);
+}
 
 #[test]
 fn an_invalid_branch_is_refused_when_it_becomes_the_heavier_one() {
@@ -22,9 +32,7 @@ fn an_invalid_branch_is_refused_when_it_becomes_the_heavier_one() {
     let first = arena.stranger();
     first.gossip_block(side.bytes());
     let id = side.id().to_string();
-    eventually("the side branch is kept", || {
-        (arena.node.get(&format!("/api/v1/blocks/{id}")).status == 200).then_some(())
-    });
+    wait_until_kept(&arena, &id);
     arena.assert_blameless(&first);
     let second = arena.stranger();
     second.gossip_block(heavier.bytes());
@@ -40,16 +48,12 @@ fn side_branches_do_not_move_the_chain() {
     let blocks = arena.chain.active_blocks();
     let peer = arena.stranger();
     let mut rival = arena.chain.rival();
-    let mut last = String::new();
     for _ in 0..50 {
         rival = rival.rival();
         let side = rival.child_of(&blocks[0]);
         peer.gossip_block(side.bytes());
-        last = side.id().to_string();
+        wait_until_kept(&arena, &side.id().to_string());
     }
-    eventually("the branches are kept", || {
-        (arena.node.get(&format!("/api/v1/blocks/{last}")).status == 200).then_some(())
-    });
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
 }

@@ -22,7 +22,7 @@ use crate::arena::{LITTLE, MIB, PATIENCE, assert_relayed, attack, faults, id, me
 const AHEAD: usize = 40;
 /// Blocks on the chain of a liar that makes its own: more work than the honest one.
 const LONGER: usize = 60;
-/// How long catching up may take in spite of a liar: one missed deadline for headers (15 s), and what is usual otherwise.
+/// How long catching up may take in spite of two liars: a missed deadline for headers (15 s) each, and what is usual.
 const CAUGHT_UP: Duration = Duration::from_secs(40);
 
 /// The most work that can be claimed.
@@ -143,6 +143,14 @@ fn after(headers: &[Header], chain: &MemoryNode, request: &SyncRequest) -> Answe
     Answer::Message(SyncResponse::Headers(headers.get(from.unwrap_or(0)..).unwrap_or_default().to_vec()))
 }
 
+/// Has no headers, and nothing else.
+fn no_headers(request: &SyncRequest) -> Answer {
+    Answer::Message(match request {
+        SyncRequest::Headers { .. } => SyncResponse::Headers(Vec::new()),
+        _ => SyncResponse::Refused(RefusedReason::Unknown),
+    })
+}
+
 #[test]
 fn a_liar_that_never_sends_headers_is_passed_over() {
     let mut ambush = Ambush::new();
@@ -154,7 +162,7 @@ fn a_liar_that_never_sends_headers_is_passed_over() {
 #[test]
 fn a_liar_that_has_no_headers_is_passed_over() {
     let mut ambush = Ambush::new();
-    let liar = ambush.spring(|_| Answer::Message(SyncResponse::Headers(Vec::new())), for_headers);
+    let liar = ambush.spring(no_headers, for_headers);
     ambush.assert_blameless(&liar);
 }
 
@@ -337,6 +345,15 @@ fn a_leader_that_leaves_in_the_middle_is_replaced() {
 }
 
 #[test]
+fn liars_that_failed_are_followed_after_a_peer_that_did_not() {
+    let mut ambush = Ambush::new();
+    let liars = [(); 2].map(|()| ambush.lure(|_| Answer::Silence));
+    wait_until("the node falls for a liar", PATIENCE, || liars.iter().any(|liar| liar.heard().iter().any(for_headers)));
+    ambush.bring_honest();
+    ambush.assert_caught_up();
+}
+
+#[test]
 fn one_honest_node_among_liars_is_enough() {
     let mut ambush = Ambush::new();
     let private = private_chain();
@@ -345,7 +362,7 @@ fn one_honest_node_among_liars_is_enough() {
         SyncRequest::Headers { .. } => after(&headers, &private.chain, request),
         _ => Answer::Silence,
     });
-    let empty = ambush.lure(|_| Answer::Message(SyncResponse::Headers(Vec::new())));
+    let empty = ambush.lure(no_headers);
     let busy = ambush.lure(|_| Answer::Message(SyncResponse::Refused(RefusedReason::Busy)));
     let liars = [&withholder, &empty, &busy];
     let asked = || liars.iter().all(|liar| liar.heard().iter().any(for_headers));

@@ -5,7 +5,10 @@ use bard_protocol::{
     SyncRequest,
     wire::limits::{gossip_max_len, gossip_transmit_len},
 };
-use bard_tests::hostile_peer::{HostilePeer, gossip};
+use bard_tests::hostile_peer::{
+    HostilePeer,
+    gossip::{self, PROTOCOL as GOSSIP},
+};
 
 use crate::arena::{Arena, LITTLE, MIB, spec};
 
@@ -155,11 +158,11 @@ fn junk_where_an_rpc_belongs_ends_the_stream_and_no_more() {
     let mut arena = Arena::new();
     let before = arena.look();
     let peer = arena.stranger();
-    for _ in 0..8 {
-        let mut stream = peer.gossip_stream();
-        let _ = stream.write(&[0xff; 4096]);
-    }
+    let spoilt = || peer.open(GOSSIP).and_then(|mut stream| stream.write(&[0xff; 4096]));
+    let refused = (0..8).find_map(|_| spoilt().err()).map(|error| error.kind());
+    assert_eq!(refused, Some(std::io::ErrorKind::Unsupported), "this peer's gossip is taken no more");
     arena.wait_for_line(&["Failed to read from inbound stream"]);
+    arena.wait_for_line(&["The maximum number of inbound substreams attempts has been exceeded"]);
     wait_for_the_network(&peer);
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);

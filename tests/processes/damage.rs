@@ -43,6 +43,10 @@ fn log(builder: &Builder) -> PathBuf {
     builder.dir().join("chain.log")
 }
 
+fn index(builder: &Builder) -> PathBuf {
+    builder.dir().join("index.redb")
+}
+
 /// Changes one byte of a file.
 fn flip(path: &Path, at: u64) {
     let mut file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -67,13 +71,38 @@ fn a_directory_in_use_is_not_shared() {
 }
 
 #[test]
-fn a_log_damaged_in_the_middle_is_not_used() {
+fn a_log_damaged_in_the_middle_is_not_replayed() {
     let (builder, _) = with_blocks(200);
     let length = fs::metadata(log(&builder)).unwrap().len();
     flip(&log(&builder), length / 2);
+    fs::remove_file(index(&builder)).unwrap();
     let before = fs::read(log(&builder)).unwrap();
     assert_refuses(&builder, &["chain.log", "damaged at byte"]);
     assert!(fs::read(log(&builder)).unwrap() == before, "and not changed");
+}
+
+/// Where the index leads past the damage, the node starts without reading it all; what is asked of it there fails alone.
+#[test]
+fn a_damaged_block_is_never_handed_out() {
+    let builder = Node::builder();
+    let mut node = builder.start();
+    let parent = hex::decode(node.mine(20).get(8).unwrap()).unwrap();
+    let tip = node.tip();
+    node.stop();
+    // The last place where the id of block 9 stands is in block 10, which names it as its parent.
+    let bytes = fs::read(log(&builder)).unwrap();
+    let place = bytes.windows(parent.len()).rposition(|window| window == parent).unwrap();
+    flip(&log(&builder), place as u64);
+    let node = builder.start();
+    assert_eq!(node.tip(), tip);
+    let answer = node.ask_line("verify");
+    assert!(answer.starts_with("the chain is NOT valid: block 10: "), "{answer}");
+    for height in 0..=20 {
+        let expected = if height == 10 { 503 } else { 200 };
+        assert_eq!(node.get(&format!("/api/v1/blocks/{height}")).status, expected, "block {height}");
+    }
+    node.mine(1);
+    assert_eq!(node.height(), 21);
 }
 
 #[test]
@@ -95,10 +124,8 @@ fn a_log_with_a_torn_end_loses_the_torn_block_alone() {
 #[test]
 fn an_index_that_is_lost_or_damaged_is_made_again() {
     let (builder, tip) = with_blocks(20);
-    let others: Vec<_> = fs::read_dir(builder.dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let index = others.iter().find(|path| path.extension().is_some_and(|extension| extension == "redb"));
-    let index = index.unwrap_or_else(|| panic!("no index in {others:?}"));
-    fs::write(index, b"not an index").unwrap();
+    let index = index(&builder);
+    fs::write(&index, b"not an index").unwrap();
     let mut node = builder.start();
     assert_eq!(node.tip(), tip);
     node.stop();

@@ -13,7 +13,9 @@ mod trees;
 
 use proptest::test_runner::Config;
 
-/// So many random cases. A failing input is printed whole and belongs into a test of its own, so none is kept in a file.
+/// So many random cases, times `BARD_PROPERTY_FACTOR` for a long run. A failing input is printed whole and belongs into a
+/// test of its own, so none is kept in a file.
 fn cases(count: u32) -> Config {
-    Config { cases: count, failure_persistence: None, ..Config::default() }
+    let factor = std::env::var("BARD_PROPERTY_FACTOR").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    Config { cases: count.saturating_mul(factor), failure_persistence: None, ..Config::default() }
 }

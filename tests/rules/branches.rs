@@ -8,13 +8,15 @@ use bard_chain::{
     hash::Hash32,
     invalid::Invalid,
     rules::isolated::Isolated,
-    spec::ChainSpec,
-    units::{Amount, Height},
+    spec::{ChainSpec, Difficulty},
+    target::Target,
+    units::{Amount, Height, Timestamp},
 };
 use bard_tests::{
     actions::{address, pay, record, request},
     chain_builder::{MemoryNode, easy_spec},
 };
+use ruint::aliases::U256;
 
 #[test]
 fn a_block_after_the_tip_extends_the_chain() {
@@ -214,5 +216,29 @@ fn a_branch_may_confirm_what_the_chain_confirmed_in_other_blocks() {
         node.accept(&block).expect("accepted");
     }
     node.assert_same_as(&rival);
+    node.assert_invariants();
+}
+
+#[test]
+fn a_long_light_branch_that_wins_at_last_is_held_whole() {
+    // Blocks on schedule take 2,054 hashes, late ones 2: the 1,028th late one outweighs a block on schedule. With its branch
+    // there is then one side block more than are kept, and no other side tip to forget.
+    let initial_target = Target::new(U256::MAX / U256::from(4_109) * U256::from(2)).expect("not zero").compact();
+    let difficulty = Difficulty::Asert { half_life_ms: 1_000 };
+    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 2, difficulty, initial_target, ..easy_spec() });
+    node.extend(Vec::new());
+    let mut rival = node.rival();
+    node.extend_by(2);
+    let mut late = rival.draft(Vec::new());
+    late.header.timestamp = Timestamp::new(late.header.timestamp.get() + 1_000_000_000);
+    let late = rival.seal(late);
+    rival.accept(&late).expect("accepted");
+    assert_eq!(node.accept(&late), Ok(Outcome::SideBranch));
+    for i in 0..1_027 {
+        assert_eq!(node.accept(&rival.extend(Vec::new())), Ok(Outcome::SideBranch), "{i}");
+    }
+    assert_eq!(node.accept(&rival.extend(Vec::new())), Ok(Outcome::Reorganised));
+    node.assert_same_as(&rival);
+    assert_eq!(node.accept(&rival.extend(Vec::new())), Ok(Outcome::Extended));
     node.assert_invariants();
 }

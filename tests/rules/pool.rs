@@ -228,3 +228,21 @@ fn money_from_a_subsidy_that_was_undone_cannot_be_spent() {
     }
     assert!(pool.is_empty() && pool.bytes() == 0);
 }
+
+#[test]
+fn what_was_confirmed_goes_before_what_only_waited() {
+    let mut node = MemoryNode::default();
+    let mut rival = node.rival();
+    let mut pool = Mempool::new(Limits::default());
+    let confirmed = node.sign("bob", 0, 1, request("screen"));
+    node.extend(vec![confirmed.clone()]);
+    let after = [node.sign("bob", 1, 1, release("screen")), node.sign("carol", 0, 1, request("screen"))];
+    for transaction in &after {
+        assert_eq!(admit(&mut pool, &node, transaction), Ok(Admitted::Ready));
+    }
+    for block in rival.extend_by(2) {
+        node.accept_with_pool(&block, &mut pool).expect("accepted");
+    }
+    let expected = [confirmed.id(), after[0].id(), after[1].id()];
+    assert_eq!(ids(&pool), expected, "in any other order one of them could not apply");
+}

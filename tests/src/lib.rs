@@ -8,6 +8,8 @@
 //! | `architecture` | does every file import only what its room may? |
 //! | `hostile` | does a node stay itself, and keep its honest peers, whatever a peer sends? |
 //! | `processes` | do real nodes find each other, agree, catch up, survive crashes, and stop when told? |
+//! | `commands` | is every mistake, typed or sent, answered with one clear line and nothing worse? |
+//! | `network` | do nodes on different machines find each other and heal? (Linux, its own step) |
 //!
 //! | helper | offers |
 //! |---|---|
@@ -16,6 +18,7 @@
 //! | [`asert_reference`] | the difficulty rule a second time, written from its specification |
 //! | [`frozen`] | what is frozen of the consensus format, with the inputs it follows from |
 //! | [`hostile_peer`] | a peer that sends any bytes on any stream and answers as a script says |
+//! | [`netns`] | network namespaces: machines, and a network between them, that are not there |
 //! | [`process`] | real nodes as processes, driven by console and HTTP |
 //! | [`vector_files`] | the frozen vectors as files |
 //! | [`workspace`] | the sources of the workspace, for tests that read them |
@@ -25,6 +28,7 @@ pub mod asert_reference;
 pub mod chain_builder;
 pub mod frozen;
 pub mod hostile_peer;
+pub mod netns;
 pub mod process;
 pub mod vector_files;
 pub mod workspace;

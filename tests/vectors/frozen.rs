@@ -24,6 +24,7 @@ use crate::{blake3_reference, cbor};
 
 type Checked = Result<(), String>;
 
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is mostly made on the spot")]
 fn same<T: PartialEq + Debug>(what: &str, found: T, frozen: T) -> Checked {
     if found == frozen { Ok(()) } else { Err(format!("{what}: now {found:?}, frozen {frozen:?}")) }
 }

@@ -15,6 +15,7 @@ use crate::blake3_reference;
 
 type Checked = Result<(), String>;
 
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is mostly made on the spot")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, published: T) -> Checked {
     if found == published { Ok(()) } else { Err(format!("{what}: found {found:?}, published {published:?}")) }
 }

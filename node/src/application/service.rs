@@ -196,7 +196,7 @@ impl Service {
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
             }
             Command::Verify => {
-                self.blocking(|service| Ok(Reply::Verified(verify::verify(&service.parts.keeper)))).await
+                self.blocking(|service| verify::verify(&service.parts.keeper).map(Reply::Verified)).await
             }
             Command::Sync => {
                 let summary = self.parts.catch_up.sync().await?;

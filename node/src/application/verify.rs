@@ -1,20 +1,24 @@
 //! A check of the whole chain from its genesis block, as if it came from a stranger.
 
-use std::sync::Arc;
-
 use bard_chain::{
     hash::BlockId,
-    ledger::{MemoryLedger, View, apply::ApplyError},
+    invalid::Invalid,
+    ledger::{MemoryLedger, View, apply::ApplyError, commitment::Commitment},
     rules::{in_chain::Position, in_state, isolated::Unsigned},
     source::SourceError,
     units::{Height, Timestamp},
 };
 
-use super::reply::Verified;
+use super::{
+    reply::Verified,
+    service::{Failure, FailureKind},
+};
 use crate::keeper::{self, all_hold_in_parallel};
 
 /// How often a check that a reorganisation ran into is begun anew.
 const TRIES: usize = 3;
+/// How often the blocks that came meanwhile are checked too, before the check gives up on a chain that grows that fast.
+const CATCH_UPS: usize = 1_000;
 
 /// What stops a check.
 enum Trouble {
@@ -30,74 +34,117 @@ impl From<SourceError> for Trouble {
     }
 }
 
+impl From<Invalid> for Trouble {
+    fn from(reason: Invalid) -> Self {
+        Self::Problem(reason.to_string())
+    }
+}
+
 /// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root.
-pub(super) fn verify(keeper: &keeper::Handle) -> Verified {
+///
+/// # Errors
+/// Where the chain changes faster than it can be checked.
+pub(super) fn verify(keeper: &keeper::Handle) -> Result<Verified, Failure> {
     for _ in 0..TRIES {
-        let mut reached = Verified { height: Height::ZERO, transactions: 0, problem: None };
-        match walk(keeper, &mut reached) {
-            Ok(()) => return reached,
+        let mut walk = Walk::new(keeper);
+        match walk.run() {
+            Ok(()) => return Ok(walk.reached),
             Err(Trouble::Problem(problem)) => {
-                let at = reached.height.next().unwrap_or(reached.height);
-                return Verified { problem: Some(format!("block {at}: {problem}")), ..reached };
+                let at = walk.reached.height.next().unwrap_or(walk.reached.height);
+                return Ok(Verified { problem: Some(format!("block {at}: {problem}")), ..walk.reached });
             }
             Err(Trouble::Moved) => {}
         }
     }
-    let problem = Some("the chain kept changing while it was checked; try again".to_owned());
-    Verified { height: Height::ZERO, transactions: 0, problem }
+    Err(Failure::new(FailureKind::Unavailable, "the chain kept changing while it was checked; try again"))
 }
 
-fn walk(keeper: &keeper::Handle, reached: &mut Verified) -> Result<(), Trouble> {
-    let (spec, reader) = (Arc::clone(keeper.spec()), keeper.reader());
-    let tip = keeper.tip();
-    let mut position = Position::genesis(&spec);
-    let mut commitment = spec.genesis_commitment();
-    let mut ledger = MemoryLedger::default();
-    ledger.apply(&spec.genesis_delta());
-    for height in (1..=tip.height.get()).map(Height::new) {
+/// A check on its way up the chain.
+struct Walk<'a> {
+    keeper: &'a keeper::Handle,
+    position: Position,
+    commitment: Commitment,
+    ledger: MemoryLedger,
+    reached: Verified,
+}
+
+impl<'a> Walk<'a> {
+    fn new(keeper: &'a keeper::Handle) -> Self {
+        let spec = keeper.spec();
+        let mut ledger = MemoryLedger::default();
+        ledger.apply(&spec.genesis_delta());
+        Self {
+            keeper,
+            position: Position::genesis(spec),
+            commitment: spec.genesis_commitment(),
+            ledger,
+            reached: Verified { height: Height::ZERO, transactions: 0, problem: None },
+        }
+    }
+
+    /// Goes up to the tip, and on with what came meanwhile, until the ledger that is kept can be compared.
+    fn run(&mut self) -> Result<(), Trouble> {
+        for _ in 0..CATCH_UPS {
+            let (tip, height) = self.keeper.reader().tip();
+            while self.reached.height < height {
+                self.step()?;
+            }
+            if self.position.id() != tip {
+                return Err(Trouble::Moved);
+            }
+            if self.compare(tip)? {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Moved)
+    }
+
+    /// Checks the next block.
+    fn step(&mut self) -> Result<(), Trouble> {
+        let (keeper, reader) = (self.keeper, self.keeper.reader());
+        let height = self.reached.height.next().ok_or(Trouble::Moved)?;
         let id = reader.id_at(height)?.ok_or(Trouble::Moved)?;
         let bytes = reader.block_bytes(&id)?.ok_or_else(|| Trouble::Problem(format!("the body of {id} is missing")))?;
-        let wrong = |reason: bard_chain::invalid::Invalid| Trouble::Problem(reason.to_string());
-        let block = Unsigned::read(&spec, &bytes)
-            .and_then(|block| block.check_signatures(keeper.chain(), &|_| false, &all_hold_in_parallel))
-            .map_err(wrong)?;
+        let block = Unsigned::read(keeper.spec(), &bytes)?;
+        let block = block.check_signatures(keeper.chain(), &|_| false, &all_hold_in_parallel)?;
         if block.id() != id {
             return Err(Trouble::Problem(format!("stored under {id}, it is {}", block.id())));
         }
-        if block.header().parent != position.id() {
-            return Err(if reader.id_at(height)? == Some(id) && reader.is_active(&position.id())? {
+        if block.header().parent != self.position.id() {
+            return Err(if reader.id_at(height)? == Some(id) && reader.is_active(&self.position.id())? {
                 Trouble::Problem("it does not follow the block below it".to_owned())
             } else {
                 Trouble::Moved
             });
         }
         // A block that was accepted was not too new then, and is not now.
-        position = position.step(&spec, block.header(), id, Timestamp::new(u64::MAX)).map_err(wrong)?;
-        let after = in_state::check(&spec, &ledger, &commitment, block.block()).map_err(|error| match error {
-            ApplyError::Fault(reason) => wrong(reason),
+        let never = Timestamp::new(u64::MAX);
+        self.position = self.position.step(keeper.spec(), block.header(), id, never)?;
+        let after = in_state::check(keeper.spec(), &self.ledger, &self.commitment, block.block());
+        let after = after.map_err(|error| match error {
+            ApplyError::Fault(reason) => Trouble::from(reason),
             ApplyError::Source(error) => Trouble::from(error),
         })?;
-        ledger.apply(&after.delta);
-        commitment = after.commitment;
-        reached.height = height;
-        reached.transactions += block.transaction_ids().len() as u64;
+        self.ledger.apply(&after.delta);
+        self.commitment = after.commitment;
+        self.reached.height = height;
+        self.reached.transactions += block.transaction_ids().len() as u64;
+        Ok(())
     }
-    if position.id() != tip.id {
-        return Err(Trouble::Moved);
-    }
-    compare(keeper, &ledger, tip.id)
-}
 
-/// Compares the ledger that follows from the blocks up to `tip` with the one that is kept.
-fn compare(keeper: &keeper::Handle, ledger: &MemoryLedger, tip: BlockId) -> Result<(), Trouble> {
-    let reader = keeper.reader();
-    for (address, account) in ledger.accounts() {
-        if reader.account(address)? != *account {
-            // If the chain has grown since the walk began, the balances at the new tip are no evidence.
-            let grown = reader.tip().0 != tip;
-            let problem = format!("the balance that is kept of {address} does not follow from the blocks");
-            return Err(if grown { Trouble::Moved } else { Trouble::Problem(problem) });
+    /// Compares the ledger that follows from the blocks up to `tip` with the one that is kept; `false` where the chain has
+    /// moved on, for then the balances at the new tip are no evidence.
+    fn compare(&self, tip: BlockId) -> Result<bool, Trouble> {
+        let reader = self.keeper.reader();
+        for (address, account) in self.ledger.accounts() {
+            if reader.account(address)? != *account {
+                if reader.tip().0 != tip {
+                    return Ok(false);
+                }
+                let problem = format!("the balance that is kept of {address} does not follow from the blocks");
+                return Err(Trouble::Problem(problem));
+            }
         }
+        Ok(true)
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! gossipsub's messages, spelled by hand: what its library would never send can be sent too.
 
 /// The protocol that every version of gossipsub speaks.
-pub(super) const PROTOCOL: &str = "/meshsub/1.1.0";
+pub const PROTOCOL: &str = "/meshsub/1.1.0";
 
 /// An RPC that subscribes to a topic.
 pub fn subscription(topic: &str) -> Vec<u8> {

@@ -23,7 +23,7 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identify,
     identity::Keypair,
-    noise,
+    noise, ping,
     swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
@@ -78,6 +78,7 @@ enum Phase {
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     identify: identify::Behaviour,
+    ping: ping::Behaviour,
     streams: Streams,
 }
 
@@ -120,9 +121,9 @@ impl HostilePeer {
         }
         let response_limit = response_max_len(spec.max_block_len());
         let peer = Self { names, response_limit, id, wishes, phase, heard, gossip: Mutex::new(None), runtime };
-        match peer.wait(|phase| !matches!(phase, Phase::Dialling | Phase::Connected(false))) {
-            Phase::Gone(reason) => Err(reason),
-            Phase::Dialling | Phase::Connected(_) => Ok(peer),
+        match peer.wait(|phase| *phase != Phase::Dialling) {
+            Phase::Gone(reason) if !peer.was_connected() => Err(reason),
+            _ => Ok(peer),
         }
     }
 
@@ -319,7 +320,11 @@ fn swarm(identity: &Keypair, protocol_version: String, streams: Streams) -> Swar
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .expect("TCP")
-        .with_behaviour(|_| Behaviour { identify: identify::Behaviour::new(config), streams })
+        .with_behaviour(|_| Behaviour {
+            identify: identify::Behaviour::new(config),
+            ping: ping::Behaviour::default(),
+            streams,
+        })
         .expect("a behaviour")
         .build()
 }

@@ -8,17 +8,24 @@ use tokio::sync::mpsc;
 
 use super::print_plain;
 
-/// Ctrl-C at the prompt.
-pub(super) struct Interrupted;
+/// What was typed.
+pub(super) enum Typed {
+    /// A line.
+    Line(String),
+    /// A line longer than [`MAX_LINE`]; nothing of it is kept.
+    TooLong,
+    /// Ctrl-C at the prompt.
+    Interrupted,
+}
 
 /// The longest line that is read, in bytes; what is longer is an error, not a command.
-const MAX_LINE: u64 = 1 << 20;
+pub(super) const MAX_LINE: u64 = 1 << 20;
 /// What a terminal shows when it waits for a command.
 const PROMPT: &str = "bard> ";
 
 /// The lines as they come.
 pub(super) struct Input {
-    lines: mpsc::Receiver<Result<String, Interrupted>>,
+    lines: mpsc::Receiver<Typed>,
     /// Tells the reader that the answer is printed, so that the prompt comes after it.
     ready: std::sync::mpsc::SyncSender<()>,
 }
@@ -60,7 +67,7 @@ impl Input {
         (input, Printer::Plain)
     }
 
-    pub(super) async fn next(&mut self) -> Option<Result<String, Interrupted>> {
+    pub(super) async fn next(&mut self) -> Option<Typed> {
         self.lines.recv().await
     }
 
@@ -71,7 +78,7 @@ impl Input {
     }
 }
 
-type Sender = mpsc::Sender<Result<String, Interrupted>>;
+type Sender = mpsc::Sender<Typed>;
 
 fn read_plain(lines: &Sender, answered: &std::sync::mpsc::Receiver<()>) {
     let mut stdin = std::io::stdin().lock();
@@ -81,8 +88,15 @@ fn read_plain(lines: &Sender, answered: &std::sync::mpsc::Receiver<()>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
-        if lines.blocking_send(Ok(line)).is_err() || answered.recv().is_err() {
+        let whole = bytes.len() as u64 != MAX_LINE || bytes.ends_with(b"\n");
+        let typed = if whole {
+            Typed::Line(String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned())
+        } else if stdin.skip_until(b'\n').is_ok() {
+            Typed::TooLong
+        } else {
+            return;
+        };
+        if lines.blocking_send(typed).is_err() || answered.recv().is_err() {
             return;
         }
     }
@@ -93,7 +107,7 @@ fn read_terminal(mut editor: DefaultEditor, lines: &Sender, answered: &std::sync
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {
-                let _ = lines.blocking_send(Err(Interrupted));
+                let _ = lines.blocking_send(Typed::Interrupted);
                 return;
             }
             Err(_) => return,
@@ -102,7 +116,7 @@ fn read_terminal(mut editor: DefaultEditor, lines: &Sender, answered: &std::sync
             // A line that cannot be remembered can still be carried out.
             let _ = editor.add_history_entry(&line);
         }
-        if lines.blocking_send(Ok(line)).is_err() || answered.recv().is_err() {
+        if lines.blocking_send(Typed::Line(line)).is_err() || answered.recv().is_err() {
             return;
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     application::{Command, Failure, Service},
     interface::{news, view::text},
 };
-use input::Input;
+use input::{Input, Typed};
 use parse::Line;
 
 /// Answers and news that wait to be printed. News beyond it are dropped, answers wait.
@@ -40,14 +40,18 @@ pub async fn run(service: Service) -> Ended {
         tokio::select! {
             biased;
             line = input.next() => match line {
-                Some(Ok(line)) => match answer(&service, &line).await {
+                Some(Typed::Line(line)) => match answer(&service, &line).await {
                     Some(text) => {
                         printer.print(&text);
                         input.ready();
                     }
                     None => break Ended::Quit,
                 },
-                Some(Err(input::Interrupted)) => break Ended::Quit,
+                Some(Typed::TooLong) => {
+                    printer.print(&format!("error: the line is too long: at most {} bytes are read", input::MAX_LINE));
+                    input.ready();
+                }
+                Some(Typed::Interrupted) => break Ended::Quit,
                 None => break Ended::EndOfInput,
             },
             Some(line) = news_lines.recv() => printer.print(&line),

@@ -170,8 +170,9 @@ pub(crate) fn block_choice(text: &str) -> Option<BlockChoice> {
     if text == "tip" {
         return Some(BlockChoice::Tip);
     }
-    let height = text.parse().ok().map(|height| BlockChoice::Height(Height::new(height)));
-    height.or_else(|| text.parse().ok().map(BlockChoice::Id))
+    // The hash first: one that begins with many zeros could pass for a small number.
+    let id = text.parse().ok().map(BlockChoice::Id);
+    id.or_else(|| text.parse().ok().map(|height| BlockChoice::Height(Height::new(height))))
 }
 
 fn send(entry: &Entry, rest: &str) -> Result<Command, String> {

@@ -112,10 +112,11 @@ async fn blocks(
 }
 
 async fn block(State(service): State<Service>, Path(id): Path<String>) -> Answer {
-    let block = match (id.as_str(), id.parse::<u64>(), id.parse()) {
+    // The hash before the height: one that begins with many zeros could pass for a small number.
+    let block = match (id.as_str(), id.parse(), id.parse::<u64>()) {
         ("tip", ..) => BlockChoice::Tip,
-        (_, Ok(height), _) => BlockChoice::Height(Height::new(height)),
-        (.., Ok(id)) => BlockChoice::Id(id),
+        (_, Ok(id), _) => BlockChoice::Id(id),
+        (.., Ok(height)) => BlockChoice::Height(Height::new(height)),
         _ => return Err(Problem::malformed(format!("{id:?} is neither a height, nor a block hash, nor tip"))),
     };
     answer(&service, Command::Block { block }).await
@@ -187,6 +188,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let detail = "the body must be JSON, with the header `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));
         }
+        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: u64| length > MAX_BODY as u64) {
+            return Err(too_large());
+        }
         let body = tokio::time::timeout(BODY_DEADLINE, axum::body::Bytes::from_request(request, state)).await;
         let bytes = body
             .map_err(|_| {
@@ -194,12 +199,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Too slow", detail)
             })?
             .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    let detail = format!("the body has more than {MAX_BODY} bytes");
-                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
-                }
+                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
                 _ => Problem::malformed(rejection.body_text()),
             })?;
+        // A list would be taken for the fields in their order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::malformed("the body must be a JSON object"));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::malformed(error.to_string()))
     }
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body has more than {MAX_BODY} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
 }

@@ -1,0 +1,147 @@
+//! The console.
+
+use bard_tests::process::{Node, PATIENCE};
+
+/// A megabyte and a half: longer than any line that is read.
+const LONG: usize = 3 << 19;
+
+/// Asserts that each line is answered with one error line that has its part, and that the node goes on.
+fn assert_errors(node: &Node, lines: &[(&str, &str)]) {
+    for (line, part) in lines {
+        let answer = node.ask_line(line);
+        assert!(answer.starts_with("error: "), "{line:?}: {answer}");
+        assert!(answer.contains(part), "{line:?}: {part:?} is not in {answer}");
+        assert!(!answer.chars().any(char::is_control), "{line:?}: {answer:?}");
+    }
+    assert_eq!(node.status_line("chain is"), "valid");
+}
+
+#[test]
+fn lines_that_cannot_be_understood() {
+    assert_errors(
+        &Node::start(),
+        &[
+            ("frobnicate", "not a command"),
+            ("stauts", "did you mean status"),
+            ("STATUS", "not a command"),
+            ("mine many", "not a whole number"),
+            ("mine -1", "not a whole number"),
+            ("mine 0", "not in 1 to"),
+            ("mine 100001", "not in 1 to"),
+            ("mine 99999999999999999999", "not a whole number"),
+            ("mine on 3", "usage|not a whole number"),
+            ("send", "usage: send"),
+            ("send bob", "usage: send"),
+            ("send alice bob ten", "not a whole number"),
+            ("send alice bob 1 --fee", "usage: send"),
+            ("record", "usage: record"),
+            ("request", "usage: request"),
+            ("release a b", "usage: release"),
+            ("items everything", "usage: items"),
+            ("block", "usage: block"),
+            ("block moon", "neither a height nor a block hash"),
+            ("tx 12", "not a transaction id"),
+            ("chain 5 2", "below FROM"),
+            ("connect", "usage: connect"),
+            ("connect localhost 0x50", "not a port"),
+            ("help me", "not a command"),
+            ("quit now", "usage: quit"),
+            ("\u{1b}[2J", "not a command"),
+        ]
+        .map(|(line, part)| (line, part.split('|').next_back().unwrap_or(part))),
+    );
+}
+
+#[test]
+fn what_cannot_be_done() {
+    let node = Node::start();
+    assert_errors(
+        &node,
+        &[
+            ("block 1", "the chain ends at 0"),
+            (&format!("block {}", "0".repeat(64)), "no block with id"),
+            (&format!("tx {}", "0".repeat(64)), "no transaction with id"),
+            ("send mallory bob 1", "mallory"),
+            ("send alice mallory 1", "mallory"),
+            ("send alice bob 0", ""),
+            ("send alice bob 250001", ""),
+            ("send alice bob 18446744073709551615", ""),
+            ("send bob 1", ""),
+            ("release nothing", ""),
+            ("request bad/../name --as nobody", "nobody"),
+            ("balance mallory", "mallory"),
+            ("connect /ip4/127.0.0.1/tcp/1", "cannot reach"),
+            ("connect /memory/5", "not an address to connect to"),
+            (&format!("connect {}", node.address()), "this node itself"),
+        ],
+    );
+    assert!(node.pool().is_empty(), "nothing of it is in the pool");
+}
+
+#[test]
+fn several_items_are_taken_together_or_not_at_all() {
+    let node = Node::start();
+    assert_eq!(node.ask("request ladder,drill saw --as alice").len(), 3);
+    node.mine(1);
+    assert!(node.ask_line("request hammer drill --as bob").starts_with("error: "));
+    assert!(node.pool().is_empty(), "the hammer is not taken either");
+    assert_eq!(node.ask("items reserved").len(), 4);
+    assert!(node.ask_line("release drill --as alice").starts_with("in the pool"));
+    node.mine(1);
+    assert_eq!(node.ask("items available"), ["available items:", "  drill  available"]);
+}
+
+#[test]
+fn every_command_of_the_help_is_answered() {
+    let node = Node::start();
+    let help = node.ask("help");
+    assert!(help.len() > 10, "{help:?}");
+    for line in help {
+        let name = line.split(' ').next().unwrap();
+        let one = node.ask(&format!("help {name}"));
+        assert!(one.len() == 2 && one[0].starts_with(name), "{one:?}");
+    }
+    for line in ["status", "node", "peers", "pool", "items", "wallets", "balance", "chain", "block tip", "verify", "sync"] {
+        let answer = node.ask(line);
+        assert!(!answer.is_empty() && !answer[0].starts_with("error"), "{line}: {answer:?}");
+    }
+    assert_eq!(node.ask(""), Vec::<String>::new());
+    assert_eq!(node.ask("   \t "), Vec::<String>::new());
+    assert_eq!(node.ask("  status\r"), node.ask("status"));
+}
+
+#[test]
+fn junk_is_answered_line_by_line() {
+    let node = Node::start();
+    let junk: Vec<u8> = (0..=255_u8).filter(|byte| *byte != b'\n').collect();
+    for bytes in [junk.as_slice(), b"\xff\xfe\xfd", b"\0\0\0", "mine \u{661}".as_bytes(), b"status\0"] {
+        let answer = node.ask_bytes(&[bytes, b"\n"].concat(), PATIENCE);
+        assert_eq!(answer.len(), 1, "{answer:?}");
+        assert!(answer[0].starts_with("error: "), "{answer:?}");
+        assert!(!answer[0].chars().any(char::is_control), "{answer:?}");
+    }
+    assert_eq!(node.height(), 0);
+}
+
+#[test]
+fn a_line_without_end_is_one_error() {
+    let node = Node::start();
+    for start in ["mine 1 --data ", "record ", "status ", "x"] {
+        let line = format!("{start}{}\n", "y ".repeat(LONG / 2));
+        let answer = node.ask_bytes(line.as_bytes(), PATIENCE);
+        assert_eq!(answer.len(), 1, "{start}: {} lines, the first: {:?}", answer.len(), answer.first());
+        assert!(answer[0].starts_with("error: "), "{start}: {}", answer[0]);
+        assert!(answer[0].len() < 300, "{start}: {} bytes", answer[0].len());
+    }
+    assert_eq!((node.height(), node.pool().len()), (0, 0));
+}
+
+#[test]
+fn lines_typed_ahead_are_answered_in_their_order() {
+    let node = Node::start();
+    node.type_bytes(&b"mine\nblock tip\n".repeat(20));
+    let answers = node.ask("status");
+    let heights = answers.iter().filter_map(|line| line.strip_prefix("block         "));
+    let heights: Vec<u32> = heights.map(|height| height.parse().unwrap()).collect();
+    assert_eq!(heights, (1..=20).collect::<Vec<_>>());
+}

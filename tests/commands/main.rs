@@ -1,0 +1,8 @@
+//! Mistakes, typed or sent: each is answered with one clear line and nothing worse.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod console;
+mod http;
+mod options;
