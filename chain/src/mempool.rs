@@ -89,7 +89,7 @@ pub struct Mempool {
     order: BTreeMap<u64, TransactionId>,
     senders: BTreeMap<Address, BTreeMap<Nonce, TransactionId>>,
     waiting: BTreeMap<Address, BTreeMap<Nonce, Arc<CheckedTransaction>>>,
-    waiting_count: usize,
+    waiting_ids: BTreeSet<TransactionId>,
     waiting_bytes: usize,
     /// What all ready transactions, in order, change in the ledger at the tip.
     pending: Delta,
@@ -202,14 +202,14 @@ impl Mempool {
         let length = transaction.bytes().len();
         let room = self.limits.bytes / WAITING_SHARE;
         if gap > MAX_GAP
-            || self.waiting_count >= self.limits.waiting
+            || self.waiting_ids.len() >= self.limits.waiting
             || self.waiting_bytes.saturating_add(length) > room
         {
             return Err(TransactionFault::NonceGap { nonce, expected }.into());
         }
         self.bytes = self.bytes.saturating_add(length);
         self.waiting_bytes = self.waiting_bytes.saturating_add(length);
-        self.waiting_count = self.waiting_count.saturating_add(1);
+        self.waiting_ids.insert(transaction.id());
         let sender = transaction.transaction().sender;
         if let Some(replaced) = self.waiting.entry(sender).or_default().insert(nonce, transaction) {
             self.waits_no_more(&replaced);
@@ -221,7 +221,7 @@ impl Mempool {
         let length = transaction.bytes().len();
         self.bytes = self.bytes.saturating_sub(length);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(length);
-        self.waiting_count = self.waiting_count.saturating_sub(1);
+        self.waiting_ids.remove(&transaction.id());
     }
 
     fn stop_waiting(&mut self, sender: Address, nonce: Nonce) -> Option<Arc<CheckedTransaction>> {
@@ -286,8 +286,7 @@ impl Mempool {
 
     /// Whether a transaction is in the pool, ready or waiting.
     pub fn contains(&self, id: &TransactionId) -> bool {
-        self.ready.contains_key(id)
-            || self.waiting.values().flat_map(BTreeMap::values).any(|waiting| waiting.id() == *id)
+        self.ready.contains_key(id) || self.waiting_ids.contains(id)
     }
 
     /// A ready transaction.
