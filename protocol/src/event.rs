@@ -3,7 +3,11 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use libp2p::{Multiaddr, PeerId, gossipsub::MessageId, request_response::ResponseChannel};
+use libp2p::{
+    Multiaddr, PeerId,
+    gossipsub::MessageId,
+    request_response::{InboundRequestId, ResponseChannel},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
@@ -71,6 +75,7 @@ impl GossipId {
 #[derive(Debug)]
 pub struct Reply {
     peer: PeerId,
+    id: InboundRequestId,
     /// The channel back and the place reserved for the answer in the driver's queue; `None` once it is used.
     way: Option<(ResponseChannel<SyncResponse>, mpsc::OwnedPermit<Answer>)>,
 }
@@ -78,13 +83,19 @@ pub struct Reply {
 /// An answer on its way to the driver.
 pub(crate) struct Answer {
     pub(crate) peer: PeerId,
+    pub(crate) id: InboundRequestId,
     pub(crate) channel: ResponseChannel<SyncResponse>,
     pub(crate) response: SyncResponse,
 }
 
 impl Reply {
-    pub(crate) fn new(peer: PeerId, channel: ResponseChannel<SyncResponse>, place: mpsc::OwnedPermit<Answer>) -> Self {
-        Self { peer, way: Some((channel, place)) }
+    pub(crate) fn new(
+        peer: PeerId,
+        id: InboundRequestId,
+        channel: ResponseChannel<SyncResponse>,
+        place: mpsc::OwnedPermit<Answer>,
+    ) -> Self {
+        Self { peer, id, way: Some((channel, place)) }
     }
 
     /// Sends the answer. It is never lost on the way: its place was reserved when the request came in.
@@ -94,7 +105,7 @@ impl Reply {
 
     fn answer(&mut self, response: SyncResponse) {
         if let Some((channel, place)) = self.way.take() {
-            place.send(Answer { peer: self.peer, channel, response });
+            place.send(Answer { peer: self.peer, id: self.id, channel, response });
         }
     }
 }

@@ -115,6 +115,8 @@ where
             // A plain word instead of a frame that the peer would have to refuse, and hold against us.
             Err(_) => frame::seal(&A::too_large(), self.response_limit).map_err(invalid_data)?,
         };
+        // A slow reader holds one copy, not two.
+        drop(response);
         io.write_all(&frame).await
     }
 }

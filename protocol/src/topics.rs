@@ -4,14 +4,14 @@
 //! its standard protocol ids: under names of its own rust-libp2p would lose version 1.2 and with it IDONTWANT.
 
 use core::time::Duration;
-use std::collections::HashSet;
+use std::{collections::HashSet, io};
 
 use bard_chain::hash::ChainId;
 use libp2p::{
     StreamProtocol,
     gossipsub::{
-        self, ConfigBuilder, ConfigBuilderError, IdentTopic, Message, MessageAuthenticity, MessageId, TopicHash,
-        ValidationMode, WhitelistSubscriptionFilter,
+        self, ConfigBuilder, ConfigBuilderError, DataTransform, IdentTopic, IdentityTransform, Message,
+        MessageAuthenticity, MessageId, RawMessage, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
     },
 };
 
@@ -26,8 +26,27 @@ const SOFTWARE: &str = "blockbard/1";
 /// The BLAKE3 context of message ids.
 const MESSAGE_ID_CONTEXT: &str = "blockbard 2026 v1 gossip message id";
 
-/// gossipsub with the topic filter of one chain.
-pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+/// gossipsub with the topics of one chain.
+pub(crate) type Gossip = gossipsub::Behaviour<OwnTopics, WhitelistSubscriptionFilter>;
+
+/// Lets messages of the chain's own topics in, and no others: gossipsub itself would keep those for a while, unseen and
+/// unbounded. The filter of subscriptions does not concern messages.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnTopics(HashSet<TopicHash>);
+
+impl DataTransform for OwnTopics {
+    fn inbound_transform(&self, raw: RawMessage) -> io::Result<Message> {
+        if self.0.contains(&raw.topic) {
+            IdentityTransform.inbound_transform(raw)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a topic of this chain"))
+        }
+    }
+
+    fn outbound_transform(&self, topic: &TopicHash, data: Vec<u8>) -> io::Result<Vec<u8>> {
+        IdentityTransform.outbound_transform(topic, data)
+    }
+}
 
 /// The names of one chain.
 #[derive(Clone, Debug)]
@@ -116,8 +135,13 @@ impl Names {
     pub(crate) fn gossip(&self, max_block_len: usize) -> Result<Gossip, String> {
         let config = gossip_config(max_block_len).map_err(|error| error.to_string())?;
         let allowed = HashSet::from([self.blocks.clone(), self.transactions.clone()]);
-        let filter = WhitelistSubscriptionFilter(allowed);
-        let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
+        let filter = WhitelistSubscriptionFilter(allowed.clone());
+        let mut gossip = Gossip::new_with_subscription_filter_and_transform(
+            MessageAuthenticity::Anonymous,
+            config,
+            filter,
+            OwnTopics(allowed),
+        )?;
         for topic in [self.blocks(), self.transactions()] {
             gossip.subscribe(&IdentTopic::new(topic)).map_err(|error| error.to_string())?;
         }
@@ -203,6 +227,19 @@ mod tests {
         assert_eq!(one, message_id(&message(&names.blocks, b"x")));
         assert_ne!(one, message_id(&message(&names.transactions, b"x")));
         assert_ne!(one, message_id(&message(&names.blocks, b"y")));
+    }
+
+    #[test]
+    fn messages_of_other_topics_are_not_let_in() {
+        let names = names();
+        let own = OwnTopics(HashSet::from([names.blocks.clone(), names.transactions.clone()]));
+        let let_in = |topic: &TopicHash| {
+            let (source, sequence_number, signature, key) = (None, None, None, None);
+            let (data, topic) = (vec![1], topic.clone());
+            own.inbound_transform(RawMessage { source, data, sequence_number, topic, signature, key, validated: false })
+        };
+        assert!(let_in(&names.blocks).is_ok() && let_in(&names.transactions).is_ok());
+        assert!(let_in(&TopicHash::from_raw("/elsewhere")).is_err());
     }
 
     #[test]

@@ -101,7 +101,9 @@ fn every_command_of_the_help_is_answered() {
         let one = node.ask(&format!("help {name}"));
         assert!(one.len() == 2 && one[0].starts_with(name), "{one:?}");
     }
-    for line in ["status", "node", "peers", "pool", "items", "wallets", "balance", "chain", "block tip", "verify", "sync"] {
+    for line in
+        ["status", "node", "peers", "pool", "items", "wallets", "balance", "chain", "block tip", "verify", "sync"]
+    {
         let answer = node.ask(line);
         assert!(!answer.is_empty() && !answer[0].starts_with("error"), "{line}: {answer:?}");
     }

@@ -56,9 +56,7 @@ pub(crate) fn start_node(bootstrap: &[&Node]) -> Node {
 
 /// Connects a hostile peer to a node.
 pub(crate) fn attack(node: &Node, guise: Guise) -> HostilePeer {
-    let mut guise = Some(guise);
-    let connect = || HostilePeer::connect(&address(node), &spec(), guise.take().expect("one attempt"));
-    connect().expect("strangers are let in")
+    HostilePeer::connect(&address(node), &spec(), guise).expect("strangers are let in")
 }
 
 /// Where a node listens.
@@ -88,6 +86,12 @@ impl Arena {
     /// A peer that answers nothing.
     pub(crate) fn stranger(&self) -> HostilePeer {
         attack(&self.node, Guise::default())
+    }
+
+    /// A peer that answers nothing and tries until it is let in, as after a crowd.
+    pub(crate) fn patient_stranger(&self) -> HostilePeer {
+        let attempt = || HostilePeer::connect(&address(&self.node), &spec(), Guise::default()).ok();
+        wait_for("a stranger is let in", PATIENCE, attempt)
     }
 
     /// What the node is like now.
@@ -182,9 +186,4 @@ pub(crate) fn memory(node: &Node) -> u64 {
 /// The chain of another name, otherwise the same.
 pub(crate) fn other_spec() -> ChainSpec {
     ChainSpec { name: "elsewhere".to_owned(), ..presets::dev() }
-}
-
-/// Waits for a condition that follows from something that the node does.
-pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait_for(what, PATIENCE, look)
 }

@@ -5,9 +5,10 @@ use bard_protocol::wire::gossip::encode_batches;
 use bard_tests::{
     actions::{pay, record, request},
     chain_builder::MemoryNode,
+    process::wait_until,
 };
 
-use crate::arena::{Arena, LITTLE, eventually};
+use crate::arena::{Arena, LITTLE, PATIENCE};
 
 /// A batch as it is gossiped.
 fn batch(transactions: &[Transaction]) -> Vec<u8> {
@@ -26,7 +27,7 @@ fn with_a_pool() -> (Arena, Transaction) {
     let peer = arena.stranger();
     peer.gossip_batch(&batch(std::slice::from_ref(&good)));
     let id = good.id().to_string();
-    eventually("a good transaction is taken and passed on", || arena.honest.pool().contains(&id).then_some(()));
+    wait_until("a good transaction is taken and passed on", PATIENCE, || arena.honest.pool().contains(&id));
     arena.assert_blameless(&peer);
     (arena, good)
 }
@@ -106,7 +107,7 @@ fn two_requests_for_one_item_are_not_both_admitted() {
     peer.gossip_batch(&batch(&[first.clone(), second]));
     arena.wait_for_line(&["a gossiped transaction is not admitted", "item lamp is not available"]);
     let id = first.id().to_string();
-    eventually("the first is passed on", || arena.honest.pool().contains(&id).then_some(()));
+    wait_until("the first is passed on", PATIENCE, || arena.honest.pool().contains(&id));
     assert_eq!(arena.node.pool().len(), 2);
     arena.assert_blameless(&peer);
     let before = arena.look();

@@ -366,7 +366,7 @@ fn one_honest_node_among_liars_is_enough() {
     let busy = ambush.lure(|_| Answer::Message(SyncResponse::Refused(RefusedReason::Busy)));
     let liars = [&withholder, &empty, &busy];
     let asked = || liars.iter().all(|liar| liar.heard().iter().any(for_headers));
-    wait_until("the node tries them all", PATIENCE, asked);
+    wait_until("the node tries them all", CAUGHT_UP, asked);
     ambush.bring_honest();
     ambush.assert_caught_up();
 }

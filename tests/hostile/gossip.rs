@@ -5,12 +5,15 @@ use bard_protocol::{
     SyncRequest,
     wire::limits::{gossip_max_len, gossip_transmit_len},
 };
-use bard_tests::hostile_peer::{
-    HostilePeer,
-    gossip::{self, PROTOCOL as GOSSIP},
+use bard_tests::{
+    hostile_peer::{
+        HostilePeer,
+        gossip::{self, PROTOCOL as GOSSIP},
+    },
+    process::wait_until,
 };
 
-use crate::arena::{Arena, LITTLE, MIB, spec};
+use crate::arena::{Arena, LITTLE, MIB, PATIENCE, spec};
 
 /// Whatever is sent before this question is dealt with by the network's task when its answer comes.
 fn wait_for_the_network(peer: &HostilePeer) {
@@ -159,8 +162,8 @@ fn junk_where_an_rpc_belongs_ends_the_stream_and_no_more() {
     let before = arena.look();
     let peer = arena.stranger();
     let spoilt = || peer.open(GOSSIP).and_then(|mut stream| stream.write(&[0xff; 4096]));
-    let refused = (0..8).find_map(|_| spoilt().err()).map(|error| error.kind());
-    assert_eq!(refused, Some(std::io::ErrorKind::Unsupported), "this peer's gossip is taken no more");
+    let refused = || spoilt().is_err_and(|error| error.kind() == std::io::ErrorKind::Unsupported);
+    wait_until("this peer's gossip is taken no more", PATIENCE, refused);
     arena.wait_for_line(&["Failed to read from inbound stream"]);
     arena.wait_for_line(&["The maximum number of inbound substreams attempts has been exceeded"]);
     wait_for_the_network(&peer);

@@ -87,7 +87,7 @@ fn connections_that_say_nothing_or_little_are_let_go() {
     });
     silent.into_iter().for_each(assert_hung_up);
     assert_eq!(drip.join().expect("no panic"), 0, "slow connections are still open");
-    let stranger = arena.stranger();
+    let stranger = arena.patient_stranger();
     arena.assert_blameless(&stranger);
     drop(stranger);
     arena.assert_unharmed(&before, LITTLE);
@@ -105,7 +105,7 @@ fn hundreds_of_connections_that_come_and_go_leave_nothing_behind() {
             }
         }
     }
-    let stranger = arena.stranger();
+    let stranger = arena.patient_stranger();
     arena.assert_blameless(&stranger);
     drop(stranger);
     arena.assert_unharmed(&before, LITTLE);

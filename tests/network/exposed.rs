@@ -7,6 +7,7 @@ use bard_tests::{
 use serde_json::json;
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn an_api_for_others_needs_its_token_for_every_change() {
     if !inside("exposed::an_api_for_others_needs_its_token_for_every_change") {
         return;
@@ -14,9 +15,11 @@ fn an_api_for_others_needs_its_token_for_every_change() {
     prepare_loopback("10.99.0.1");
     let node = Node::builder().arg("--host").arg("0.0.0.0").start();
     let port = node.file().api.trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
-    let line = node.stderr().from(0).into_iter().find_map(|line| {
-        line.strip_prefix("API token for changing requests: ").map(str::to_owned)
-    });
+    let line = node
+        .stderr()
+        .from(0)
+        .into_iter()
+        .find_map(|line| line.strip_prefix("API token for changing requests: ").map(str::to_owned));
     let token = line.unwrap_or_else(|| panic!("no token in {}", node.stderr().text()));
     let api = Http::new(&format!("http://10.99.0.1:{port}"));
     assert_eq!(api.get("/api/v1/status").status, 200);
@@ -30,11 +33,13 @@ fn an_api_for_others_needs_its_token_for_every_change() {
     let answer = with(&token);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let logs = std::fs::read_dir(node.dir().join("logs")).unwrap();
-    let logged = logs.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).any(|text| text.contains(&token));
+    let logged =
+        logs.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).any(|text| text.contains(&token));
     assert!(!logged, "a secret is in the log");
 }
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn a_token_of_ones_own_is_used_on_loopback_too() {
     if !inside("exposed::a_token_of_ones_own_is_used_on_loopback_too") {
         return;

@@ -13,6 +13,7 @@ use super::{height, knows, wait_to_agree};
 const SOON: Duration = Duration::from_secs(5);
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn two_nodes_on_one_machine_meet_by_mdns() {
     if !inside("lan::two_nodes_on_one_machine_meet_by_mdns") {
         return;
@@ -28,6 +29,7 @@ fn two_nodes_on_one_machine_meet_by_mdns() {
 }
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn nodes_on_two_machines_meet_mine_gossip_and_catch_up() {
     if !inside("lan::nodes_on_two_machines_meet_mine_gossip_and_catch_up") {
         return;
@@ -51,6 +53,7 @@ fn nodes_on_two_machines_meet_mine_gossip_and_catch_up() {
 }
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn nodes_that_are_told_not_to_look_do_not_meet() {
     if !inside("lan::nodes_that_are_told_not_to_look_do_not_meet") {
         return;

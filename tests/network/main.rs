@@ -1,6 +1,6 @@
 //! Nodes on different machines, made of network namespaces: they find each other by mDNS alone, and heal after a partition.
 //!
-//! Nothing of it leaves the namespaces, and no root is needed. Run by `cargo test -p bard-tests --test network`.
+//! Nothing of it leaves the namespaces, and no root is needed. Run by `.ci/run network`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]

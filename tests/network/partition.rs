@@ -8,6 +8,7 @@ use bard_tests::{
 use super::{HEALED, height, knows, tip, wait_to_agree};
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn a_network_whose_cable_was_pulled_heals_by_itself() {
     if !inside("partition::a_network_whose_cable_was_pulled_heals_by_itself") {
         return;
@@ -26,13 +27,16 @@ fn a_network_whose_cable_was_pulled_heals_by_itself() {
     machines[1].plug_cable();
     wait_to_agree(&[&one, &two], HEALED);
     assert_eq!(height(&one), 3);
-    wait_until("the transfer of the lost branch waits again", PATIENCE, || two.ask("pool").iter().any(|l| l.contains(&id)));
+    wait_until("the transfer of the lost branch waits again", PATIENCE, || {
+        two.ask("pool").iter().any(|l| l.contains(&id))
+    });
     two.ask("mine 1");
     wait_to_agree(&[&one, &two], PATIENCE);
     assert_eq!(one.mined_at(&id), Some(4));
 }
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn a_machine_whose_card_was_off_comes_back() {
     if !inside("partition::a_machine_whose_card_was_off_comes_back") {
         return;
@@ -51,6 +55,7 @@ fn a_machine_whose_card_was_off_comes_back() {
 }
 
 #[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn a_node_that_moves_to_another_address_is_met_there() {
     if !inside("partition::a_node_that_moves_to_another_address_is_met_there") {
         return;

@@ -79,3 +79,16 @@ fn addresses_are_good_with_and_without_a_peer_id() {
     let answer = node.ask_line(&format!("connect {}/p2p/{}", one.bare_address(), wrong.peer_id()));
     assert!(answer.starts_with("error: "), "{answer}");
 }
+
+#[test]
+fn quic_serves_as_well_as_tcp() {
+    let one = Node::builder().listen("/ip4/127.0.0.1/udp/0/quic-v1").start();
+    one.mine(200);
+    let two = Node::builder().bootstrap(one.bare_address()).start();
+    two.wait_for_same_tip(&one);
+    let id = two.pay("alice", "bob", 5);
+    wait_until("the transfer is in the other pool", PROMPTLY, || one.pool().contains(&id));
+    one.mine(1);
+    two.wait_for_same_tip(&one);
+    assert_eq!(two.mined_at(&id), Some(201));
+}

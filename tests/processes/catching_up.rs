@@ -23,6 +23,27 @@ fn a_late_node_catches_up_from_two_while_one_of_them_is_killed() {
 }
 
 #[test]
+fn a_node_that_is_killed_while_it_catches_up_goes_on_from_there() {
+    let one = Node::start();
+    one.mine(MISSED);
+    let late = Node::builder().bootstrap(one.address());
+    let mut had = 0;
+    for _ in 0..3 {
+        let mut node = late.start();
+        assert!(node.height() >= had, "what it had is still there");
+        wait_until("it gets further", PATIENCE, || {
+            let height = node.height();
+            height > had || height == u64::from(MISSED)
+        });
+        had = node.height();
+        node.kill9();
+    }
+    let node = late.start();
+    node.wait_for_same_tip(&one);
+    assert!(node.ask_line("verify").starts_with("the chain is valid: 2000 blocks"));
+}
+
+#[test]
 fn a_node_that_was_off_gets_what_was_mined_meanwhile() {
     let one = Node::start();
     let mut two = Node::builder().bootstrap(one.address()).start();

@@ -32,7 +32,11 @@ pub fn inside(test: &str) -> bool {
     // Built out here: inside there is no network to fetch anything from.
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "--fork", "--kill-child", "--"]);
-    command.arg(own).args([test, "--exact", "--nocapture"]).env(MARK, test).env("BARD_BIN", bard());
+    command
+        .arg(own)
+        .args([test, "--exact", "--include-ignored", "--nocapture"])
+        .env(MARK, test)
+        .env("BARD_BIN", bard());
     let output = command.stdin(Stdio::null()).output().expect("unshare runs");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "in its namespace:\n{stdout}\n{stderr}");

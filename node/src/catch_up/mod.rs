@@ -7,7 +7,7 @@
 mod session;
 pub mod window;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use bard_chain::hash::TransactionId;
 use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
@@ -273,7 +273,8 @@ impl Task {
         self.ask_all();
     }
 
-    /// Begins to follow the peer with the most work, if that is more than ours.
+    /// Begins to follow the peer with the most work, if that is more than ours; one that failed only after all that did
+    /// not, or a few that claim the most and deliver nothing would be followed in turn, and nobody else ever.
     fn begin(&mut self) {
         if self.session.is_some() {
             return;
@@ -283,9 +284,11 @@ impl Task {
         let leader = {
             let standings = self.standings.borrow();
             let ready = standings.iter().filter(|(_, standing)| standing.not_before.is_none_or(|at| at <= now));
-            let ahead =
-                ready.filter_map(|(peer, standing)| standing.status.as_ref().map(|status| (status.work, *peer)));
-            ahead.filter(|(work, _)| *work > ours).max_by_key(|(work, _)| *work)
+            let ahead = ready.filter_map(|(peer, standing)| {
+                let work = standing.status.as_ref()?.work;
+                (work > ours).then_some(((Reverse(standing.failures), work), *peer))
+            });
+            ahead.max_by_key(|(rank, _)| *rank)
         };
         let Some((_, leader)) = leader else { return };
         tracing::debug!(peer = %leader, "catching up");

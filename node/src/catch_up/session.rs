@@ -329,6 +329,8 @@ impl Session {
         match answer {
             Ok(SyncResponse::Blocks(blocks)) => {
                 let limit = self.keeper.spec().max_block_len();
+                // Blocks that the peer lacks are left out; who has none of them need not be asked for them again.
+                let lacking = blocks.is_empty();
                 for bytes in blocks {
                     let id = block::claimed_id(&bytes, limit, self.keeper.spec().pow);
                     self.average = if self.average == 0 { bytes.len() } else { (self.average * 7 + bytes.len()) / 8 };
@@ -337,7 +339,7 @@ impl Session {
                         self.stalls.insert(peer, MAX_STALLS);
                     }
                 }
-                self.window.finished(&ids, peer, false);
+                self.window.finished(&ids, peer, lacking);
                 self.deadline = (self.deadline * 7 / 8).max(BODIES_DEADLINE);
             }
             Err(RequestError::Refused(RefusedReason::Unknown)) => self.window.finished(&ids, peer, true),

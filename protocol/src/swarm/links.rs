@@ -21,6 +21,8 @@ pub(super) struct Link {
     pub(super) confirmed: Option<Agent>,
     pub(super) since: Duration,
     pub(super) rtt: Option<Duration>,
+    /// When it was found to be of another chain, if it is.
+    pub(super) foreign: Option<Duration>,
     /// When it was last told of other peers.
     pub(super) told_at: Option<Duration>,
 }
@@ -47,7 +49,12 @@ pub(super) struct Waiting {
 
 impl Link {
     pub(super) fn new(since: Duration) -> Self {
-        Self { connections: Vec::new(), confirmed: None, since, rtt: None, told_at: None }
+        Self { connections: Vec::new(), confirmed: None, since, rtt: None, foreign: None, told_at: None }
+    }
+
+    /// Whether the peer opened the oldest connection.
+    pub(super) fn is_inbound(&self) -> bool {
+        self.connections.first().is_some_and(|oldest| oldest.direction == Direction::Inbound)
     }
 
     /// What is published of it: nothing before it is known to be of our chain.

@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long a node of another chain that dialled us may take to find out and leave.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
 const MAX_LOST_PINGS: u32 = 3;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
@@ -281,7 +283,11 @@ impl Driver {
             |waiting| waiting.peer == Some(peer),
             |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
         );
-        self.disconnect(peer);
+        match self.links.get_mut(&peer) {
+            // Who dialled is still to hear from us which chain this is: closing at once would leave it guessing.
+            Some(link) if link.is_inbound() => link.foreign = Some(now),
+            Some(_) | None => self.disconnect(peer),
+        }
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
@@ -289,12 +295,15 @@ impl Driver {
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
-    /// Parts from those who have not said in time which chain they are on.
+    /// Parts from those who have not said in time which chain they are on, and from those of another that have not left.
     pub(super) fn drop_silent_peers(&mut self, now: Duration) {
-        let silent = |link: &Link| link.confirmed.is_none() && now.saturating_sub(link.since) > SILENCE;
+        let silent = |link: &Link| {
+            let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
+            foreign || (link.confirmed.is_none() && now.saturating_sub(link.since) > SILENCE)
+        };
         let peers: Vec<PeerId> = self.links.iter().filter(|(_, link)| silent(link)).map(|(peer, _)| *peer).collect();
         for peer in peers {
-            debug!(%peer, "never said which chain it is on");
+            debug!(%peer, "is not known to be of this chain");
             self.disconnect(peer);
         }
     }

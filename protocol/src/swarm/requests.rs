@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use libp2p::{
     PeerId,
-    request_response::{Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+    request_response::{Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
@@ -19,6 +19,7 @@ use crate::{
     sync_behaviour::fault_in,
     wire::{
         WireError,
+        limits::ANSWER_TARGET_LEN,
         peers::{PeersRequest, PeersResponse},
         sync::{Expectation, RefusedReason, SyncRequest, SyncResponse},
     },
@@ -31,6 +32,9 @@ const OUTBOUND_PER_PEER: usize = 16;
 const INBOUND_PER_PEER: usize = 32;
 /// The same of all peers together: each may hold an answer of megabytes.
 const INBOUND: usize = 128;
+/// The longest answers on their way to one peer: as many as our own software asks for at once. While there are more bytes
+/// than that, the peer is told that we are busy: whoever asks and does not read must not fill this node's memory.
+const UNREAD_PER_PEER: usize = 3;
 /// How often a peer is asked for its peers while there are too few connections.
 const ASK_INTERVAL: Duration = Duration::from_secs(60);
 /// How often a peer is told of others at most; in between it gets an empty answer, so that nobody can map the network by
@@ -42,6 +46,8 @@ pub(super) struct Requests {
     outbound: HashMap<OutboundRequestId, Outbound>,
     outbound_per_peer: BTreeMap<PeerId, usize>,
     inbound_per_peer: BTreeMap<PeerId, usize>,
+    /// Answers that were handed to libp2p and that the peer has not taken yet, with their bytes.
+    unread: HashMap<InboundRequestId, (PeerId, usize)>,
     /// Answers of the node. Their places are reserved when the requests come in, so the queue is never full for them.
     pub(super) answers: mpsc::Receiver<Answer>,
     places: mpsc::Sender<Answer>,
@@ -60,9 +66,17 @@ impl Requests {
             outbound: HashMap::new(),
             outbound_per_peer: BTreeMap::new(),
             inbound_per_peer: BTreeMap::new(),
+            unread: HashMap::new(),
             answers,
             places,
         }
+    }
+}
+
+impl Requests {
+    /// Bytes of the answers that a peer has not taken yet.
+    fn unread_by(&self, peer: &PeerId) -> usize {
+        self.unread.values().filter(|(by, _)| by == peer).map(|(_, bytes)| bytes).sum()
     }
 }
 
@@ -97,29 +111,45 @@ impl Driver {
     }
 
     pub(super) fn send_answer(&mut self, answer: Answer) {
-        let Answer { peer, channel, response } = answer;
+        let Answer { peer, id, channel, mut response } = answer;
         count_down(&mut self.requests.inbound_per_peer, &peer);
+        let most = UNREAD_PER_PEER * self.max_block_len.max(ANSWER_TARGET_LEN);
+        if self.requests.unread_by(&peer) > most {
+            debug!(%peer, "a peer does not read its answers, another is declined");
+            response = SyncResponse::Refused(RefusedReason::Busy);
+        }
+        self.requests.unread.insert(id, (peer, response.weight()));
         if self.swarm.behaviour_mut().sync.send_response(channel, response).is_err() {
             debug!(%peer, "the peer has gone before its answer");
+            self.requests.unread.remove(&id);
         }
     }
 
     pub(super) fn sync_event(&mut self, event: Event<Result<SyncRequest, WireError>, SyncResponse>) {
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.asked(peer, request, channel);
+            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
+                self.asked(peer, request_id, request, channel);
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 self.conclude(request_id, Ok(response));
             }
             Event::OutboundFailure { request_id, error, .. } => self.conclude(request_id, Err(&error)),
-            Event::InboundFailure { peer, error, .. } => self.not_answered(peer, &error),
-            Event::ResponseSent { .. } => {}
+            Event::InboundFailure { peer, request_id, error, .. } => {
+                self.requests.unread.remove(&request_id);
+                debug!(%peer, "an answer did not arrive: {error}");
+            }
+            Event::ResponseSent { request_id, .. } => drop(self.requests.unread.remove(&request_id)),
         }
     }
 
     /// A peer asks: the node answers if it has room for the question.
-    fn asked(&mut self, peer: PeerId, request: Result<SyncRequest, WireError>, channel: ResponseChannel<SyncResponse>) {
+    fn asked(
+        &mut self,
+        peer: PeerId,
+        id: InboundRequestId,
+        request: Result<SyncRequest, WireError>,
+        channel: ResponseChannel<SyncResponse>,
+    ) {
         let request = match request {
             Ok(request) => request,
             Err(fault) => {
@@ -135,7 +165,7 @@ impl Driver {
             return self.refuse(channel, RefusedReason::Busy);
         };
         self.requests.inbound_per_peer.insert(peer, waiting + 1);
-        let reply = Reply::new(peer, channel, place);
+        let reply = Reply::new(peer, id, channel, place);
         if let Err(error) = self.events.try_send(NetworkEvent::Request { peer, request, reply }) {
             debug!(%peer, "a question is declined: {error}");
             // Dropping the reply inside answers "busy".
@@ -168,10 +198,6 @@ impl Driver {
         }
         // Whoever asked may have given up.
         let _ = answer.send(result);
-    }
-
-    fn not_answered(&mut self, peer: PeerId, error: &InboundFailure) {
-        debug!(%peer, "an answer did not arrive: {error}");
     }
 
     /// Asks some peer for its peers as long as there are too few connections.

@@ -7,7 +7,7 @@
 use core::fmt;
 
 use bard_chain::{
-    block::Header,
+    block::{HEADER_MAX_LEN, Header},
     hash::{BlockId, TransactionId},
 };
 use serde::{
@@ -112,6 +112,18 @@ impl SyncRequest {
             Self::Transactions { ids } => (Kind::Transactions, ids.len()),
         };
         Expectation { kind, most }
+    }
+}
+
+impl SyncResponse {
+    /// About how many bytes it takes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Status(_) | Self::Refused(_) => 0,
+            Self::Headers(headers) => headers.len().saturating_mul(HEADER_MAX_LEN),
+            Self::Blocks(all) | Self::Transactions(all) => all.iter().map(Vec::len).sum(),
+            Self::PoolIds(ids) => ids.len().saturating_mul(TransactionId::LEN),
+        }
     }
 }
 

@@ -69,10 +69,11 @@ impl Guise {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Dialling,
-    /// Connected; whether the other side has said who it is.
-    Connected(bool),
-    /// Not or no longer connected, and why.
-    Gone(String),
+    Connected,
+    /// Never connected, and why.
+    Refused(String),
+    /// No longer connected.
+    Closed,
 }
 
 #[derive(NetworkBehaviour)]
@@ -96,7 +97,7 @@ pub struct HostilePeer {
 }
 
 impl HostilePeer {
-    /// Connects to a node as somebody, and waits until both have said who they are.
+    /// Connects to a node as somebody. Whether the node keeps the connection is another matter.
     ///
     /// # Errors
     /// Why there is no connection.
@@ -122,8 +123,8 @@ impl HostilePeer {
         let response_limit = response_max_len(spec.max_block_len());
         let peer = Self { names, response_limit, id, wishes, phase, heard, gossip: Mutex::new(None), runtime };
         match peer.wait(|phase| *phase != Phase::Dialling) {
-            Phase::Gone(reason) if !peer.was_connected() => Err(reason),
-            _ => Ok(peer),
+            Phase::Refused(reason) => Err(reason),
+            Phase::Dialling | Phase::Connected | Phase::Closed => Ok(peer),
         }
     }
 
@@ -144,7 +145,7 @@ impl HostilePeer {
 
     /// Whether the connection still stands.
     pub fn is_connected(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Connected(_))
+        *self.phase.borrow() == Phase::Connected
     }
 
     /// Waits until the other side has closed the connection.
@@ -152,7 +153,7 @@ impl HostilePeer {
     /// # Panics
     /// Where it does not.
     pub fn wait_until_disconnected(&self) {
-        self.wait(|phase| matches!(phase, Phase::Gone(_)));
+        self.wait(|phase| *phase == Phase::Closed);
     }
 
     fn wait(&self, reached: impl FnMut(&Phase) -> bool) -> Phase {
@@ -343,17 +344,14 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut wishes: mpsc::Receiver<Open>, ph
             event = swarm.select_next_some() => match event {
                 SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                     node = Some(peer_id);
-                    phase.send_replace(Phase::Connected(false));
+                    phase.send_replace(Phase::Connected);
                 }
-                SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { .. })) => {
-                    phase.send_replace(Phase::Connected(true));
-                }
-                SwarmEvent::ConnectionClosed { cause, .. } => {
+                SwarmEvent::ConnectionClosed { .. } => {
                     node = None;
-                    phase.send_replace(Phase::Gone(cause.map_or_else(|| "closed".to_owned(), |cause| cause.to_string())));
+                    phase.send_replace(Phase::Closed);
                 }
                 SwarmEvent::OutgoingConnectionError { error, .. } => {
-                    phase.send_replace(Phase::Gone(error.to_string()));
+                    phase.send_replace(Phase::Refused(error.to_string()));
                 }
                 _ => {}
             },

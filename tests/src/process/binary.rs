@@ -30,9 +30,9 @@ fn build() -> PathBuf {
     let built = command.current_dir(workspace::root()).stderr(Stdio::piped()).output().expect("cargo runs");
     assert!(built.status.success(), "bard cannot be built:\n{}", String::from_utf8_lossy(&built.stderr));
     let messages = String::from_utf8_lossy(&built.stdout);
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message.get("executable")?.as_str().map(PathBuf::from)
     });
-    executables.last().expect("cargo names the executable")
+    executables.next_back().expect("cargo names the executable")
 }
