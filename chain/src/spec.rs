@@ -242,6 +242,17 @@ fn allocations(given: &[Allocation]) -> Result<Vec<(Address, Amount)>, SpecError
     }
 }
 
+/// What the reader says, with the line it says it of: the message alone does not name the field.
+fn syntax_error(text: &str, error: &toml::de::Error) -> SpecError {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| before.matches('\n').count().saturating_add(1));
+    let shown = line.and_then(|line| text.lines().nth(line.saturating_sub(1))).unwrap_or_default().trim();
+    let place = line.map_or_else(String::new, |line| format!("line {line} ({shown}): "));
+    SpecError::Syntax(format!("{place}{}", error.message()))
+}
+
 impl ChainSpec {
     /// Reads a specification file.
     ///
@@ -251,7 +262,7 @@ impl ChainSpec {
         if text.len() > MAX_FILE_LEN {
             return Err(SpecError::Syntax(format!("{} bytes, at most {MAX_FILE_LEN} are allowed", text.len())));
         }
-        toml::from_str::<File>(text).map_err(|error| SpecError::Syntax(error.message().to_owned()))?.check()
+        toml::from_str::<File>(text).map_err(|error| syntax_error(text, &error))?.check()
     }
 
     /// The specification as a file that [`ChainSpec::from_toml`] reads.
@@ -396,6 +407,10 @@ mod tests {
                 other => panic!("{to}: {other:?}"),
             }
         }
+        let wrong_type = good.replacen("name = \"dev\"", "\nname = 7", 1);
+        assert!(
+            matches!(ChainSpec::from_toml(&wrong_type), Err(SpecError::Syntax(text)) if text.contains("line 2 (name = 7)"))
+        );
         let unknown = format!("colour = 1\n{good}");
         assert!(matches!(ChainSpec::from_toml(&unknown), Err(SpecError::Syntax(text)) if text.contains("colour")));
     }

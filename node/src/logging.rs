@@ -8,6 +8,9 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 /// Days of log files that are kept.
 const KEPT_FILES: usize = 7;
 
+/// What is logged less, unless the filter says otherwise.
+const QUIETER: &str = "libp2p_gossipsub=error";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -25,9 +28,9 @@ pub enum Format {
 /// One line: the filter cannot be understood, or the directory not be written.
 pub fn start(filter: &str, format: Format, dir: &Path, quiet: bool) -> Result<WorkerGuard, String> {
     let parse = |filter: &str| {
-        EnvFilter::builder()
-            .parse(filter)
-            .map_err(|error| format!("--log {filter}: {error}; try info or bard_node=debug"))
+        // gossipsub warns of every message that is published again within its memory, which is as it should be.
+        let all = format!("{QUIETER},{filter}");
+        EnvFilter::builder().parse(all).map_err(|error| format!("--log {filter}: {error}; try info or bard_node=debug"))
     };
     std::fs::create_dir_all(dir)
         .map_err(|error| format!("cannot create the log directory {}: {error}", dir.display()))?;
