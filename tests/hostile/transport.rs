@@ -160,7 +160,7 @@ fn a_peer_that_never_says_who_it_is_is_parted_from() {
         let mut said = Vec::new();
         let ended = timeout(HANG_UP + PATIENCE, sealed.channel.read_to_end(&mut said)).await;
         assert!(ended.is_ok(), "the silent peer is kept");
-        arena.wait_for_line(&["never said which chain it is on", &identity.public().to_peer_id().to_string()]);
+        arena.wait_for_line(&["is not known to be of this chain", &identity.public().to_peer_id().to_string()]);
     });
     arena.assert_unharmed(&before, LITTLE);
 }

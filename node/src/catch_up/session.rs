@@ -1,7 +1,7 @@
 //! One catching up: headers first from the peer that has more work, then bodies from every peer that has them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use bard_chain::{
     hash::BlockId,
     invalid::{Blame, Invalid},
     rules::in_chain::Position,
-    units::{Height, Work},
+    units::Height,
 };
 use bard_protocol::{
     Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
@@ -276,25 +276,43 @@ impl Session {
         Ok(())
     }
 
-    /// Requests for bodies to every peer that has room for one.
+    /// Requests for bodies to every peer that has room for one. Who kept us waiting before is asked again only when there is
+    /// nobody else to wait for: blocks that are due must not be left with it.
     fn ask_bodies(
         &mut self,
         under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>,
     ) -> Vec<BoxFuture<'static, Bodies>> {
-        let mut requests: Vec<BoxFuture<'static, Bodies>> = Vec::new();
+        let mut requests = Vec::new();
+        for (rank, peers) in self.able_peers().values().enumerate() {
+            if rank == 0 || (under_way.is_empty() && requests.is_empty()) {
+                self.ask_each(peers, under_way.len(), &mut requests);
+            }
+        }
+        requests
+    }
+
+    /// The peers that may have the bodies, by how often they failed: missed deadlines in this session, and before it.
+    fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
         let standings = Arc::clone(&self.peers.borrow_and_update());
         let least = self.keeper.tip().work;
-        let able = |standing: &Standing| standing.status.as_ref().map_or(Work::ZERO, |status| status.work) > least;
-        let mut peers: Vec<_> = standings.iter().filter(|(_, standing)| able(standing)).map(|(id, _)| *id).collect();
-        if standings.contains_key(&self.leader) && !peers.contains(&self.leader) {
-            peers.push(self.leader);
+        let mut able: BTreeMap<u32, Vec<PeerId>> = BTreeMap::new();
+        for (peer, standing) in standings.iter() {
+            let leads = *peer == self.leader;
+            let ahead = standing.status.as_ref().is_some_and(|status| status.work > least);
+            let stalls = self.stalls.get(peer).copied().unwrap_or_default();
+            if (ahead || leads) && stalls < MAX_STALLS {
+                let failed_before = u32::from(!leads && standing.failures > 0);
+                able.entry(stalls + failed_before).or_default().push(*peer);
+            }
         }
-        let stalled: BTreeSet<_> = self.stalls.iter().filter(|(_, n)| **n >= MAX_STALLS).map(|(id, _)| *id).collect();
-        peers.retain(|peer| !stalled.contains(peer));
+        able
+    }
+
+    fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
         for _ in 0..REQUESTS_PER_PEER {
-            for peer in &peers {
-                if under_way.len() + requests.len() >= MAX_REQUESTS {
-                    return requests;
+            for peer in peers {
+                if under_way + requests.len() >= MAX_REQUESTS {
+                    return;
                 }
                 // With the buffer full, only the block that is due is asked for: it alone can make room.
                 let reach = if self.window.bytes() >= BUFFER { 1 } else { REACH };
@@ -314,7 +332,6 @@ impl Session {
                 }));
             }
         }
-        requests
     }
 
     /// As many blocks as an answer aims to hold, by the average so far.

@@ -23,7 +23,7 @@ pub fn bard() -> &'static Path {
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "-p", "bard-node", "--bin", "bard", "--message-format", "json-render-diagnostics"]);
+    command.args(["build", "--workspace", "--bin", "bard", "--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
