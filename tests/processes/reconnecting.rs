@@ -26,7 +26,7 @@ fn a_node_that_was_killed_is_met_again() {
     }
     one.kill9();
     wait_until("its end is noticed", PATIENCE, || !two.peers().contains(&one.peer_id().to_owned()));
-    assert!(two.stdout().contains(&format!("* lost {}", one.peer_id())), "{}", two.stdout().text());
+    wait_until("its end is told", PATIENCE, || two.stdout().contains(&format!("* lost {}", one.peer_id())));
     let one = one.builder_of().start();
     for node in [&two, &three] {
         wait_until("it is met again", PATIENCE, || node.peers().contains(&one.peer_id().to_owned()));
