@@ -22,7 +22,7 @@ fn blocks_mined_on_one_node_are_on_the_other() {
     assert!(answer.iter().zip(1..).all(|(line, n)| line.starts_with(&format!("mined block {n} "))), "{answer:?}");
     wait_until("the same status", PATIENCE, || same_status(&one, &two));
     assert_eq!(two.status_line("height"), "3");
-    assert!(two.stdout().contains("* block 3 "), "the news say so: {}", two.stdout().text());
+    wait_until("the news say so", PATIENCE, || two.stdout().contains("* block 3 "));
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn the_branch_with_more_work_wins_and_nothing_of_the_other_is_lost() {
         let pool = loser.pool();
         pool.contains(&paid) && pool.contains(&waiting)
     });
-    assert!(loser.stdout().contains("* reorganisation: "), "{}", loser.stdout().text());
+    wait_until("the news say so", PATIENCE, || loser.stdout().contains("* reorganisation: "));
     assert!(loser.ask_line("verify").starts_with("the chain is valid: 5 blocks"));
     loser.mine(1);
     winner.wait_for_same_tip(&loser);
