@@ -34,6 +34,15 @@ pub struct NodeOptions {
     /// A node to connect to, with or without /p2p/<peer id>
     #[arg(long, value_name = "MULTIADDR", env = "BARD_BOOTSTRAP", value_delimiter = ',')]
     pub bootstrap: Vec<Multiaddr>,
+    /// A file of nodes to connect to, {"nodes": [...]}: multiaddrs, host:port or URLs of other nodes' APIs
+    #[arg(long, value_name = "FILE", env = "BARD_PEERS_FILE")]
+    pub peers_file: Option<PathBuf>,
+    /// An HTTP tracker to register at, such as http://192.168.1.7:5500
+    #[arg(long, value_name = "URL", env = "BARD_TRACKER", value_delimiter = ',')]
+    pub tracker: Vec<String>,
+    /// A libp2p rendezvous point to register at
+    #[arg(long, value_name = "MULTIADDR", env = "BARD_RENDEZVOUS", value_delimiter = ',')]
+    pub rendezvous: Vec<Multiaddr>,
     /// An address by which others reach this node, announced as it is
     #[arg(long, value_name = "MULTIADDR", env = "BARD_EXTERNAL_ADDRESS", value_delimiter = ',')]
     pub external_address: Vec<Multiaddr>,
@@ -43,6 +52,18 @@ pub struct NodeOptions {
     /// Do not look for other nodes of this user on this machine
     #[arg(long, env = "BARD_NO_LOCAL", value_parser = FalseyValueParser::new())]
     pub no_local: bool,
+    /// Do not find nodes by Kademlia
+    #[arg(long, env = "BARD_NO_KADEMLIA", value_parser = FalseyValueParser::new())]
+    pub no_kademlia: bool,
+    /// Do not ask peers about their peers
+    #[arg(long, env = "BARD_NO_EXCHANGE", value_parser = FalseyValueParser::new())]
+    pub no_exchange: bool,
+    /// Do not have peers try whether this node can be reached
+    #[arg(long, env = "BARD_NO_AUTONAT", value_parser = FalseyValueParser::new())]
+    pub no_autonat: bool,
+    /// Relay connections between nodes that cannot reach each other
+    #[arg(long, env = "BARD_RELAY_SERVER", value_parser = FalseyValueParser::new())]
+    pub relay_server: bool,
     /// Do not ask the router to forward the port
     #[arg(long, env = "BARD_NO_UPNP", value_parser = FalseyValueParser::new())]
     pub no_upnp: bool,

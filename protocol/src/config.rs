@@ -3,7 +3,7 @@
 use bard_chain::hash::ChainId;
 use libp2p::Multiaddr;
 
-use crate::{identity::Identity, wire::status::Agent};
+use crate::{discovery::KnownNode, identity::Identity, wire::status::Agent};
 
 /// Whose network, where to listen, whom to look for.
 #[derive(Clone, Debug)]
@@ -26,6 +26,18 @@ pub struct NetworkConfig {
     pub mdns: bool,
     /// Whether to ask the router to forward the port.
     pub upnp: bool,
+    /// Whether to find nodes by Kademlia, and to let others do so by this one.
+    pub kademlia: bool,
+    /// Whether to ask peers of their peers.
+    pub exchange: bool,
+    /// Whether to have peers try this node's addresses (AutoNAT v2), and to try theirs.
+    pub autonat: bool,
+    /// Whether to relay connections between peers that cannot reach each other.
+    pub relay_server: bool,
+    /// libp2p rendezvous points to register at: with or without `/p2p/<peer id>` at the end.
+    pub rendezvous: Vec<Multiaddr>,
+    /// Nodes that an earlier run was connected to.
+    pub known: Vec<KnownNode>,
     /// Inbound connections at most; outbound ones come on top, at most [`NetworkConfig::target_outbound`] and those to
     /// bootstrap nodes.
     pub max_peers: u32,

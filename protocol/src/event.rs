@@ -132,8 +132,8 @@ pub struct PeerInfo {
     pub id: PeerId,
     /// The other ends of the connections to it, the oldest first: one, or two when both dialled at once.
     pub addresses: Vec<Multiaddr>,
-    /// How this node learnt of it.
-    pub origin: Origin,
+    /// How this node learnt of it, the most trusted way first; never empty.
+    pub origins: Vec<Origin>,
     /// Who opened the oldest connection.
     pub direction: Direction,
     /// `tcp` or `quic`: the transport of the oldest connection.

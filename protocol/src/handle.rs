@@ -7,9 +7,10 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    discovery::{Candidate, Origin},
+    discovery::{Candidate, KnownNode, Origin},
     event::{GossipId, PeerInfo},
     peers::conduct::Fault,
+    reachability::Reachability,
     wire::{
         WireError,
         sync::{RefusedReason, SyncRequest, SyncResponse},
@@ -125,6 +126,7 @@ pub(crate) enum Command {
     AddCandidates(Vec<Candidate>),
     Penalise(PeerId, Fault, String),
     Disconnect(PeerId),
+    KnownNodes(oneshot::Sender<Vec<KnownNode>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -138,6 +140,7 @@ pub struct NetworkHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) peers: watch::Receiver<Arc<Vec<PeerInfo>>>,
     pub(crate) listening: watch::Receiver<Vec<Multiaddr>>,
+    pub(crate) reachability: watch::Receiver<Reachability>,
 }
 
 impl NetworkHandle {
@@ -155,6 +158,19 @@ impl NetworkHandle {
     /// none can be missed, though several may be seen as one.
     pub fn peers(&self) -> watch::Receiver<Arc<Vec<PeerInfo>>> {
         self.peers.clone()
+    }
+
+    /// Whether and how others can reach this node, as far as is known. It changes with what peers see and try.
+    pub fn reachability(&self) -> watch::Receiver<Reachability> {
+        self.reachability.clone()
+    }
+
+    /// Nodes that are worth remembering for another run: those that this one has been connected to. Empty once the network
+    /// is stopped.
+    pub async fn known_nodes(&self) -> Vec<KnownNode> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::KnownNodes(sender)).await;
+        receiver.await.unwrap_or_default()
     }
 
     /// Gossips a block, given as its canonical bytes. If nobody listens yet, it is kept, with a few others, and published

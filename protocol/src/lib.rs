@@ -33,18 +33,20 @@ pub mod event;
 pub mod handle;
 pub mod identity;
 mod peers;
+pub mod reachability;
 mod swarm;
 mod sync_behaviour;
 pub mod topics;
 pub mod wire;
 
 pub use config::{NetworkConfig, NetworkError};
-pub use discovery::{Candidate, Origin};
+pub use discovery::{Candidate, KnownNode, Origin};
 pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
 pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
 pub use libp2p::{Multiaddr, PeerId};
 pub use peers::conduct::Fault;
+pub use reachability::Reachability;
 pub use swarm::{Driver, Network, start};
 pub use wire::{
     WireError,

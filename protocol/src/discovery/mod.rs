@@ -5,7 +5,7 @@ pub mod exchange;
 pub mod local;
 pub(crate) mod mdns;
 
-use core::{fmt, net::IpAddr};
+use core::{fmt, net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
@@ -19,34 +19,87 @@ pub enum Origin {
     Manual,
     /// It is configured.
     Bootstrap,
+    /// The peers file names it.
+    PeersFile,
     /// A node of the same user on the same machine.
     Local,
     /// It announced itself on the local network.
     Mdns,
     /// It connected to this node.
     Inbound,
+    /// An HTTP tracker lists it.
+    Tracker,
+    /// It registered at a libp2p rendezvous point.
+    Rendezvous,
+    /// This node was connected to it in an earlier run.
+    Book,
+    /// A Kademlia query led to it.
+    Kademlia,
     /// A peer told of it.
     Exchange,
 }
 
 impl Origin {
+    /// Every one, in descending order of trust.
+    pub const ALL: [Self; 11] = [
+        Self::Manual,
+        Self::Bootstrap,
+        Self::PeersFile,
+        Self::Local,
+        Self::Mdns,
+        Self::Inbound,
+        Self::Tracker,
+        Self::Rendezvous,
+        Self::Book,
+        Self::Kademlia,
+        Self::Exchange,
+    ];
+
     /// Whether the node is wanted for itself: dialled for ever, whatever else is connected.
     pub const fn is_persistent(self) -> bool {
-        matches!(self, Self::Manual | Self::Bootstrap)
+        matches!(self, Self::Manual | Self::Bootstrap | Self::PeersFile)
+    }
+
+    /// Its name, as people and programs see it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Bootstrap => "bootstrap",
+            Self::PeersFile => "peers-file",
+            Self::Local => "local",
+            Self::Mdns => "mdns",
+            Self::Inbound => "inbound",
+            Self::Tracker => "tracker",
+            Self::Rendezvous => "rendezvous",
+            Self::Book => "book",
+            Self::Kademlia => "kademlia",
+            Self::Exchange => "exchange",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name)
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Manual => "manual",
-            Self::Bootstrap => "bootstrap",
-            Self::Local => "local",
-            Self::Mdns => "mdns",
-            Self::Inbound => "inbound",
-            Self::Exchange => "exchange",
-        })
+        f.write_str(self.name())
     }
+}
+
+/// A node that this one has been connected to, as it is kept from one run to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNode {
+    /// Its id.
+    pub peer: PeerId,
+    /// Where it may be reached; what worked last comes first. At most [`MAX_ADDRESSES`].
+    pub addresses: Vec<Multiaddr>,
+    /// How this node learnt of it, the most trusted first.
+    pub origins: Vec<Origin>,
+    /// For how long it has not been connected; zero while it is.
+    pub unseen: Duration,
 }
 
 /// A node that may be worth dialling.

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use self::{backoff::Backoff, conduct::Conduct};
 use crate::{
-    discovery::{Candidate, Origin, is_loopback},
+    discovery::{Candidate, KnownNode, Origin, is_loopback},
     event::Direction,
     wire::limits::{MAX_ADDRESSES, MAX_PEERS},
 };
@@ -401,9 +401,14 @@ impl PeerBook {
         }
     }
 
-    /// How this node learnt of a peer.
-    pub(crate) fn origin(&self, peer: &PeerId) -> Origin {
-        self.entries.get(peer).map_or(Origin::Inbound, |entry| entry.origin)
+    /// How this node learnt of a peer, the most trusted way first; never empty.
+    pub(crate) fn origins(&self, peer: &PeerId) -> Vec<Origin> {
+        vec![self.entries.get(peer).map_or(Origin::Inbound, |entry| entry.origin)]
+    }
+
+    /// Nodes worth remembering for another run.
+    pub(crate) fn known(&self, _now: Duration) -> Vec<KnownNode> {
+        Vec::new()
     }
 
     /// Some connected peers of our chain and their addresses, to be told to `asker`.

@@ -77,7 +77,7 @@ fn an_anchor_is_dialled_for_ever_and_whoever_answers_is_remembered() {
     assert_eq!(rig.dials().len(), 1);
     rig.connect(&target, peer);
     rig.confirm(peer);
-    assert_eq!(rig.book.origin(&peer), Origin::Bootstrap);
+    assert_eq!(rig.book.origins(&peer), [Origin::Bootstrap]);
     rig.wait(Duration::from_secs(100));
     assert_eq!(rig.dials(), [], "connected");
     rig.book.disconnected(peer, rig.now);

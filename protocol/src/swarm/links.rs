@@ -64,7 +64,7 @@ impl Link {
         Some(PeerInfo {
             id,
             addresses: self.connections.iter().map(|connection| connection.address.clone()).collect(),
-            origin: book.origin(&id),
+            origins: book.origins(&id),
             direction: oldest.direction,
             transport: transport(&oldest.address),
             agent,

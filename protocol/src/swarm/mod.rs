@@ -38,6 +38,7 @@ use crate::{
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
     peers::{PeerBook, Target, conduct::Fault},
+    reachability::Reachability,
     topics::Names,
 };
 
@@ -74,6 +75,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let (events, events_out) = mpsc::channel(EVENTS);
     let (peers, peers_seen) = watch::channel(Arc::new(Vec::new()));
     let (listening, listening_seen) = watch::channel(Vec::new());
+    let (reachability, reachability_seen) = watch::channel(Reachability::default());
     let swarm = behaviour::swarm(&config, &names)?;
     let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
     let mut driver = Driver {
@@ -97,6 +99,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         events,
         peers,
         listening,
+        reachability,
     };
     driver.bind(&config.listen, config.listen_optional).await?;
     for address in config.external {
@@ -105,7 +108,13 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     for candidate in bootstrap::candidates(&config.bootstrap) {
         driver.book.add(candidate, Duration::ZERO);
     }
-    let handle = NetworkHandle { own, commands: commands_in, peers: peers_seen, listening: listening_seen };
+    let handle = NetworkHandle {
+        own,
+        commands: commands_in,
+        peers: peers_seen,
+        listening: listening_seen,
+        reachability: reachability_seen,
+    };
     Ok(Network { handle, events: events_out, driver })
 }
 
@@ -138,6 +147,7 @@ pub struct Driver {
     events: mpsc::Sender<NetworkEvent>,
     peers: watch::Sender<Arc<Vec<PeerInfo>>>,
     listening: watch::Sender<Vec<Multiaddr>>,
+    reachability: watch::Sender<Reachability>,
 }
 
 impl core::fmt::Debug for Driver {
@@ -190,6 +200,10 @@ impl Driver {
             }
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
             Command::Disconnect(peer) => self.disconnect(peer),
+            Command::KnownNodes(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.book.known(self.now()));
+            }
             // The loop takes it out before.
             Command::Stop(_) => {}
         }

@@ -39,7 +39,7 @@ async fn meet() {
     let two = Node::start(Options { listen, mdns: true, ..Options::default() }).await;
     two.meets(&one).await;
     one.meets(&two).await;
-    let origins = [one.peers().remove(0).origin, two.peers().remove(0).origin];
+    let origins = [one.peers().remove(0).origins[0], two.peers().remove(0).origins[0]];
     assert!(origins.contains(&Origin::Mdns), "{origins:?}");
     assert_eq!(one.handle.listen_addresses().len(), 2, "the interface that came later is listened on too");
 }

@@ -35,10 +35,10 @@ async fn two_nodes_meet_by_bootstrap_with_and_without_a_peer_id() {
         one.meets(&two).await;
         two.meets(&one).await;
         let peer = two.peers().remove(0);
-        assert_eq!((peer.origin, peer.transport), (Origin::Bootstrap, "tcp"));
+        assert_eq!((peer.origins[0], peer.transport), (Origin::Bootstrap, "tcp"));
         assert_eq!(peer.addresses, [one.bare_address()]);
         assert_eq!(peer.agent.as_str(), "bard/test");
-        assert_eq!(one.peers().remove(0).origin, Origin::Inbound);
+        assert_eq!(one.peers().remove(0).origins[0], Origin::Inbound);
         eventually("a ping", || two.peers().first().is_some_and(|peer| peer.rtt.is_some())).await;
     }
 }
@@ -206,7 +206,7 @@ async fn connecting_says_plainly_what_is_wrong() {
     let two = Node::start(Options::default()).await;
     assert_eq!(one.handle.connect(two.bare_address(), Origin::Manual).await, Ok(two.id()));
     assert_eq!(one.handle.connect(two.address(), Origin::Manual).await, Ok(two.id()), "connected already");
-    assert_eq!(one.peers().remove(0).origin, Origin::Manual);
+    assert_eq!(one.peers().remove(0).origins[0], Origin::Manual);
 
     let own = one.handle.connect(one.bare_address(), Origin::Manual).await.expect_err("itself");
     assert!(matches!(own, ConnectError::OwnAddress { .. }), "{own}");

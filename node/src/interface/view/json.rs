@@ -104,7 +104,8 @@ fn peer(peer: &Peer) -> Value {
     json!({
         "peer_id": info.id.to_string(),
         "addresses": info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "found_by": info.origin.to_string(),
+        "found_by": info.origins.first().map(ToString::to_string),
+        "origins": info.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "direction": match info.direction {
             bard_protocol::Direction::Inbound => "inbound",
             bard_protocol::Direction::Outbound => "outbound",

@@ -127,7 +127,8 @@ fn peer(peer: &Peer) -> String {
     let height = peer.status.as_ref().map_or_else(|| "?".to_owned(), |status| status.height.to_string());
     let rtt = info.rtt.map_or_else(|| "?".to_owned(), |rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1000.0));
     let faults = if info.faults.is_empty() { String::new() } else { format!(", faults: {}", info.faults.join("; ")) };
-    format!("{} {address} {direction}, found by {}, height {height}, {rtt}{faults}", info.id, info.origin)
+    let origins: Vec<_> = info.origins.iter().map(|origin| origin.name()).collect();
+    format!("{} {address} {direction}, found by {}, height {height}, {rtt}{faults}", info.id, origins.join(" and "))
 }
 
 fn block_line(block: &Block) -> String {
