@@ -4,26 +4,31 @@ use core::time::Duration;
 use std::io;
 
 use libp2p::{
-    Swarm, SwarmBuilder, allow_block_list, connection_limits,
+    PeerId, Swarm, SwarmBuilder, allow_block_list, autonat, connection_limits,
     core::upgrade::Version,
+    dcutr,
     dns::{ResolverConfig, ResolverOpts},
     identify,
     identity::Keypair,
-    mdns, noise, ping,
+    mdns, noise, ping, relay, rendezvous,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, upnp, yamux,
 };
+use rand::{SeedableRng, rngs::StdRng};
 use tracing::{info, warn};
 
 use crate::{
     config::{NetworkConfig, NetworkError},
-    discovery,
+    discovery::{self, kademlia::Kademlia},
+    gate::Gate,
+    probes::Probes,
     sync_behaviour::{self, PeersBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
 };
 
-/// Connections to one peer: two, because both ends may dial at once, and either of the two may be the one that lasts.
-const MAX_PER_PEER: u32 = 2;
+/// Connections to one peer: both ends may dial at once, and either of the two may be the one that lasts; a third may lead
+/// through a relay, or be a probe. The driver soon closes all but one.
+const MAX_PER_PEER: u32 = 3;
 /// Connections that are still shaking hands.
 const MAX_PENDING_INBOUND: u32 = 32;
 const MAX_PENDING_OUTBOUND: u32 = 32;
@@ -35,22 +40,40 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What relaying costs at most: a ledger must be able to sync through a relay, and a stranger not to live on it.
+const RELAY_CIRCUIT_DURATION: Duration = Duration::from_secs(3600);
+const RELAY_CIRCUIT_BYTES: u64 = 64 << 20;
+const RELAY_RESERVATIONS: usize = 64;
+const RELAY_CIRCUITS: usize = 64;
+
 /// All behaviours of a node. Gates come first, so that what they refuse never reaches the others.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(crate) gate: Gate,
     pub(crate) ping: ping::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) gossip: Gossip,
     pub(crate) sync: SyncBehaviour,
     pub(crate) peers: PeersBehaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(crate) kademlia: Toggle<Kademlia>,
+    pub(crate) rendezvous: Toggle<rendezvous::client::Behaviour>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(crate) probes: Toggle<Probes>,
+    pub(crate) probed: Toggle<autonat::v2::server::Behaviour>,
+    pub(crate) relay_client: relay::client::Behaviour,
+    pub(crate) relay_server: Toggle<relay::Behaviour>,
+    pub(crate) hole_punching: dcutr::Behaviour,
 }
 
 impl Behaviour {
-    fn new(config: &NetworkConfig, names: &Names) -> Result<Self, NetworkError> {
+    fn new(
+        config: &NetworkConfig,
+        names: &Names,
+        relay_client: relay::client::Behaviour,
+    ) -> Result<Self, NetworkError> {
         let keypair = config.identity.keypair();
         let own = config.identity.peer_id();
         let setup = |part| move |reason: String| NetworkError::Setup { part, reason };
@@ -58,9 +81,11 @@ impl Behaviour {
         let mdns = config.mdns.then(|| discovery::mdns::behaviour(own)).and_then(|started| {
             started.inspect_err(|error| info!("not looking for nodes on the local network yet: {error}")).ok()
         });
+        let kademlia = names.kademlia_protocol().ok_or_else(no_name)?;
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits(config)),
             banned: allow_block_list::Behaviour::default(),
+            gate: Gate::default(),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             identify: identify::Behaviour::new(
                 identify::Config::new(names.protocol_version(), keypair.public())
@@ -71,9 +96,36 @@ impl Behaviour {
             sync: sync_behaviour::sync(names.sync_protocol().ok_or_else(no_name)?, config.max_block_len),
             peers: sync_behaviour::peers(names.peers_protocol().ok_or_else(no_name)?),
             mdns: mdns.into(),
+            kademlia: config.kademlia.then(|| discovery::kademlia::behaviour(kademlia, own)).into(),
+            rendezvous: (!config.rendezvous.is_empty())
+                .then(|| rendezvous::client::Behaviour::new(keypair.clone()))
+                .into(),
             upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
+            probes: config.autonat.then(|| Probes::new(config.seed)).into(),
+            probed: config
+                .autonat
+                .then(|| autonat::v2::server::Behaviour::new(StdRng::seed_from_u64(config.seed)))
+                .into(),
+            relay_client,
+            relay_server: config.relay_server.then(|| relay_server(own)).into(),
+            hole_punching: dcutr::Behaviour::new(own),
         })
     }
+}
+
+/// A relay for the nodes of this chain that cannot be reached.
+fn relay_server(own: PeerId) -> relay::Behaviour {
+    let config = relay::Config {
+        max_reservations: RELAY_RESERVATIONS,
+        max_circuits: RELAY_CIRCUITS,
+        max_circuit_duration: RELAY_CIRCUIT_DURATION,
+        max_circuit_bytes: RELAY_CIRCUIT_BYTES,
+        ..relay::Config::default()
+    };
+    let mut relay = relay::Behaviour::new(own, config);
+    // Without this it would wait for an address confirmed from outside, which a relay on a local network never has.
+    relay.set_status(Some(relay::Status::Enable));
+    relay
 }
 
 fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
@@ -92,13 +144,12 @@ fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
 pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
-    let behaviour = Behaviour::new(config, names)?;
-    match build(config.identity.keypair(), behaviour, Resolver::System) {
+    match build(config, names, Resolver::System) {
         Ok(swarm) => Ok(swarm),
         Err(error) => {
             // As on a machine without a configured network: nodes may still be reached by number.
             warn!("the system's name servers are unknown, names of nodes will not be found: {error}");
-            build(config.identity.keypair(), Behaviour::new(config, names)?, Resolver::None)
+            build(config, names, Resolver::None)
                 .map_err(|error| NetworkError::Setup { part: "transports", reason: error.to_string() })
         }
     }
@@ -111,14 +162,15 @@ enum Resolver {
     None,
 }
 
-fn build(keypair: &Keypair, behaviour: Behaviour, resolver: Resolver) -> io::Result<Swarm<Behaviour>> {
+fn build(config: &NetworkConfig, names: &Names, resolver: Resolver) -> io::Result<Swarm<Behaviour>> {
     let configure = |config: libp2p::swarm::Config| {
         config
             .with_idle_connection_timeout(NEVER)
             // Saves a round trip for each new stream.
             .with_substream_upgrade_protocol_override(Version::V1Lazy)
     };
-    let transports = SwarmBuilder::with_existing_identity(keypair.clone())
+    let behaviour = |_: &Keypair, relay| Behaviour::new(config, names, relay).map_err(Box::from);
+    let transports = SwarmBuilder::with_existing_identity(config.identity.keypair().clone())
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .map_err(io::Error::other)?
@@ -126,14 +178,18 @@ fn build(keypair: &Keypair, behaviour: Behaviour, resolver: Resolver) -> io::Res
     Ok(match resolver {
         Resolver::System => transports
             .with_dns()?
-            .with_behaviour(|_| behaviour)
+            .with_relay_client(noise::Config::new, yamux::Config::default)
+            .map_err(io::Error::other)?
+            .with_behaviour(behaviour)
             .map_err(io::Error::other)?
             .with_swarm_config(configure)
             .with_connection_timeout(CONNECTION_TIMEOUT)
             .build(),
         Resolver::None => transports
             .with_dns_config(ResolverConfig::default(), ResolverOpts::default())
-            .with_behaviour(|_| behaviour)
+            .with_relay_client(noise::Config::new, yamux::Config::default)
+            .map_err(io::Error::other)?
+            .with_behaviour(behaviour)
             .map_err(io::Error::other)?
             .with_swarm_config(configure)
             .with_connection_timeout(CONNECTION_TIMEOUT)

@@ -136,7 +136,7 @@ pub struct PeerInfo {
     pub origins: Vec<Origin>,
     /// Who opened the oldest connection.
     pub direction: Direction,
-    /// `tcp` or `quic`: the transport of the oldest connection.
+    /// `tcp`, `quic` or `relay`: the transport of the oldest connection.
     pub transport: &'static str,
     /// Its software.
     pub agent: Agent,

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | [`wire`] | messages and their limits; pure |
 //! | [`topics`] | the names a chain gives to its protocols and topics |
-//! | `sync_behaviour`, `behaviour` | the composition of libp2p behaviours |
+//! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
 //! | `swarm`, [`handle`] | the event loop and the way to it |
@@ -30,9 +30,11 @@ mod behaviour;
 pub mod config;
 pub mod discovery;
 pub mod event;
+mod gate;
 pub mod handle;
 pub mod identity;
 mod peers;
+mod probes;
 pub mod reachability;
 mod swarm;
 mod sync_behaviour;

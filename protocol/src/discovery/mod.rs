@@ -2,8 +2,10 @@
 
 pub mod bootstrap;
 pub mod exchange;
+pub(crate) mod kademlia;
 pub mod local;
 pub(crate) mod mdns;
+pub(crate) mod rendezvous;
 
 use core::{fmt, net::IpAddr, time::Duration};
 
@@ -149,7 +151,8 @@ pub(crate) fn split_peer_id(mut address: Multiaddr) -> (Multiaddr, Option<PeerId
     }
 }
 
-/// Whether an address without a peer id is one that this node can dial: a usable IP address or a name, and TCP or QUIC.
+/// Whether an address without a peer id is one that this node can dial: a usable IP address or a name, and TCP or QUIC; or
+/// a circuit through a relay at such an address.
 pub fn is_dialable(address: &Multiaddr) -> bool {
     if address.len() > MAX_ADDRESS_LEN {
         return false;
@@ -166,7 +169,17 @@ pub fn is_dialable(address: &Multiaddr) -> bool {
         (Some(Protocol::Udp(port)), Some(Protocol::QuicV1)) => port != 0,
         _ => false,
     };
-    host && transport && parts.next().is_none()
+    let circuit = match (parts.next(), parts.next()) {
+        (None, _) => true,
+        (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit)) => parts.next().is_none(),
+        _ => false,
+    };
+    host && transport && circuit
+}
+
+/// Whether an address leads through a relay.
+pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 fn is_host(ip: IpAddr) -> bool {
@@ -203,6 +216,7 @@ mod tests {
             "/ip4/10.0.0.1/udp/9/quic-v1",
             "/dns/teacher.local/tcp/4001",
             "/dns4/example.org/udp/4001/quic-v1",
+            "/ip4/10.0.0.1/tcp/1/p2p/12D3KooWSJgjtp4T8jtCzMsdDx4QMgL68vnbtsRAcwY2HtFaKGBY/p2p-circuit",
         ] {
             assert!(is_dialable(&address(good)), "{good}");
         }
@@ -216,6 +230,9 @@ mod tests {
             "/ip4/10.0.0.1/udp/9",
             "/ip4/10.0.0.1/tcp/1/ws",
             "/memory/5",
+            "/ip4/10.0.0.1/tcp/1/p2p-circuit",
+            "/ip4/0.0.0.0/tcp/1/p2p/12D3KooWSJgjtp4T8jtCzMsdDx4QMgL68vnbtsRAcwY2HtFaKGBY/p2p-circuit",
+            "/p2p-circuit",
         ] {
             assert!(!is_dialable(&address(bad)), "{bad}");
         }

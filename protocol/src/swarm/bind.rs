@@ -85,7 +85,11 @@ fn is_taken(address: &Multiaddr) -> bool {
 
 /// The address with `/p2p/<own>` at its end, as others dial it.
 pub(super) fn with_peer_id(address: &Multiaddr, own: PeerId) -> Multiaddr {
-    address.clone().with(Protocol::P2p(own))
+    match address.iter().last() {
+        // An address at a relay has it already.
+        Some(Protocol::P2p(peer)) if peer == own => address.clone(),
+        _ => address.clone().with(Protocol::P2p(own)),
+    }
 }
 
 fn with_port_zero(address: &Multiaddr) -> Multiaddr {

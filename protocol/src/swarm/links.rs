@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use tokio::sync::oneshot;
 
 use crate::{
-    discovery::Origin,
+    discovery::{Origin, is_relayed},
     event::{Direction, PeerInfo},
     handle::ConnectError,
     peers::PeerBook,
@@ -25,6 +25,12 @@ pub(super) struct Link {
     pub(super) foreign: Option<Duration>,
     /// When it was last told of other peers.
     pub(super) told_at: Option<Duration>,
+    /// Whether it is a meeting point: of use, and no peer.
+    pub(super) service: bool,
+    /// Whether it relays connections.
+    pub(super) relays: bool,
+    /// When its addresses were last put into Kademlia's table.
+    pub(super) fed_at: Option<Duration>,
 }
 
 /// One of its connections.
@@ -34,6 +40,7 @@ pub(super) struct Connection {
     pub(super) direction: Direction,
     /// Pings in a row without an answer.
     pub(super) lost_pings: u32,
+    pub(super) since: Duration,
 }
 
 /// Somebody who waits for the outcome of a dial.
@@ -49,7 +56,17 @@ pub(super) struct Waiting {
 
 impl Link {
     pub(super) fn new(since: Duration) -> Self {
-        Self { connections: Vec::new(), confirmed: None, since, rtt: None, foreign: None, told_at: None }
+        Self {
+            connections: Vec::new(),
+            confirmed: None,
+            since,
+            rtt: None,
+            foreign: None,
+            told_at: None,
+            service: false,
+            relays: false,
+            fed_at: None,
+        }
     }
 
     /// Whether the peer opened the oldest connection.
@@ -76,5 +93,8 @@ impl Link {
 }
 
 fn transport(address: &Multiaddr) -> &'static str {
+    if is_relayed(address) {
+        return "relay";
+    }
     if address.iter().any(|part| part == Protocol::QuicV1) { "quic" } else { "tcp" }
 }

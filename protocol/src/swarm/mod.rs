@@ -6,7 +6,10 @@
 mod bind;
 mod gossip;
 mod links;
+mod meeting;
 mod peering;
+mod pruning;
+mod reach;
 mod reason;
 mod requests;
 
@@ -18,7 +21,6 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
     swarm::{ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent, behaviour::NewListenAddr},
-    upnp,
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -29,16 +31,17 @@ use tracing::{debug, info, warn};
 use self::{
     gossip::Outbox,
     links::{Link, Waiting},
+    reach::Reservations,
     requests::Requests,
 };
 use crate::{
     behaviour::{self, Behaviour, BehaviourEvent},
     config::{NetworkConfig, NetworkError},
-    discovery::{bootstrap, mdns},
+    discovery::{Candidate, bootstrap, mdns, rendezvous::Points},
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
     peers::{PeerBook, Target, conduct::Fault},
-    reachability::Reachability,
+    reachability::{Observer, Reachability},
     topics::Names,
 };
 
@@ -50,6 +53,8 @@ const EVENTS: usize = 1024;
 pub(crate) const UNEXAMINED_KIB: usize = 64 << 10;
 /// How often the driver looks at the clock: for dials that are due, bans that end, peers that never said who they are.
 const TICK: Duration = Duration::from_millis(250);
+/// How long the word to the rendezvous points may take that this node leaves.
+const FLUSHING: Duration = Duration::from_millis(300);
 /// How long closing may take before the connections are simply dropped.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -92,6 +97,11 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         requests: Requests::new(),
         space: Arc::new(Semaphore::new(UNEXAMINED_KIB)),
         listeners: Vec::new(),
+        points: Points::new(&config.rendezvous),
+        exchange: config.exchange,
+        observer: Observer::default(),
+        reservations: Reservations::default(),
+        configured_external: config.external.len(),
         mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
         asked_at: Duration::ZERO,
         started: Instant::now(),
@@ -102,10 +112,14 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         reachability,
     };
     driver.bind(&config.listen, config.listen_optional).await?;
+    driver.observer.configured(&config.external);
     for address in config.external {
         driver.swarm.add_external_address(address);
     }
-    for candidate in bootstrap::candidates(&config.bootstrap) {
+    // A rendezvous point is dialled for ever, like a node that one wants to be connected to.
+    for candidate in
+        bootstrap::candidates(&config.bootstrap).into_iter().chain(bootstrap::candidates(&config.rendezvous))
+    {
         driver.book.add(candidate, Duration::ZERO);
     }
     let handle = NetworkHandle {
@@ -138,6 +152,15 @@ pub struct Driver {
     space: Arc<Semaphore>,
     /// What is listened on now.
     listeners: Vec<(ListenerId, Multiaddr)>,
+    /// Rendezvous points.
+    points: Points,
+    /// Whether to ask peers of their peers.
+    exchange: bool,
+    /// What is known of how others reach this node.
+    observer: Observer,
+    reservations: Reservations,
+    /// How many addresses are announced because the configuration says so.
+    configured_external: usize,
     /// When to try mDNS again, if it could not be started.
     mdns_retry: Option<Duration>,
     /// When a peer was last asked for its peers.
@@ -194,10 +217,7 @@ impl Driver {
             Command::Report(id, verdict) => self.report(&id, verdict),
             Command::Request(peer, request, answer) => self.request(peer, request, answer),
             Command::Connect(address, origin, reply) => self.connect(address, origin, reply),
-            Command::AddCandidates(candidates) => {
-                let now = self.now();
-                candidates.into_iter().for_each(|candidate| self.book.add(candidate, now));
-            }
+            Command::AddCandidates(candidates) => candidates.into_iter().for_each(|candidate| self.learn(candidate)),
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
             Command::Disconnect(peer) => self.disconnect(peer),
             Command::KnownNodes(reply) => {
@@ -217,7 +237,10 @@ impl Driver {
         }
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
+        self.prune(now);
         self.dial_due(now);
+        self.visit_points(now);
+        self.seek_relays(now);
         self.ask_for_peers(now);
         if self.mdns_retry.is_some_and(|at| at <= now) {
             self.retry_mdns(now);
@@ -240,18 +263,17 @@ impl Driver {
                 debug!(from = %send_back_addr, "an incoming connection failed: {error}");
             }
             SwarmEvent::NewListenAddr { listener_id, address } => self.listens(listener_id, address),
-            SwarmEvent::ExpiredListenAddr { listener_id, address } => {
-                info!(%address, "no longer listening");
-                self.listeners.retain(|listener| *listener != (listener_id, address.clone()));
-                self.publish_listening();
-            }
+            SwarmEvent::ExpiredListenAddr { listener_id, address } => self.listens_no_more(listener_id, &address),
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 if let Err(error) = reason {
                     warn!("stopped listening: {error}");
                 }
                 self.listeners.retain(|(id, _)| *id != listener_id);
                 self.publish_listening();
+                self.reservation_ended(listener_id);
             }
+            SwarmEvent::ExternalAddrConfirmed { address } => self.external_confirmed(&address),
+            SwarmEvent::ExternalAddrExpired { .. } => self.update_reach(),
             SwarmEvent::ListenerError { error, .. } => debug!("listening: {error}"),
             _ => {}
         }
@@ -265,22 +287,19 @@ impl Driver {
             BehaviourEvent::Identify(event) => self.identify_event(event),
             BehaviourEvent::Ping(event) => self.ping_event(event),
             BehaviourEvent::Mdns(event) => self.mdns_event(event),
-            BehaviourEvent::Upnp(event) => upnp_event(&event),
+            BehaviourEvent::Kademlia(event) => Self::kademlia_event(&event),
+            BehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
+            BehaviourEvent::Upnp(event) => self.upnp_event(event),
+            BehaviourEvent::Probes(event) => self.probed(event),
+            BehaviourEvent::Probed(event) => {
+                debug!(peer = %event.client, address = %event.tested_addr, "tried a peer's address")
+            }
+            BehaviourEvent::RelayClient(event) => self.relay_event(event),
+            BehaviourEvent::RelayServer(event) => debug!(?event, "relaying"),
+            BehaviourEvent::HolePunching(event) => Self::hole_punching_event(&event),
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Banned(never) => match never {},
-        }
-    }
-
-    fn mdns_event(&mut self, event: libp2p::mdns::Event) {
-        let now = self.now();
-        match event {
-            libp2p::mdns::Event::Discovered(found) => {
-                for candidate in mdns::candidates(found) {
-                    debug!(peer = ?candidate.peer, addresses = ?candidate.addresses, "found on the local network");
-                    self.book.add(candidate, now);
-                }
-            }
-            libp2p::mdns::Event::Expired(gone) => gone.into_iter().for_each(|(peer, _)| self.book.expired(peer)),
+            BehaviourEvent::Gate(never) => match never {},
         }
     }
 
@@ -314,10 +333,25 @@ impl Driver {
         self.publish_peers();
     }
 
+    /// Notes a candidate from whatever way to find nodes.
+    fn learn(&mut self, candidate: Candidate) {
+        self.book.add(candidate, self.now());
+    }
+
     fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
         info!(%address, "listening");
+        self.offer_to_points(&address, true);
         self.listeners.push((listener, address));
         self.publish_listening();
+    }
+
+    /// An address has gone, as when a cable is pulled or a network is left.
+    fn listens_no_more(&mut self, listener: ListenerId, address: &Multiaddr) {
+        info!(%address, "no longer listening");
+        self.offer_to_points(address, false);
+        self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
+        self.publish_listening();
+        self.suspect_connections();
     }
 
     fn publish_listening(&self) {
@@ -340,6 +374,15 @@ impl Driver {
 
     /// Says goodbye to every peer, so that it knows at once instead of after a time-out.
     async fn close(&mut self) {
+        if self.leave_points() {
+            // There is no answer to wait for; the few bytes take as long as the way to the point.
+            let flushed = async {
+                loop {
+                    self.swarm.select_next_some().await;
+                }
+            };
+            let _: Result<(), _> = tokio::time::timeout(FLUSHING, flushed).await;
+        }
         let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             // An error means that it is gone already.
@@ -353,17 +396,5 @@ impl Driver {
         if tokio::time::timeout(CLOSING, all_closed).await.is_err() {
             debug!("some connections did not close in time");
         }
-    }
-}
-
-/// Port forwarding is a convenience: without it the node works, so nothing of it is a warning.
-fn upnp_event(event: &upnp::Event) {
-    match event {
-        upnp::Event::NewExternalAddr { external_addr, .. } => info!(%external_addr, "the router forwards to this node"),
-        upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
-            info!(%external_addr, "the router no longer forwards to this node");
-        }
-        upnp::Event::GatewayNotFound => info!("no router here forwards ports by UPnP"),
-        upnp::Event::NonRoutableGateway => info!("the router itself is not on the public internet"),
     }
 }

@@ -18,7 +18,7 @@ use super::{
     reason,
 };
 use crate::{
-    discovery::{Candidate, Origin, split_peer_id},
+    discovery::{Candidate, Origin, is_relayed, split_peer_id},
     event::Direction,
     handle::ConnectError,
     peers::{Dial, Target},
@@ -31,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long a node of another chain that dialled us may take to find out and leave.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
-const MAX_LOST_PINGS: u32 = 3;
+pub(super) const MAX_LOST_PINGS: u32 = 3;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
 const MAX_WAITING: usize = 64;
 
@@ -45,7 +45,7 @@ impl Driver {
             };
             let connection = options.connection_id();
             debug!(?target, "dialling");
-            match self.swarm.dial(options) {
+            match self.dial(options) {
                 Ok(()) => {
                     self.dialing.insert(connection, target);
                 }
@@ -63,6 +63,13 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Dials, past the gate that holds back what the stack dials by itself.
+    fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
+        let id = options.connection_id();
+        self.swarm.behaviour_mut().gate.announce(id);
+        self.swarm.dial(options).inspect_err(|_| self.swarm.behaviour_mut().gate.forget(id))
     }
 
     pub(super) fn connect(
@@ -105,7 +112,7 @@ impl Driver {
         };
         let connection = options.connection_id();
         let waiting = Waiting { connection, address, origin, peer: None, reply };
-        match self.swarm.dial(options) {
+        match self.dial(options) {
             Ok(()) => self.waiting.push(waiting),
             Err(error) => self.refuse_waiting(waiting, None, &error),
         }
@@ -131,8 +138,14 @@ impl Driver {
         let target = self.dialing.remove(&id);
         let link = self.links.entry(peer).or_insert_with(|| Link::new(now));
         let first = link.connections.is_empty();
-        link.connections.push(Connection { id, address: address.clone(), direction, lost_pings: 0 });
+        link.connections.push(Connection { id, address: address.clone(), direction, lost_pings: 0, since: now });
         let confirmed = link.confirmed.is_some();
+        if endpoint.is_dialer() && self.points.met(peer, &address) {
+            link.service = true;
+        }
+        if direction == Direction::Inbound && !is_relayed(&address) {
+            self.observer.inbound(&address, now);
+        }
         if first {
             debug!(%peer, %address, ?direction, "connected");
             let dialled = Target::Anchor(address.clone());
@@ -158,6 +171,7 @@ impl Driver {
             link.connections.retain(|connection| connection.id != id);
             if link.connections.is_empty() {
                 self.links.remove(&peer);
+                self.observer.gone(&peer);
                 self.book.disconnected(peer, now);
             }
         }
@@ -246,13 +260,30 @@ impl Driver {
 
     pub(super) fn identify_event(&mut self, event: identify::Event) {
         match event {
-            identify::Event::Received { peer_id, info, .. } => match self.names.kinship(&info.protocol_version) {
-                Kinship::Ours => self.confirm(peer_id, &info.agent_version, info.listen_addrs),
-                Kinship::OtherChain(chain) => self.part(peer_id, &chain.to_string()),
-                Kinship::Stranger(software) => self.part(peer_id, &format!("none ({software:?})")),
-            },
+            identify::Event::Received { peer_id, connection_id, info } => {
+                self.seen_by(peer_id, connection_id, &info);
+                self.identified(peer_id, info);
+            }
             identify::Event::Error { peer_id, error, .. } => debug!(peer = %peer_id, "no identification: {error}"),
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
+        }
+    }
+
+    /// A peer has said who it is: of our chain, a meeting point, or nobody of ours.
+    fn identified(&mut self, peer: PeerId, info: identify::Info) {
+        match self.names.kinship(&info.protocol_version) {
+            Kinship::Ours => {
+                self.feed_kademlia(peer, &info.protocols, &info.listen_addrs);
+                self.confirm(peer, &info.agent_version, info.listen_addrs);
+            }
+            Kinship::MeetingPoint => {
+                self.feed_kademlia(peer, &info.protocols, &info.listen_addrs);
+                self.serves(peer);
+            }
+            // Any libp2p program may serve as a rendezvous point.
+            Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
+            Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
+            Kinship::Stranger(software) => self.part(peer, &format!("none ({software:?})")),
         }
     }
 
@@ -269,6 +300,15 @@ impl Driver {
         }
         self.welcome_waiting(peer);
         self.publish_peers();
+    }
+
+    /// A peer is a meeting point: kept, and told to nobody.
+    fn serves(&mut self, peer: PeerId) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.service = true;
+            debug!(%peer, "a meeting point");
+        }
+        self.welcome_waiting(peer);
     }
 
     /// A peer is of another chain, or of none: it is left alone. `chain` is its name, which is logged once.
@@ -299,7 +339,7 @@ impl Driver {
     pub(super) fn drop_silent_peers(&mut self, now: Duration) {
         let silent = |link: &Link| {
             let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
-            foreign || (link.confirmed.is_none() && now.saturating_sub(link.since) > SILENCE)
+            foreign || (link.confirmed.is_none() && !link.service && now.saturating_sub(link.since) > SILENCE)
         };
         let peers: Vec<PeerId> = self.links.iter().filter(|(_, link)| silent(link)).map(|(peer, _)| *peer).collect();
         for peer in peers {
@@ -330,8 +370,9 @@ impl Driver {
     }
 }
 
-/// Dials whoever is there. Each dial has a port of its own: were the listening port used, two nodes that dial each other at
-/// once could meet in one TCP connection that both believe to have opened.
+/// Dials whoever is there, from the listening port: so a router opens that very port to the outside, and whoever is there
+/// sees how this node may be reached. Peers of the book are dialled from a port of its own each: were it the same, two
+/// nodes that dial each other at once could meet in one TCP connection that both believe to have opened.
 fn dial_address(address: Multiaddr) -> DialOpts {
-    DialOpts::unknown_peer_id().address(address).allocate_new_port().build()
+    DialOpts::unknown_peer_id().address(address).build()
 }

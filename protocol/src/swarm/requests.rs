@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     request_response::{Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::Driver;
 use crate::{
-    discovery::{exchange, is_loopback},
+    discovery::{exchange, is_loopback, is_relayed},
     event::{Answer, NetworkEvent, Reply},
     handle::{AnswerFault, RequestError},
     peers::conduct::Fault,
@@ -35,8 +35,11 @@ const INBOUND: usize = 128;
 /// The longest answers on their way to one peer: as many as our own software asks for at once. While there are more bytes
 /// than that, the peer is told that we are busy: whoever asks and does not read must not fill this node's memory.
 const UNREAD_PER_PEER: usize = 3;
-/// How often a peer is asked for its peers while there are too few connections.
+/// How often a peer is asked for its peers while there are too few connections, and while there are hardly any.
 const ASK_INTERVAL: Duration = Duration::from_secs(60);
+const ASK_INTERVAL_LONELY: Duration = Duration::from_secs(21);
+/// Fewer peers than these are hardly any.
+const FEW: usize = 3;
 /// How often a peer is told of others at most; in between it gets an empty answer, so that nobody can map the network by
 /// asking again and again.
 const TELL_INTERVAL: Duration = Duration::from_secs(20);
@@ -78,6 +81,10 @@ impl Requests {
     fn unread_by(&self, peer: &PeerId) -> usize {
         self.unread.values().filter(|(by, _)| by == peer).map(|(_, bytes)| bytes).sum()
     }
+}
+
+fn is_direct_loopback(address: &Multiaddr) -> bool {
+    is_loopback(address) && !is_relayed(address)
 }
 
 fn count_down(counts: &mut BTreeMap<PeerId, usize>, peer: &PeerId) {
@@ -204,11 +211,12 @@ impl Driver {
     pub(super) fn ask_for_peers(&mut self, now: Duration) {
         let confirmed = || self.links.iter().filter(|(_, link)| link.confirmed.is_some());
         let count = confirmed().count();
-        if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < ASK_INTERVAL {
+        let interval = if count < FEW { ASK_INTERVAL_LONELY } else { ASK_INTERVAL };
+        if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
             return;
         }
         // Another one each time: the count of intervals serves as a number that changes.
-        let turn = usize::try_from(now.as_secs() / ASK_INTERVAL.as_secs()).unwrap_or_default();
+        let turn = usize::try_from(now.as_secs() / interval.as_secs()).unwrap_or_default();
         let peer = confirmed().nth(turn % count).map(|(peer, _)| *peer);
         self.asked_at = now;
         if let Some(peer) = peer {
@@ -217,6 +225,9 @@ impl Driver {
     }
 
     pub(super) fn ask_peer_for_peers(&mut self, peer: PeerId) {
+        if !self.exchange {
+            return;
+        }
         self.swarm.behaviour_mut().peers.send_request(&peer, Ok(PeersRequest));
     }
 
@@ -253,11 +264,10 @@ impl Driver {
     }
 
     fn told(&mut self, peer: PeerId, response: PeersResponse) {
-        let now = self.now();
         let same_machine = self.is_on_this_machine(&peer);
         for mut candidate in exchange::candidates(response) {
             candidate.addresses.retain(|address| same_machine || !is_loopback(address));
-            self.book.add(candidate, now);
+            self.learn(candidate);
         }
     }
 
@@ -265,6 +275,6 @@ impl Driver {
     pub(super) fn is_on_this_machine(&self, peer: &PeerId) -> bool {
         self.links
             .get(peer)
-            .is_some_and(|link| link.connections.iter().any(|connection| is_loopback(&connection.address)))
+            .is_some_and(|link| link.connections.iter().any(|connection| is_direct_loopback(&connection.address)))
     }
 }

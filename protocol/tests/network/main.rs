@@ -2,6 +2,7 @@
 
 mod local;
 mod rig;
+mod ways;
 
 use std::time::Duration;
 

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) identity: Option<Identity>,
     pub(crate) mdns: bool,
+    pub(crate) kademlia: bool,
+    pub(crate) exchange: bool,
+    pub(crate) target_outbound: usize,
 }
 
 impl Default for Options {
@@ -37,6 +40,9 @@ impl Default for Options {
             bootstrap: Vec::new(),
             identity: None,
             mdns: false,
+            kademlia: false,
+            exchange: true,
+            target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         }
     }
 }
@@ -100,8 +106,9 @@ impl Node {
             Some(address) => vec![address.clone()],
             None => options.listen.iter().map(|text| text.parse().expect("a multiaddress")).collect(),
         };
-        let Options { chain, bootstrap, mdns, .. } = options;
-        let config = NetworkConfig { chain, bootstrap, mdns, ..config(listen, identity.clone()) };
+        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, .. } = options;
+        let config = config(listen, identity.clone());
+        let config = NetworkConfig { chain, bootstrap, mdns, kademlia, exchange, target_outbound, ..config };
         let Network { handle, events, driver } = start(config).await.expect("it starts");
         tokio::spawn(driver.run());
         Self { handle, identity, events }

@@ -1,0 +1,215 @@
+//! libp2p rendezvous points: nodes register there under the name of their chain, and ask who else did. Pure: says what to
+//! ask of which point and when; the driver asks.
+
+use core::time::Duration;
+
+use libp2p::{Multiaddr, PeerId, rendezvous::Cookie};
+
+use super::{Candidate, Origin, is_dialable, is_loopback, split_peer_id};
+use crate::wire::limits::MAX_ADDRESSES;
+
+/// Rendezvous points; more are not used.
+const MAX_POINTS: usize = 16;
+/// Nodes asked for at a time.
+pub(crate) const LIMIT: u64 = 100;
+/// Nodes taken from one point in a [`WINDOW`]: libp2p keeps what a point tells until it expires, so a point that lies must
+/// not be listened to without end.
+const MAX_TAKEN: usize = 10_000;
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// How long to wait after a registration that failed or had no answer.
+const RETRY: Duration = Duration::from_secs(15);
+/// How often to ask who is there: while few peers are connected, and otherwise.
+const ASK_LONELY: Duration = Duration::from_secs(5);
+const ASK: Duration = Duration::from_secs(60);
+/// Fewer peers than these are few.
+const FEW: usize = 3;
+/// A registration is renewed at the latest after this time, however long it would last.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What to ask of a connected point.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Register at it.
+    Register(PeerId),
+    /// Ask it who is there: since the cookie, if there is one.
+    Discover(PeerId, Option<Cookie>),
+}
+
+/// All configured points.
+#[derive(Debug, Default)]
+pub(crate) struct Points(Vec<Point>);
+
+#[derive(Debug)]
+struct Point {
+    /// As configured, without the peer id.
+    address: Multiaddr,
+    /// Who it is: configured, or who answered.
+    peer: Option<PeerId>,
+    /// Whether this node is registered there now.
+    registered: bool,
+    register_at: Duration,
+    ask_at: Duration,
+    cookie: Option<Cookie>,
+    /// Nodes taken since `window` began.
+    taken: usize,
+    window: Duration,
+}
+
+impl Points {
+    /// Those of the configuration.
+    pub(crate) fn new(addresses: &[Multiaddr]) -> Self {
+        let point = |address: &Multiaddr| {
+            let (address, peer) = split_peer_id(address.clone());
+            Point {
+                address,
+                peer,
+                registered: false,
+                register_at: Duration::ZERO,
+                ask_at: Duration::ZERO,
+                cookie: None,
+                taken: 0,
+                window: Duration::ZERO,
+            }
+        };
+        Self(addresses.iter().take(MAX_POINTS).map(point).collect())
+    }
+
+    /// A dial has led to `peer` at `address`: returns whether that is a point.
+    pub(crate) fn met(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
+        let Some(point) = self.0.iter_mut().find(|point| point.peer == Some(peer) || point.address == *address) else {
+            return false;
+        };
+        if point.peer != Some(peer) {
+            (point.peer, point.cookie) = (Some(peer), None);
+        }
+        point.registered = false;
+        (point.register_at, point.ask_at) = (Duration::ZERO, Duration::ZERO);
+        true
+    }
+
+    /// Whether a peer is a point.
+    pub(crate) fn contains(&self, peer: PeerId) -> bool {
+        self.0.iter().any(|point| point.peer == Some(peer))
+    }
+
+    /// What is due now, at points that `connected` says are there.
+    pub(crate) fn due(&mut self, now: Duration, peers: usize, connected: impl Fn(&PeerId) -> bool) -> Vec<Errand> {
+        let mut errands = Vec::new();
+        for point in &mut self.0 {
+            let Some(peer) = point.peer.filter(&connected) else { continue };
+            if point.register_at <= now {
+                point.register_at = now.saturating_add(RETRY);
+                errands.push(Errand::Register(peer));
+            }
+            if now.saturating_sub(point.window) >= WINDOW {
+                (point.taken, point.window) = (0, now);
+            }
+            if point.ask_at <= now && point.taken < MAX_TAKEN {
+                point.ask_at = now.saturating_add(if peers < FEW { ASK_LONELY } else { ASK });
+                errands.push(Errand::Discover(peer, point.cookie.clone()));
+            }
+        }
+        errands
+    }
+
+    /// This node is registered for so long. Returns whether it was not before.
+    pub(crate) fn registered(&mut self, peer: PeerId, lasts: Duration, now: Duration) -> bool {
+        let Some(point) = self.find(peer) else { return false };
+        point.register_at = now.saturating_add((lasts / 2).clamp(RETRY, LONGEST));
+        !core::mem::replace(&mut point.registered, true)
+    }
+
+    /// The registration was refused. Returns whether this is news.
+    pub(crate) fn refused(&mut self, peer: PeerId) -> bool {
+        self.find(peer).is_some_and(|point| core::mem::replace(&mut point.registered, false))
+    }
+
+    /// A point has told of so many nodes. Returns whether they are to be taken.
+    pub(crate) fn discovered(&mut self, peer: PeerId, count: usize, cookie: Cookie) -> bool {
+        let Some(point) = self.find(peer) else { return false };
+        point.taken = point.taken.saturating_add(count);
+        point.cookie = Some(cookie);
+        count as u64 <= LIMIT && point.taken <= MAX_TAKEN
+    }
+
+    /// The point did not understand what was asked, as after its restart: it is asked anew, from the beginning.
+    pub(crate) fn asked_in_vain(&mut self, peer: PeerId) {
+        if let Some(point) = self.find(peer) {
+            point.cookie = None;
+        }
+    }
+
+    /// Where this node is registered, to leave.
+    pub(crate) fn registered_at(&self) -> Vec<PeerId> {
+        self.0.iter().filter(|point| point.registered).filter_map(|point| point.peer).collect()
+    }
+
+    fn find(&mut self, peer: PeerId) -> Option<&mut Point> {
+        self.0.iter_mut().find(|point| point.peer == Some(peer))
+    }
+}
+
+/// A candidate from a registration. Loopback addresses mean something only if the point is on this machine.
+pub(crate) fn candidate(peer: PeerId, addresses: &[Multiaddr], same_machine: bool) -> Option<Candidate> {
+    let usable = |address: &Multiaddr| is_dialable(address) && (same_machine || !is_loopback(address));
+    let plain = addresses.iter().map(|address| split_peer_id(address.clone()).0);
+    let addresses: Vec<_> = plain.filter(usable).take(MAX_ADDRESSES).collect();
+    (!addresses.is_empty()).then_some(Candidate { peer: Some(peer), addresses, origin: Origin::Rendezvous })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddress")
+    }
+
+    #[test]
+    fn a_point_is_registered_at_renewed_and_asked() {
+        let (peer, here) = (PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
+        let mut points = Points::new(std::slice::from_ref(&here));
+        let second = Duration::from_secs(1);
+        assert_eq!(points.due(second, 0, |_| true), [], "nobody has answered there yet");
+        assert!(!points.met(PeerId::random(), &address("/ip4/10.0.0.2/tcp/6500")));
+        assert!(points.met(peer, &here));
+        assert_eq!(points.due(second, 0, |_| false), [], "not connected");
+        assert_eq!(points.due(second, 0, |_| true), [Errand::Register(peer), Errand::Discover(peer, None)]);
+        assert_eq!(points.due(second, 0, |_| true), [], "once");
+        assert!(points.registered(peer, Duration::from_secs(7200), second));
+        assert!(!points.registered(peer, Duration::from_secs(7200), second), "no news");
+        assert_eq!(points.registered_at(), [peer]);
+        assert_eq!(points.due(second + ASK_LONELY, 0, |_| true), [Errand::Discover(peer, None)]);
+        let renewed = points.due(second + Duration::from_secs(3600), FEW, |_| true);
+        assert!(renewed.contains(&Errand::Register(peer)), "{renewed:?}");
+        assert!(points.refused(peer) && !points.refused(peer));
+        assert_eq!(points.registered_at(), []);
+    }
+
+    #[test]
+    fn a_point_that_talks_without_end_is_no_longer_asked() {
+        let (peer, here) = (PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
+        let mut points = Points::new(&[here.with(libp2p::multiaddr::Protocol::P2p(peer))]);
+        assert!(points.contains(peer));
+        let cookie = Cookie::for_all_namespaces;
+        assert!(points.discovered(peer, 100, cookie()));
+        assert!(!points.discovered(peer, 101, cookie()), "more than was asked for");
+        for _ in 0..MAX_TAKEN / 100 {
+            points.discovered(peer, 100, cookie());
+        }
+        assert!(!points.discovered(peer, 1, cookie()));
+        let due = points.due(Duration::from_secs(1), 0, |_| true);
+        assert_eq!(due, [Errand::Register(peer)]);
+        assert_eq!(points.due(WINDOW, 0, |_| true).len(), 2, "another day, another chance");
+    }
+
+    #[test]
+    fn loopback_addresses_are_for_the_same_machine() {
+        let peer = PeerId::random();
+        let addresses =
+            [address("/ip4/127.0.0.1/tcp/1"), address("/ip4/10.0.0.1/tcp/1"), address("/ip4/0.0.0.0/tcp/1")];
+        assert_eq!(candidate(peer, &addresses, true).map(|candidate| candidate.addresses.len()), Some(2));
+        assert_eq!(candidate(peer, &addresses, false).map(|candidate| candidate.addresses.len()), Some(1));
+        assert_eq!(candidate(peer, &addresses[..1], false), None);
+    }
+}

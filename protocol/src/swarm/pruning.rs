@@ -1,0 +1,116 @@
+//! Connections that are one too many: second ones to the same peer, those that Kademlia made on its way, and those of
+//! which nothing has been heard since an address of this machine went away.
+
+use core::time::Duration;
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use tracing::debug;
+
+use super::{
+    Driver,
+    links::{Connection, Link},
+    peering::MAX_LOST_PINGS,
+};
+use crate::discovery::{is_loopback, is_relayed};
+
+/// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
+const TWINS: Duration = Duration::from_secs(2);
+/// How long a connection that the stack made by itself may last before it is adopted or closed.
+const PASSING: Duration = Duration::from_secs(10);
+
+impl Driver {
+    /// Closes what is one too many.
+    pub(super) fn prune(&mut self, now: Duration) {
+        let own = self.own;
+        let twins = self.links.iter().flat_map(|(peer, link)| surplus_of(own, *peer, link, now));
+        let twins: Vec<ConnectionId> = twins.collect();
+        for id in twins {
+            debug!("one connection to a peer is enough");
+            self.swarm.close_connection(id);
+        }
+        self.end_passing(now);
+    }
+
+    /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
+    fn end_passing(&mut self, now: Duration) {
+        let gate = &self.swarm.behaviour().gate;
+        let old =
+            |connection: &&Connection| now.saturating_sub(connection.since) >= PASSING && gate.is_new(connection.id);
+        let passing: Vec<_> = self
+            .links
+            .iter()
+            .flat_map(|(peer, link)| {
+                link.connections.iter().filter(old).map(|one| (*peer, one.id, link.confirmed.is_some()))
+            })
+            .collect();
+        for (peer, id, confirmed) in passing {
+            if confirmed || self.points.contains(peer) {
+                self.swarm.behaviour_mut().gate.adopt(id);
+            } else {
+                self.swarm.close_connection(id);
+            }
+        }
+    }
+
+    /// An address of this machine has gone: connections over the network may be dead. The next ping decides, not the third.
+    pub(super) fn suspect_connections(&mut self) {
+        for link in self.links.values_mut() {
+            for connection in link.connections.iter_mut().filter(|connection| !is_loopback(&connection.address)) {
+                connection.lost_pings = connection.lost_pings.max(MAX_LOST_PINGS - 1);
+            }
+        }
+    }
+}
+
+/// The connections to a peer that are to be closed from here. Of those through relays none is needed beside a direct one.
+/// Of several alike the end with the smaller id decides, or each would close the one that the other keeps.
+fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<ConnectionId> {
+    let settled = link.connections.iter().all(|connection| now.saturating_sub(connection.since) >= TWINS);
+    if link.connections.len() < 2 || !settled {
+        return Vec::new();
+    }
+    let (relayed, direct): (Vec<_>, Vec<_>) =
+        link.connections.iter().partition(|connection| is_relayed(&connection.address));
+    let (alike, needless) = if direct.is_empty() { (relayed, Vec::new()) } else { (direct, relayed) };
+    let twins = alike.into_iter().skip(1).filter(|_| own < peer);
+    needless.into_iter().chain(twins).map(|connection| connection.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::Multiaddr;
+
+    use super::*;
+    use crate::event::Direction;
+
+    fn connection(number: usize, address: &str, since: u64) -> Connection {
+        let address: Multiaddr = address.parse().expect("a multiaddress");
+        let (id, since) = (ConnectionId::new_unchecked(number), Duration::from_secs(since));
+        Connection { id, address, direction: Direction::Inbound, lost_pings: 0, since }
+    }
+
+    #[test]
+    fn one_connection_remains_and_both_ends_agree_on_who_closes() {
+        let mut ids = [PeerId::random(), PeerId::random()];
+        ids.sort();
+        let [small, large] = ids;
+        let mut link = Link::new(Duration::ZERO);
+        link.connections = vec![connection(1, "/ip4/10.0.0.1/tcp/1", 1), connection(2, "/ip4/10.0.0.1/tcp/2", 1)];
+        let later = Duration::from_secs(10);
+        assert_eq!(surplus_of(small, large, &link, Duration::from_secs(2)), [], "too young");
+        assert_eq!(surplus_of(small, large, &link, later), [ConnectionId::new_unchecked(2)]);
+        assert_eq!(surplus_of(large, small, &link, later), [], "the other end decides");
+        link.connections.pop();
+        assert_eq!(surplus_of(small, large, &link, later), [], "the last one stays");
+    }
+
+    #[test]
+    fn a_relay_is_not_needed_beside_a_direct_connection() {
+        let relayed = format!("/ip4/10.0.0.1/tcp/1/p2p/{}/p2p-circuit", PeerId::random());
+        let mut link = Link::new(Duration::ZERO);
+        link.connections = vec![connection(1, &relayed, 1), connection(2, "/ip4/10.0.0.1/tcp/2", 1)];
+        for (own, peer) in [(PeerId::random(), PeerId::random()), (PeerId::random(), PeerId::random())] {
+            assert_eq!(surplus_of(own, peer, &link, Duration::from_secs(10)), [ConnectionId::new_unchecked(1)]);
+        }
+    }
+}

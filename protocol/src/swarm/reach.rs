@@ -1,0 +1,196 @@
+//! How others reach this node: addresses that peers see and try, the router's forwarding, relays, and holes through
+//! routers.
+
+use core::time::Duration;
+
+use libp2p::{
+    Multiaddr, PeerId, autonat, core::transport::ListenerId, dcutr, identify, multiaddr::Protocol, relay,
+    swarm::ConnectionId, upnp,
+};
+use tracing::{debug, info};
+
+use super::Driver;
+use crate::{discovery::is_relayed, event::Direction};
+
+/// Relays that a node which cannot be reached is reachable through at once.
+const RELAYS: usize = 2;
+/// How long a relay that refused is left alone.
+const RELAY_PAUSE: Duration = Duration::from_secs(60);
+/// Relays that refused; more are not remembered.
+const MAX_PAUSED: usize = 32;
+/// Addresses believed and told to others at once.
+const MAX_EXTERNAL: usize = 8;
+
+/// Reservations at relays.
+#[derive(Default)]
+pub(super) struct Reservations {
+    /// At most [`RELAYS`].
+    held: Vec<Reservation>,
+    /// Relays that refused or were lost, and until when they are left alone. At most [`MAX_PAUSED`].
+    paused: Vec<(PeerId, Duration)>,
+}
+
+struct Reservation {
+    relay: PeerId,
+    listener: ListenerId,
+}
+
+impl Driver {
+    /// What a peer sees of this node: the address from which it is connected.
+    pub(super) fn seen_by(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+        let Some(known) = link.connections.iter().find(|known| known.id == connection) else { return };
+        if is_relayed(&known.address) {
+            return;
+        }
+        let (remote, outbound) = (known.address.clone(), known.direction == Direction::Outbound);
+        let listening = self.listening_on();
+        if let Some(seen) = self.observer.observed(peer, &remote, &info.observed_addr, outbound, &listening)
+            && let Some(probes) = self.swarm.behaviour_mut().probes.as_mut()
+        {
+            probes.candidate(&seen);
+        }
+        self.update_reach();
+    }
+
+    pub(super) fn probed(&mut self, event: autonat::v2::client::Event) {
+        let reachable = event.result.is_ok();
+        debug!(address = %event.tested_addr, peer = %event.server, reachable, "a peer has tried an address of this node");
+        self.observer.probed(&event.tested_addr, event.server, reachable);
+        self.update_reach();
+    }
+
+    /// Port forwarding is a convenience: without it the node works, so nothing of it is a warning.
+    pub(super) fn upnp_event(&mut self, event: upnp::Event) {
+        match event {
+            upnp::Event::NewExternalAddr { external_addr, .. } => {
+                info!(%external_addr, "the router forwards to this node");
+                self.observer.mapped(&external_addr);
+            }
+            upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
+                info!(%external_addr, "the router no longer forwards to this node");
+                self.observer.unmapped(&external_addr);
+            }
+            upnp::Event::GatewayNotFound => info!("no router here forwards ports by UPnP"),
+            upnp::Event::NonRoutableGateway => info!("the router itself is not on the public internet"),
+        }
+        self.update_reach();
+    }
+
+    pub(super) fn relay_event(&mut self, event: relay::client::Event) {
+        match event {
+            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
+                if !renewal {
+                    info!(relay = %relay_peer_id, "reachable through a relay");
+                }
+                self.observer.reserved(relay_peer_id);
+                self.update_reach();
+            }
+            relay::client::Event::OutboundCircuitEstablished { relay_peer_id, .. } => {
+                debug!(relay = %relay_peer_id, "connected through a relay");
+            }
+            relay::client::Event::InboundCircuitEstablished { src_peer_id, .. } => {
+                debug!(peer = %src_peer_id, "a peer has come through a relay");
+            }
+        }
+    }
+
+    pub(super) fn hole_punching_event(event: &dcutr::Event) {
+        match &event.result {
+            Ok(_) => info!(peer = %event.remote_peer_id, "a direct connection instead of a relayed one"),
+            Err(error) => debug!(peer = %event.remote_peer_id, "no direct connection: {error}"),
+        }
+    }
+
+    /// Keeps as many relays as are needed: none where the node can be reached without.
+    pub(super) fn seek_relays(&mut self, now: Duration) {
+        self.reservations.paused.retain(|(_, until)| *until > now);
+        let wanted = self.observer.wants_relay(&self.listening_on());
+        if !wanted {
+            for Reservation { listener, .. } in core::mem::take(&mut self.reservations.held) {
+                self.swarm.remove_listener(listener);
+            }
+            return;
+        }
+        if self.reservations.held.len() >= RELAYS {
+            return;
+        }
+        let reservations = &self.reservations;
+        let fit = |peer: &PeerId| {
+            reservations.held.iter().all(|held| held.relay != *peer)
+                && reservations.paused.iter().all(|(paused, _)| paused != peer)
+        };
+        let mut relays =
+            self.links.iter().filter(|(peer, link)| link.relays && fit(peer)).filter_map(|(peer, link)| {
+                let direct = |address: &&Multiaddr| !is_relayed(address);
+                let ours = link.connections.iter().filter(|connection| connection.direction == Direction::Outbound);
+                let address = ours.map(|connection| &connection.address).find(direct)?;
+                Some((*peer, address.clone().with(Protocol::P2p(*peer)).with(Protocol::P2pCircuit)))
+            });
+        let Some((relay, address)) = relays.next() else { return };
+        match self.swarm.listen_on(address) {
+            Ok(listener) => self.reservations.held.push(Reservation { relay, listener }),
+            Err(error) => {
+                debug!(%relay, "no reservation: {error}");
+                self.reservations.pause(relay, now);
+            }
+        }
+    }
+
+    /// A listener has ended; if it was at a relay, that relay is left alone for a while.
+    pub(super) fn reservation_ended(&mut self, listener: ListenerId) {
+        let Some(at) = self.reservations.held.iter().position(|held| held.listener == listener) else { return };
+        let Reservation { relay, .. } = self.reservations.held.swap_remove(at);
+        debug!(%relay, "no longer reachable through a relay");
+        let now = self.now();
+        self.reservations.pause(relay, now);
+        self.observer.lost(&relay);
+        self.update_reach();
+    }
+
+    /// An address has been confirmed by a part of the stack. A peer that lies could confirm one after another: beyond a few
+    /// they are not told to others.
+    pub(super) fn external_confirmed(&mut self, address: &Multiaddr) {
+        if self.swarm.external_addresses().count() > MAX_EXTERNAL + self.configured_external {
+            self.swarm.remove_external_address(address);
+            return;
+        }
+        debug!(%address, "an address by which others reach this node");
+        self.update_reach();
+    }
+
+    /// Tells others the addresses that enough peers have seen, and publishes the verdict.
+    pub(super) fn update_reach(&mut self) {
+        let known: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
+        let room = (MAX_EXTERNAL + self.configured_external).saturating_sub(known.len());
+        let believed = self.observer.believed();
+        for address in believed.into_iter().filter(|address| !known.contains(address)).take(room) {
+            info!(%address, "peers see this node at an address");
+            self.swarm.add_external_address(address);
+        }
+        let mut reachability = self.observer.verdict(&self.listening_on());
+        reachability.external = self.swarm.external_addresses().cloned().collect();
+        self.reachability.send_if_modified(|published| {
+            let changed = *published != reachability;
+            if changed {
+                *published = reachability;
+            }
+            changed
+        });
+    }
+
+    /// What is listened on, without what is listened on at relays.
+    fn listening_on(&self) -> Vec<Multiaddr> {
+        self.listeners.iter().map(|(_, address)| address).filter(|address| !is_relayed(address)).cloned().collect()
+    }
+}
+
+impl Reservations {
+    fn pause(&mut self, relay: PeerId, now: Duration) {
+        if self.paused.len() >= MAX_PAUSED {
+            self.paused.remove(0);
+        }
+        self.paused.push((relay, now.saturating_add(RELAY_PAUSE)));
+    }
+}
