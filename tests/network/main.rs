@@ -7,6 +7,7 @@
 
 mod exposed;
 mod lan;
+mod nat;
 mod partition;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@
 //! | `architecture` | does every file import only what its room may? |
 //! | `hostile` | does a node stay itself, and keep its honest peers, whatever a peer sends? |
 //! | `processes` | do real nodes find each other, agree, catch up, survive crashes, and stop when told? |
+//! | `meeting` | does every way to meet, alone, form a network that outlives what brought it together? |
 //! | `commands` | is every mistake, typed or sent, answered with one clear line and nothing worse? |
 //! | `network` | do nodes on different machines find each other and heal? (Linux, its own step) |
 //!

@@ -3,7 +3,8 @@
 //! A test enters a namespace of its own with [`inside`], where it may do what it likes to the network without being root and
 //! without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
-//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2).
+//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and `iptables` where
+//! there are routers.
 
 use std::{
     ffi::OsStr,
@@ -85,57 +86,108 @@ impl Wire {
     /// Where the system refuses.
     pub fn machine(&mut self) -> Machine {
         self.machines += 1;
-        // It ends with its input, which ends with this process, however that ends.
-        let mut holder = Command::new("unshare");
-        holder.args(["--net", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::null());
-        let holder = holder.spawn().expect("unshare runs");
-        let machine = Machine { holder, number: self.machines };
-        let own = fs::read_link("/proc/self/ns/net").expect("a namespace");
-        let of_holder = format!("/proc/{}/ns/net", machine.holder.id());
-        wait_until("the machine's namespace", SOON, || fs::read_link(&of_holder).is_ok_and(|link| link != own));
-        let port = machine.port();
+        let machine = Machine::new(format!("10.77.0.{}", self.machines), format!("port{}", self.machines));
+        let port = &machine.port;
         ip(&format!("link add {port} type veth peer name eth0 netns {}", machine.holder.id()));
         ip(&format!("link set {port} master br0"));
         ip(&format!("link set {port} up"));
-        machine.ip("link set lo up");
-        machine.ip(&format!("addr add {}/24 dev eth0", machine.address()));
-        machine.ip("link set eth0 up");
+        machine.wake();
         machine
     }
+
+    /// Puts a router on it, with a machine behind it: nothing gets in that was not asked for from inside.
+    ///
+    /// # Panics
+    /// Where the system refuses, or has no `iptables`.
+    pub fn behind_router(&mut self, ports: Ports) -> (Machine, Machine) {
+        let router = self.machine();
+        let lan = format!("192.168.{}", self.machines);
+        let inner = Machine::new(format!("{lan}.2"), format!("lan{}", self.machines));
+        let port = &inner.port;
+        ip(&format!("link add {port} type veth peer name eth0 netns {}", inner.holder.id()));
+        ip(&format!("link set {port} netns {}", router.holder.id()));
+        router.ip(&format!("addr add {lan}.1/24 dev {port}"));
+        router.ip(&format!("link set {port} up"));
+        inner.wake();
+        inner.ip(&format!("route add default via {lan}.1"));
+        router.run_program("sh", ["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+        let random = if ports == Ports::Random { " --random-fully" } else { "" };
+        router.iptables(&format!("-t nat -A POSTROUTING -o eth0 -j MASQUERADE{random}"));
+        for chain in ["FORWARD", "INPUT"] {
+            router.iptables(&format!("-A {chain} -i eth0 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"));
+            router.iptables(&format!("-A {chain} -i eth0 -j DROP"));
+        }
+        (router, inner)
+    }
+}
+
+/// Which port a router gives to a connection from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// The one that it has inside, as most routers at home do.
+    Kept,
+    /// Another one for each connection: no hole can be punched.
+    Random,
 }
 
 /// A machine: a namespace with one card.
 pub struct Machine {
     holder: Child,
-    number: u8,
+    address: String,
+    /// The other end of its cable.
+    port: String,
 }
 
 impl Machine {
+    fn new(address: String, port: String) -> Self {
+        // It ends with its input, which ends with this process, however that ends.
+        let mut holder = Command::new("unshare");
+        holder.args(["--net", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let holder = holder.spawn().expect("unshare runs");
+        let machine = Self { holder, address, port };
+        let own = fs::read_link("/proc/self/ns/net").expect("a namespace");
+        let of_holder = format!("/proc/{}/ns/net", machine.holder.id());
+        wait_until("the machine's namespace", SOON, || fs::read_link(&of_holder).is_ok_and(|link| link != own));
+        machine
+    }
+
+    /// Turns its card on.
+    fn wake(&self) {
+        self.ip("link set lo up");
+        self.ip(&format!("addr add {}/24 dev eth0", self.address));
+        self.ip("link set eth0 up");
+    }
+
     /// Its address.
     pub fn address(&self) -> String {
-        format!("10.77.0.{}", self.number)
+        self.address.clone()
     }
 
-    /// The wire's end of its cable.
-    fn port(&self) -> String {
-        format!("port{}", self.number)
-    }
-
-    /// Pulls its cable.
+    /// Pulls its cable, where that leads to the wire.
     pub fn pull_cable(&self) {
-        ip(&format!("link set {} down", self.port()));
+        ip(&format!("link set {} down", self.port));
     }
 
     /// Puts its cable back.
     pub fn plug_cable(&self) {
-        ip(&format!("link set {} up", self.port()));
+        ip(&format!("link set {} up", self.port));
+    }
+
+    fn iptables(&self, arguments: &str) {
+        self.run_program("iptables", arguments.split(' '));
+    }
+
+    fn run_program<'a>(&self, program: &'a str, arguments: impl IntoIterator<Item = &'a str>) {
+        let mut words = self.enter();
+        words.push(program.to_owned());
+        words.extend(arguments.into_iter().map(str::to_owned));
+        let (first, rest) = words.split_first().expect("there is a first");
+        run(first, rest);
     }
 
     /// Runs `ip` on it.
     pub fn ip(&self, arguments: &str) {
-        let enter = self.enter();
-        let mut words = enter.iter().map(String::as_str).chain(["ip"]).chain(arguments.split(' '));
-        run(words.next().unwrap_or_default(), words);
+        self.run_program("ip", arguments.split(' '));
     }
 
     /// Runs a node on it. Its console can be used from here; its API cannot.

@@ -1,0 +1,69 @@
+//! Nodes behind routers that let nothing in: they meet through a relay, and directly where a hole can be punched.
+
+use std::time::Duration;
+
+use bard_tests::{
+    netns::{Machine, Ports, Wire, inside},
+    process::{Builder, Node, PATIENCE, holds_for, wait_until},
+};
+
+use super::{height, knows, wait_to_agree};
+
+/// A probe comes at most five seconds after a connection, a relay is asked for after the probe has failed, and the other
+/// side hears of the relayed address when it next asks.
+const MEETING: Duration = Duration::from_secs(60);
+
+/// A node that is told of the relay on another machine, and looks nowhere else.
+fn told_of(relay: &Machine, machine: &Machine) -> Node {
+    let address = format!("/ip4/{}/tcp/6000", relay.address());
+    machine.run(Builder::default().default_listen().bootstrap(address)).start()
+}
+
+/// How a node is connected to another, as its console says.
+fn connection(one: &Node, other: &Node) -> Option<String> {
+    one.ask("peers").into_iter().find(|line| line.contains(other.peer_id()))
+}
+
+fn is_direct(one: &Node, other: &Node) -> bool {
+    connection(one, other).is_some_and(|line| !line.contains("p2p-circuit"))
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn two_nodes_behind_routers_meet_through_a_relay_and_punch_a_hole() {
+    if !inside("nat::two_nodes_behind_routers_meet_through_a_relay_and_punch_a_hole") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let middle = wire.machine();
+    let homes = [wire.behind_router(Ports::Kept), wire.behind_router(Ports::Kept)];
+    let relay = middle.run(Builder::default().default_listen().arg("--relay-server")).start();
+    let [one, two] = homes.each_ref().map(|(_, machine)| told_of(&middle, machine));
+    wait_until("both know the relay", PATIENCE, || knows(&one, &relay) && knows(&two, &relay));
+    wait_until("they meet directly", MEETING, || is_direct(&one, &two) && is_direct(&two, &one));
+    drop(relay);
+    wait_until("the relay is gone", PATIENCE, || one.ask("peers").len() == 2 && two.ask("peers").len() == 2);
+    one.ask("mine 2");
+    wait_to_agree(&[&one, &two], PATIENCE);
+    assert_eq!(height(&two), 2, "without the relay");
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn where_no_hole_can_be_punched_the_relay_carries_the_chain() {
+    if !inside("nat::where_no_hole_can_be_punched_the_relay_carries_the_chain") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let middle = wire.machine();
+    let homes = [wire.behind_router(Ports::Random), wire.behind_router(Ports::Random)];
+    let relay = middle.run(Builder::default().default_listen().arg("--relay-server")).start();
+    let [one, two] = homes.each_ref().map(|(_, machine)| told_of(&middle, machine));
+    wait_until("they meet", MEETING, || knows(&one, &two) && knows(&two, &one));
+    let verdict = one.status_line("reachability");
+    assert!(verdict.contains("relay"), "{verdict}");
+    one.ask("mine 1");
+    wait_to_agree(&[&one, &two, &relay], PATIENCE);
+    holds_for("they stay connected", Duration::from_secs(5), || knows(&one, &two));
+    assert!(!is_direct(&one, &two));
+}
