@@ -1,0 +1,275 @@
+//! Two nodes with one identity, as when a machine was copied together with its data: who finds out, and how.
+//!
+//! A node that dials itself meets its own id twice: at the end that dials and at the end that is dialled. A node that meets
+//! a copy of itself sees only one of them, the other end is at the copy.
+
+use core::{fmt, net::IpAddr, time::Duration};
+use std::collections::{BTreeMap, BTreeSet};
+
+use libp2p::{Multiaddr, multiaddr::Protocol};
+
+use crate::discovery::{is_loopback, split_peer_id};
+
+/// Addresses of ourselves told by others that are remembered as tried; while there are so many, no other is tried.
+const MAX_TOLD: usize = 16;
+/// How long an address that was tried is not tried again.
+const RETRY: Duration = Duration::from_secs(600);
+/// Meetings that wait for their other end; of more, the oldest is forgotten.
+const MAX_MEETINGS: usize = 32;
+/// Within this time both ends of a connection to ourselves are heard of.
+const WINDOW: Duration = Duration::from_secs(2);
+/// How long a copy that was reported is not reported again.
+const REPEAT: Duration = Duration::from_secs(3600);
+/// Copies remembered as reported; of more, the one reported first is forgotten.
+const MAX_REPORTED: usize = 64;
+
+/// Another node has this node's identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CloneFound {
+    /// Where it answers; or, of one that dialled this node, the bare IP address that it came from.
+    pub(crate) address: Multiaddr,
+}
+
+impl fmt::Display for CloneFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address } = self;
+        write!(
+            f,
+            "another node runs with this node's identity, at {address}: give one of the two an identity of its own"
+        )
+    }
+}
+
+/// What was met, each with its time; at most [`MAX_MEETINGS`] of each kind, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Clones {
+    told: BTreeMap<Multiaddr, Duration>,
+    outgoing: Vec<(Multiaddr, Duration)>,
+    incoming: Vec<(IpAddr, Duration)>,
+    reported: BTreeMap<Multiaddr, Duration>,
+}
+
+impl Clones {
+    /// Somebody tells of our own id at an address that is not ours. Returns whether to dial it, to see who is there.
+    pub(crate) fn heard_of_ourselves(&mut self, address: &Multiaddr, now: Duration) -> bool {
+        self.told.retain(|_, tried| now.saturating_sub(*tried) < RETRY);
+        let (address, _) = split_peer_id(address.clone());
+        if self.told.len() >= MAX_TOLD || self.told.contains_key(&address) {
+            return false;
+        }
+        self.told.insert(address, now);
+        true
+    }
+
+    /// A dial to `address` has met our own id.
+    pub(crate) fn dial_met_own_id(&mut self, address: &Multiaddr, now: Duration) {
+        push(&mut self.outgoing, (split_peer_id(address.clone()).0, now));
+    }
+
+    /// Somebody with our own id has dialled us from `remote`.
+    pub(crate) fn incoming_met_own_id(&mut self, remote: IpAddr, now: Duration) {
+        push(&mut self.incoming, (remote, now));
+    }
+
+    /// Copies that are certain by now: of their meetings no other end was heard of in time. Each is told once an hour.
+    pub(crate) fn tick(&mut self, now: Duration) -> Vec<CloneFound> {
+        // With several dials at once, the address says which of the two ends belong together; then, the time.
+        self.pair(|address, remote| ip(address) == Some(*remote), now);
+        self.pair(|_, _| true, now.saturating_sub(WINDOW));
+        let ripe = |met: Duration| now.saturating_sub(met) > WINDOW;
+        let dialled = self.outgoing.extract_if(.., |(_, met)| ripe(*met)).map(|(address, _)| address);
+        let came = self.incoming.extract_if(.., |(_, met)| ripe(*met)).map(|(remote, _)| Multiaddr::from(remote));
+        let found: Vec<_> = dialled.chain(came).collect();
+        self.reported.retain(|_, told| now.saturating_sub(*told) < REPEAT);
+        found.into_iter().filter(|address| self.is_news(address, now)).map(|address| CloneFound { address }).collect()
+    }
+
+    /// Takes out the two ends of each connection to ourselves, of those of which one end was met before `before` or at it:
+    /// while neither is, a better match may still come.
+    fn pair(&mut self, fits: impl Fn(&Multiaddr, &IpAddr) -> bool, before: Duration) {
+        let Self { outgoing, incoming, .. } = self;
+        outgoing.retain(|(address, dialled)| {
+            let matching = incoming.iter().enumerate().filter(|(_, (remote, came))| {
+                dialled.abs_diff(*came) <= WINDOW && (*dialled).min(*came) <= before && fits(address, remote)
+            });
+            let nearest = matching.min_by_key(|(_, (_, came))| dialled.abs_diff(*came)).map(|(at, _)| at);
+            nearest.map(|at| incoming.remove(at)).is_none()
+        });
+    }
+
+    fn is_news(&mut self, address: &Multiaddr, now: Duration) -> bool {
+        if self.reported.contains_key(address) {
+            return false;
+        }
+        if self.reported.len() >= MAX_REPORTED {
+            let first = self.reported.iter().min_by_key(|(_, told)| **told).map(|(address, _)| address.clone());
+            first.and_then(|first| self.reported.remove(&first));
+        }
+        self.reported.insert(address.clone(), now);
+        true
+    }
+}
+
+fn push<T>(meetings: &mut Vec<T>, meeting: T) {
+    if meetings.len() >= MAX_MEETINGS {
+        meetings.remove(0);
+    }
+    meetings.push(meeting);
+}
+
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => Some(ip.into()),
+        Some(Protocol::Ip6(ip)) => Some(ip.into()),
+        _ => None,
+    }
+}
+
+/// Whether two connections of one peer id lead to two machines, by the addresses that each of them says it listens on: a
+/// single node says the same on both, however many addresses it has. Loopback and relayed addresses say nothing.
+pub(crate) fn two_places(first: &[Multiaddr], second: &[Multiaddr]) -> bool {
+    let telling = |addresses: &[Multiaddr]| -> BTreeSet<Multiaddr> {
+        let direct = |address: &&Multiaddr| {
+            !is_loopback(address) && !address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
+        };
+        addresses.iter().filter(direct).map(|address| split_peer_id(address.clone()).0).collect()
+    };
+    let (first, second) = (telling(first), telling(second));
+    !first.is_empty() && !second.is_empty() && first.is_disjoint(&second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: &str = "/ip4/10.0.0.1/tcp/6000";
+    const THERE: &str = "/ip4/10.0.0.2/tcp/6000";
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddress")
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<Multiaddr> {
+        texts.iter().map(|text| address(text)).collect()
+    }
+
+    fn host(text: &str) -> IpAddr {
+        text.parse().expect("an IP address")
+    }
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(10_000 + millis)
+    }
+
+    fn found(clones: &mut Clones, millis: u64) -> Vec<String> {
+        clones.tick(at(millis)).into_iter().map(|found| found.address.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_told_of_ourselves_is_tried_now_and_then() {
+        let mut clones = Clones::default();
+        assert!(clones.heard_of_ourselves(&address(HERE), at(0)));
+        let named = address(HERE).with(Protocol::P2p(libp2p::PeerId::random()));
+        assert!(!clones.heard_of_ourselves(&named, at(599_000)), "the same address");
+        for port in 1..MAX_TOLD {
+            assert!(clones.heard_of_ourselves(&address(&format!("/ip4/10.0.0.3/tcp/{port}")), at(1)));
+        }
+        assert!(!clones.heard_of_ourselves(&address(THERE), at(2)), "enough");
+        assert!(clones.heard_of_ourselves(&address(HERE), at(600_000)));
+        assert!(!clones.heard_of_ourselves(&address(THERE), at(600_000)));
+        assert!(clones.heard_of_ourselves(&address(THERE), at(600_001)), "room again");
+    }
+
+    #[test]
+    fn dialling_ourselves_is_no_copy_whichever_end_comes_first() {
+        for (dialled, came) in [(0, 1_900), (1_900, 0), (5, 5)] {
+            let mut clones = Clones::default();
+            for now in 0..100 {
+                let now = now * 100;
+                if now == dialled / 100 * 100 {
+                    clones.dial_met_own_id(&address(HERE), at(dialled));
+                }
+                if now == came / 100 * 100 {
+                    // Through a router that turns us round, from any address.
+                    clones.incoming_met_own_id(host("10.0.0.254"), at(came));
+                }
+                assert_eq!(found(&mut clones, now + 10), [""; 0], "{dialled} {came} {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dial_without_its_other_end_met_a_copy() {
+        let mut clones = Clones::default();
+        clones.dial_met_own_id(&address(THERE), at(0));
+        assert_eq!(found(&mut clones, 2_000), [""; 0], "the other end may still be heard of");
+        assert_eq!(found(&mut clones, 2_001), [THERE]);
+        assert_eq!(found(&mut clones, 2_002), [""; 0]);
+        clones.dial_met_own_id(&address(THERE), at(10_000));
+        assert_eq!(found(&mut clones, 20_000), [""; 0], "told already");
+        clones.dial_met_own_id(&address(THERE), at(3_700_000));
+        assert_eq!(found(&mut clones, 3_710_000), [THERE], "told again after an hour");
+    }
+
+    #[test]
+    fn a_copy_that_dials_us_is_known_by_where_it_came_from() {
+        let mut clones = Clones::default();
+        clones.incoming_met_own_id(host("10.0.0.2"), at(0));
+        clones.dial_met_own_id(&address(HERE), at(2_500));
+        clones.incoming_met_own_id(host("10.0.0.1"), at(2_510));
+        assert_eq!(found(&mut clones, 6_000), ["/ip4/10.0.0.2"]);
+        let news = CloneFound { address: address("/ip4/10.0.0.2") }.to_string();
+        assert!(news.contains("/ip4/10.0.0.2") && !news.contains('\n'), "{news}");
+    }
+
+    #[test]
+    fn dials_to_several_addresses_at_once_are_counted() {
+        let mut clones = Clones::default();
+        clones.dial_met_own_id(&address(THERE), at(0));
+        clones.dial_met_own_id(&address(HERE), at(1_000));
+        assert_eq!(found(&mut clones, 1_050), [""; 0]);
+        clones.dial_met_own_id(&address("/ip4/10.0.0.1/udp/6000/quic-v1"), at(1_000));
+        clones.incoming_met_own_id(host("10.0.0.1"), at(1_100));
+        clones.incoming_met_own_id(host("10.0.0.1"), at(1_900));
+        assert_eq!(found(&mut clones, 2_100), [THERE], "the others have their ends");
+        assert_eq!(found(&mut clones, 9_000), [""; 0]);
+
+        for port in 1..=3 {
+            clones.dial_met_own_id(&address(&format!("/dns4/a.example/tcp/{port}")), at(20_000 + port));
+        }
+        clones.incoming_met_own_id(host("10.0.0.9"), at(20_000));
+        clones.incoming_met_own_id(host("10.0.0.9"), at(20_000));
+        assert_eq!(found(&mut clones, 23_000).len(), 1, "three went out, two came in");
+    }
+
+    #[test]
+    fn the_tables_are_bounded() {
+        let mut clones = Clones::default();
+        for number in 0..200_u64 {
+            clones.dial_met_own_id(&address(&format!("/ip4/10.0.1.{number}/tcp/1")), at(number));
+            clones.incoming_met_own_id(host(&format!("10.0.2.{number}")), at(10_000 + number));
+        }
+        assert_eq!((clones.outgoing.len(), clones.incoming.len()), (MAX_MEETINGS, MAX_MEETINGS));
+        assert_eq!(found(&mut clones, 90_000).len(), 2 * MAX_MEETINGS);
+        assert!(clones.outgoing.is_empty() && clones.incoming.is_empty());
+        clones.dial_met_own_id(&address(THERE), at(100_000));
+        assert_eq!(found(&mut clones, 110_000), [THERE]);
+        assert_eq!(clones.reported.len(), MAX_REPORTED);
+    }
+
+    #[test]
+    fn one_identity_in_two_places() {
+        let one = addresses(&["/ip4/127.0.0.1/tcp/6000", HERE, "/ip4/192.168.1.1/tcp/6000"]);
+        let same = addresses(&["/ip4/192.168.1.1/tcp/6000", "/ip4/127.0.0.1/tcp/6000"]);
+        let other = addresses(&["/ip4/127.0.0.1/tcp/6000", THERE]);
+        assert!(two_places(&one, &other) && two_places(&other, &one));
+        assert!(!two_places(&one, &one) && !two_places(&one, &same));
+        assert!(two_places(&addresses(&[HERE]), &addresses(&["/ip4/10.0.0.1/udp/6000/quic-v1"])));
+        assert!(!two_places(&one, &[]) && !two_places(&one, &addresses(&["/ip4/127.0.0.1/tcp/6000"])));
+        let relay = libp2p::PeerId::random();
+        let circuit = addresses(&[&format!("{THERE}/p2p/{relay}/p2p-circuit")]);
+        assert!(!two_places(&one, &circuit), "a relay is no place");
+        let named = vec![address(HERE).with(Protocol::P2p(relay))];
+        assert!(!two_places(&one, &named));
+    }
+}
