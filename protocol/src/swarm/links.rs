@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) told_at: Option<Duration>,
     /// Whether it is a meeting point: of use, and no peer.
     pub(super) service: bool,
+    /// Whether two nodes have been seen to run with its identity.
+    pub(super) two_places: bool,
     /// Whether it relays connections.
     pub(super) relays: bool,
     /// When its addresses were last put into Kademlia's table.
@@ -41,6 +43,8 @@ pub(super) struct Connection {
     /// Pings in a row without an answer.
     pub(super) lost_pings: u32,
     pub(super) since: Duration,
+    /// Where the peer says it listens, as said on this connection.
+    pub(super) claims: Vec<Multiaddr>,
 }
 
 /// Somebody who waits for the outcome of a dial.
@@ -65,6 +69,7 @@ impl Link {
             told_at: None,
             service: false,
             relays: false,
+            two_places: false,
             fed_at: None,
         }
     }

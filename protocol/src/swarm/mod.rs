@@ -4,6 +4,7 @@
 //! clock four times a second. All state of connections is here; what others need of it is published by `watch`.
 
 mod bind;
+mod copies;
 mod gossip;
 mod links;
 mod meeting;
@@ -40,7 +41,7 @@ use crate::{
     discovery::{Candidate, bootstrap, mdns, rendezvous::Points},
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
-    peers::{PeerBook, Target, conduct::Fault},
+    peers::{PeerBook, Target, clones::Clones, conduct::Fault},
     reachability::{Observer, Reachability},
     topics::Names,
 };
@@ -100,6 +101,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         points: Points::new(&config.rendezvous),
         exchange: config.exchange,
         observer: Observer::default(),
+        clones: Clones::default(),
         reservations: Reservations::default(),
         configured_external: config.external.len(),
         mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
@@ -122,6 +124,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     {
         driver.book.add(candidate, Duration::ZERO);
     }
+    driver.book.restore(config.known, Duration::ZERO);
     let handle = NetworkHandle {
         own,
         commands: commands_in,
@@ -159,6 +162,8 @@ pub struct Driver {
     /// What is known of how others reach this node.
     observer: Observer,
     reservations: Reservations,
+    /// Signs of copies of our own identity.
+    clones: Clones,
     /// How many addresses are announced because the configuration says so.
     configured_external: usize,
     /// When to try mDNS again, if it could not be started.
@@ -241,6 +246,7 @@ impl Driver {
         self.dial_due(now);
         self.visit_points(now);
         self.seek_relays(now);
+        self.name_copies(now);
         self.ask_for_peers(now);
         if self.mdns_retry.is_some_and(|at| at <= now) {
             self.retry_mdns(now);
@@ -260,7 +266,7 @@ impl Driver {
                 self.dial_failed(connection_id, peer_id, &error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
-                debug!(from = %send_back_addr, "an incoming connection failed: {error}");
+                self.incoming_failed(&send_back_addr, &error);
             }
             SwarmEvent::NewListenAddr { listener_id, address } => self.listens(listener_id, address),
             SwarmEvent::ExpiredListenAddr { listener_id, address } => self.listens_no_more(listener_id, &address),
@@ -335,12 +341,18 @@ impl Driver {
 
     /// Notes a candidate from whatever way to find nodes.
     fn learn(&mut self, candidate: Candidate) {
-        self.book.add(candidate, self.now());
+        if candidate.peer == Some(self.own) {
+            self.told_of_ourselves(&candidate.addresses);
+        } else {
+            self.book.add(candidate, self.now());
+        }
     }
 
     fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
         info!(%address, "listening");
         self.offer_to_points(&address, true);
+        // The network may have come back.
+        self.book.hasten_all(self.now());
         self.listeners.push((listener, address));
         self.publish_listening();
     }

@@ -66,7 +66,7 @@ impl Driver {
     }
 
     /// Dials, past the gate that holds back what the stack dials by itself.
-    fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
+    pub(super) fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
         let id = options.connection_id();
         self.swarm.behaviour_mut().gate.announce(id);
         self.swarm.dial(options).inspect_err(|_| self.swarm.behaviour_mut().gate.forget(id))
@@ -138,7 +138,14 @@ impl Driver {
         let target = self.dialing.remove(&id);
         let link = self.links.entry(peer).or_insert_with(|| Link::new(now));
         let first = link.connections.is_empty();
-        link.connections.push(Connection { id, address: address.clone(), direction, lost_pings: 0, since: now });
+        link.connections.push(Connection {
+            id,
+            address: address.clone(),
+            direction,
+            lost_pings: 0,
+            since: now,
+            claims: Vec::new(),
+        });
         let confirmed = link.confirmed.is_some();
         if endpoint.is_dialer() && self.points.met(peer, &address) {
             link.service = true;
@@ -148,9 +155,14 @@ impl Driver {
         }
         if first {
             debug!(%peer, %address, ?direction, "connected");
-            let dialled = Target::Anchor(address.clone());
-            let dialled = endpoint.is_dialer().then(|| (target.as_ref().unwrap_or(&dialled), &address));
-            self.book.connected(peer, direction, dialled, now);
+            if self.swarm.behaviour().gate.is_new(id) {
+                // Of what dials by itself only Kademlia dials peers that are not connected.
+                self.book.connected_by(peer, Origin::Kademlia, &address, now);
+            } else {
+                let dialled = Target::Anchor(address.clone());
+                let dialled = endpoint.is_dialer().then(|| (target.as_ref().unwrap_or(&dialled), &address));
+                self.book.connected(peer, direction, dialled, now);
+            }
         } else if let Some(target) = target {
             self.book.answered(&target, peer);
         }
@@ -186,6 +198,9 @@ impl Driver {
     /// A dial has failed; `peer` is who answered or was looked for, if that is known.
     pub(super) fn dial_failed(&mut self, id: ConnectionId, peer: Option<PeerId>, error: &DialError) {
         let now = self.now();
+        if let DialError::LocalPeerId { address } = error {
+            self.clones.dial_met_own_id(address, now);
+        }
         let connected = peer.filter(|peer| self.links.get(peer).is_some_and(|link| link.confirmed.is_some()));
         if let Some(target) = self.dialing.remove(&id) {
             let reason = reason::of_dial(error);
@@ -262,6 +277,7 @@ impl Driver {
         match event {
             identify::Event::Received { peer_id, connection_id, info } => {
                 self.seen_by(peer_id, connection_id, &info);
+                self.look_for_two_places(peer_id, connection_id, &info.listen_addrs);
                 self.identified(peer_id, info);
             }
             identify::Event::Error { peer_id, error, .. } => debug!(peer = %peer_id, "no identification: {error}"),

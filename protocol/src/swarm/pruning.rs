@@ -29,6 +29,11 @@ impl Driver {
             self.swarm.close_connection(id);
         }
         self.end_passing(now);
+        for peer in self.book.surplus(now, self.target_outbound) {
+            debug!(%peer, "there are enough others");
+            self.book.release(peer);
+            self.disconnect(peer);
+        }
     }
 
     /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
@@ -86,7 +91,7 @@ mod tests {
     fn connection(number: usize, address: &str, since: u64) -> Connection {
         let address: Multiaddr = address.parse().expect("a multiaddress");
         let (id, since) = (ConnectionId::new_unchecked(number), Duration::from_secs(since));
-        Connection { id, address, direction: Direction::Inbound, lost_pings: 0, since }
+        Connection { id, address, direction: Direction::Inbound, lost_pings: 0, since, claims: Vec::new() }
     }
 
     #[test]

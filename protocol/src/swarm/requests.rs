@@ -260,7 +260,11 @@ impl Driver {
             return PeersResponse::default();
         }
         link.told_at = Some(now);
-        exchange::response(self.book.tell(asker, same_machine).into_iter())
+        // Two nodes with one identity are told of each other, or they could not notice.
+        let twins = link.connections.iter().flat_map(|connection| &connection.claims);
+        let twins: Vec<Multiaddr> = if link.two_places { twins.cloned().collect() } else { Vec::new() };
+        let twins = Some((asker, twins.iter().filter(|address| same_machine || !is_loopback(address)).collect()));
+        exchange::response(self.book.tell(asker, same_machine).into_iter().chain(twins))
     }
 
     fn told(&mut self, peer: PeerId, response: PeersResponse) {
