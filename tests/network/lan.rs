@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bard_chain::spec::ChainSpec;
 use bard_tests::{
+    chain_builder::easy_spec,
     netns::{Wire, inside, prepare_loopback},
     process::{Node, PATIENCE, wait_until},
 };
@@ -10,7 +12,7 @@ use bard_tests::{
 use super::{height, knows, wait_to_agree};
 
 /// How soon nodes on one network must have met.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(3);
 
 #[test]
 #[ignore = "needs network namespaces: .ci/run network"]
@@ -63,4 +65,50 @@ fn nodes_that_are_told_not_to_look_do_not_meet() {
     let two = Node::builder().default_listen().start();
     bard_tests::process::holds_for("they do not meet", Duration::from_secs(2), || !knows(&one, &two));
     assert!(!knows(&two, &one));
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn five_machines_become_one_network_by_mdns_alone() {
+    if !inside("lan::five_machines_become_one_network_by_mdns_alone") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let machines: Vec<_> = (0..5).map(|_| wire.machine()).collect();
+    let alone = || Node::builder().mdns().default_listen().arg("--no-kademlia").arg("--no-exchange");
+    let mut nodes: Vec<_> = machines.iter().map(|machine| machine.run(alone()).start()).collect();
+    nodes[4].ask("mine 1");
+    wait_to_agree(&nodes.iter().collect::<Vec<_>>(), PATIENCE);
+    assert_eq!(height(&nodes[0]), 1);
+    // There is no hub: any of them may go, and a newcomer is found by those that are left.
+    drop(nodes.remove(0));
+    let newcomer = wire.machine();
+    nodes.push(newcomer.run(alone()).start());
+    nodes[0].ask("mine 1");
+    wait_to_agree(&nodes.iter().collect::<Vec<_>>(), PATIENCE);
+    assert_eq!(height(&nodes[4]), 2);
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn two_chains_on_one_network_never_mix() {
+    if !inside("lan::two_chains_on_one_network_never_mix") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let machines: Vec<_> = (0..4).map(|_| wire.machine()).collect();
+    let other = ChainSpec { name: "other".into(), ..easy_spec() };
+    let ours = || Node::builder().mdns().default_listen();
+    let start = |at: usize| machines[at].run(if at < 2 { ours() } else { ours().chain(&other) }).start();
+    let [one, two, three, four] = [0, 1, 2, 3].map(start);
+    wait_until("each chain's nodes meet", PATIENCE, || knows(&one, &two) && knows(&three, &four));
+    wait_until("the log says so", PATIENCE, || one.stderr().contains("another chain"));
+    one.ask("mine 1");
+    three.ask("mine 2");
+    wait_to_agree(&[&one, &two], PATIENCE);
+    wait_to_agree(&[&three, &four], PATIENCE);
+    bard_tests::process::holds_for("they have nothing to do with each other", Duration::from_secs(2), || {
+        [&one, &two].iter().all(|node| !knows(node, &three) && !knows(node, &four))
+    });
+    assert_eq!((height(&two), height(&four)), (1, 2));
 }

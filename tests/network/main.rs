@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod copies;
 mod exposed;
 mod lan;
 mod nat;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use bard_tests::process::{Node, wait_until};
 
 /// How long a healed network may take until all agree.
-const HEALED: Duration = Duration::from_secs(90);
+const HEALED: Duration = Duration::from_secs(60);
 
 /// The last block as the console says: over the API a machine cannot be reached from another.
 fn tip(node: &Node) -> String {
