@@ -234,6 +234,8 @@ impl PeerBook {
         self.add(candidate, now);
         for anchor in self.anchors.iter_mut().filter(|anchor| anchors.contains(&anchor.address)) {
             anchor.peer = Some(peer);
+            // It works again, whoever answered there before.
+            anchor.backoff.hasten();
         }
         self.merge_anchors(peer);
     }

@@ -32,11 +32,19 @@ const MAX_HOSTS: usize = 64;
 /// Addresses that others are told at once.
 const MAX_EXTERNAL: usize = 16;
 
+/// Who counts as one observer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    /// All peers of one host of the public internet.
+    Host(IpAddr),
+    /// A peer of a local network.
+    Peer(PeerId),
+}
+
 /// What one peer says of where it sees us.
 #[derive(Debug)]
 struct Vote {
-    /// The host of the peer, if it is one of the public internet: peers of one host are one observer.
-    host: Option<IpAddr>,
+    witness: Witness,
     address: Multiaddr,
     /// A later vote has a larger number.
     number: u64,
@@ -82,8 +90,8 @@ impl Observer {
         self.votes.remove(&peer);
         self.make_room(&address);
         self.number = self.number.saturating_add(1);
-        let host = ip(remote).filter(|ip| global(*ip));
-        self.votes.insert(peer, Vote { host, address, number: self.number });
+        let witness = ip(remote).filter(|ip| global(*ip)).map_or(Witness::Peer(peer), Witness::Host);
+        self.votes.insert(peer, Vote { witness, address, number: self.number });
     }
 
     fn make_room(&mut self, address: &Multiaddr) {
@@ -106,10 +114,9 @@ impl Observer {
 
     /// The addresses told, and by how many observers.
     fn candidates(&self) -> BTreeMap<Multiaddr, usize> {
-        let mut observers: BTreeMap<&Multiaddr, BTreeSet<(Option<IpAddr>, Option<&PeerId>)>> = BTreeMap::new();
-        for (peer, vote) in &self.votes {
-            let observer = (vote.host, vote.host.is_none().then_some(peer));
-            observers.entry(&vote.address).or_default().insert(observer);
+        let mut observers: BTreeMap<&Multiaddr, BTreeSet<Witness>> = BTreeMap::new();
+        for vote in self.votes.values() {
+            observers.entry(&vote.address).or_default().insert(vote.witness);
         }
         observers.into_iter().map(|(address, observers)| (address.clone(), observers.len())).collect()
     }
