@@ -1,9 +1,10 @@
 //! Two nodes with one identity, as when a machine was copied together with its data: who finds out, and how.
 //!
-//! A node that dials itself meets its own id twice: at the end that dials and at the end that is dialled. A node that meets
-//! a copy of itself sees only one of them, the other end is at the copy.
+//! A node that dials itself sees both ends: the one that dials meets its own id, and the one that is dialled meets it too
+//! or, by TCP, sees the handshake break, because the other has hung up already. A node that meets a copy of itself sees only
+//! one of them, the other end is at the copy.
 
-use core::{fmt, net::IpAddr, time::Duration};
+use core::{net::IpAddr, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
@@ -14,8 +15,9 @@ use crate::discovery::{is_loopback, split_peer_id};
 const MAX_TOLD: usize = 16;
 /// How long an address that was tried is not tried again.
 const RETRY: Duration = Duration::from_secs(600);
-/// Meetings that wait for their other end; of more, the oldest is forgotten.
-const MAX_MEETINGS: usize = 32;
+/// Ends of connections that wait for their other end, of each kind. While there are more, nothing is certain and nothing
+/// is reported: whoever floods this node with connections may hide a copy, and not feign one.
+const MAX_ENDS: usize = 128;
 /// Within this time both ends of a connection to ourselves are heard of.
 const WINDOW: Duration = Duration::from_secs(2);
 /// How long a copy that was reported is not reported again.
@@ -30,22 +32,25 @@ pub(crate) struct CloneFound {
     pub(crate) address: Multiaddr,
 }
 
-impl fmt::Display for CloneFound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address } = self;
-        write!(
-            f,
-            "another node runs with this node's identity, at {address}: give one of the two an identity of its own"
-        )
-    }
+/// The end of a connection that somebody opened to us.
+#[derive(Clone, Copy, Debug)]
+struct Incoming {
+    remote: IpAddr,
+    came: Duration,
+    /// Whether it met our own id; otherwise it broke before it was known who is there.
+    own_id: bool,
 }
 
-/// What was met, each with its time; at most [`MAX_MEETINGS`] of each kind, the oldest first.
+/// What was met, each with its time.
 #[derive(Debug, Default)]
 pub(crate) struct Clones {
     told: BTreeMap<Multiaddr, Duration>,
+    /// Dials that met our own id, at most [`MAX_ENDS`].
     outgoing: Vec<(Multiaddr, Duration)>,
-    incoming: Vec<(IpAddr, Duration)>,
+    /// At most [`MAX_ENDS`].
+    incoming: Vec<Incoming>,
+    /// When there was last one end too many.
+    flooded: Option<Duration>,
     reported: BTreeMap<Multiaddr, Duration>,
 }
 
@@ -63,36 +68,61 @@ impl Clones {
 
     /// A dial to `address` has met our own id.
     pub(crate) fn dial_met_own_id(&mut self, address: &Multiaddr, now: Duration) {
-        push(&mut self.outgoing, (split_peer_id(address.clone()).0, now));
+        if self.outgoing.len() < MAX_ENDS {
+            self.outgoing.push((split_peer_id(address.clone()).0, now));
+        } else {
+            self.flooded = Some(now);
+        }
     }
 
     /// Somebody with our own id has dialled us from `remote`.
     pub(crate) fn incoming_met_own_id(&mut self, remote: IpAddr, now: Duration) {
-        push(&mut self.incoming, (remote, now));
+        self.came(Incoming { remote, came: now, own_id: true });
+    }
+
+    /// Somebody has dialled us from `remote` and hung up in the middle of the handshake. That may have been ourselves.
+    pub(crate) fn incoming_broke(&mut self, remote: IpAddr, now: Duration) {
+        self.came(Incoming { remote, came: now, own_id: false });
+    }
+
+    fn came(&mut self, incoming: Incoming) {
+        if self.incoming.len() < MAX_ENDS {
+            self.incoming.push(incoming);
+        } else {
+            self.flooded = Some(incoming.came);
+        }
     }
 
     /// Copies that are certain by now: of their meetings no other end was heard of in time. Each is told once an hour.
     pub(crate) fn tick(&mut self, now: Duration) -> Vec<CloneFound> {
-        // With several dials at once, the address says which of the two ends belong together; then, the time.
-        self.pair(|address, remote| ip(address) == Some(*remote), now);
-        self.pair(|_, _| true, now.saturating_sub(WINDOW));
+        // With several dials at once, the address says which of the two ends belong together; then, what was met; then, the
+        // time.
+        let at_once = now.saturating_sub(WINDOW);
+        self.pair(|address, incoming| incoming.own_id && ip(address) == Some(incoming.remote), now);
+        self.pair(|address, incoming| ip(address) == Some(incoming.remote), now);
+        self.pair(|_, incoming| incoming.own_id, at_once);
+        self.pair(|_, _| true, at_once);
+        let flooded = self.flooded;
         let ripe = |met: Duration| now.saturating_sub(met) > WINDOW;
-        let dialled = self.outgoing.extract_if(.., |(_, met)| ripe(*met)).map(|(address, _)| address);
-        let came = self.incoming.extract_if(.., |(_, met)| ripe(*met)).map(|(remote, _)| Multiaddr::from(remote));
-        let found: Vec<_> = dialled.chain(came).collect();
+        let certain = |met: Duration| flooded.is_none_or(|flooded| flooded.abs_diff(met) > WINDOW);
+        let dialled = self.outgoing.extract_if(.., |(_, met)| ripe(*met));
+        let dialled = dialled.filter(|(_, met)| certain(*met)).map(|(address, _)| address);
+        let came = self.incoming.extract_if(.., |incoming| ripe(incoming.came));
+        let came = came.filter(|incoming| incoming.own_id && certain(incoming.came));
+        let found: Vec<_> = dialled.chain(came.map(|incoming| Multiaddr::from(incoming.remote))).collect();
         self.reported.retain(|_, told| now.saturating_sub(*told) < REPEAT);
         found.into_iter().filter(|address| self.is_news(address, now)).map(|address| CloneFound { address }).collect()
     }
 
     /// Takes out the two ends of each connection to ourselves, of those of which one end was met before `before` or at it:
     /// while neither is, a better match may still come.
-    fn pair(&mut self, fits: impl Fn(&Multiaddr, &IpAddr) -> bool, before: Duration) {
+    fn pair(&mut self, fits: impl Fn(&Multiaddr, &Incoming) -> bool, before: Duration) {
         let Self { outgoing, incoming, .. } = self;
         outgoing.retain(|(address, dialled)| {
-            let matching = incoming.iter().enumerate().filter(|(_, (remote, came))| {
-                dialled.abs_diff(*came) <= WINDOW && (*dialled).min(*came) <= before && fits(address, remote)
+            let matching = incoming.iter().enumerate().filter(|(_, end)| {
+                dialled.abs_diff(end.came) <= WINDOW && (*dialled).min(end.came) <= before && fits(address, end)
             });
-            let nearest = matching.min_by_key(|(_, (_, came))| dialled.abs_diff(*came)).map(|(at, _)| at);
+            let nearest = matching.min_by_key(|(_, end)| dialled.abs_diff(end.came)).map(|(at, _)| at);
             nearest.map(|at| incoming.remove(at)).is_none()
         });
     }
@@ -108,13 +138,6 @@ impl Clones {
         self.reported.insert(address.clone(), now);
         true
     }
-}
-
-fn push<T>(meetings: &mut Vec<T>, meeting: T) {
-    if meetings.len() >= MAX_MEETINGS {
-        meetings.remove(0);
-    }
-    meetings.push(meeting);
 }
 
 fn ip(address: &Multiaddr) -> Option<IpAddr> {
@@ -243,17 +266,47 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_are_bounded() {
+    fn a_handshake_that_breaks_may_be_the_other_end_and_is_no_copy() {
+        let mut clones = Clones::default();
+        for number in 1..=50 {
+            clones.dial_met_own_id(&address(&format!("/ip4/127.0.0.{number}/tcp/6000")), at(number));
+            clones.incoming_broke(host("127.0.0.1"), at(number + 1));
+        }
+        clones.incoming_broke(host("10.0.0.9"), at(3_000));
+        for now in (0..10_000).step_by(250) {
+            assert_eq!(found(&mut clones, now), [""; 0]);
+        }
+        clones.dial_met_own_id(&address(THERE), at(20_000));
+        clones.dial_met_own_id(&address(HERE), at(20_000));
+        clones.incoming_broke(host("10.0.0.1"), at(20_000));
+        clones.incoming_met_own_id(host("10.0.0.7"), at(20_000));
+        assert_eq!(found(&mut clones, 23_000), [""; 0], "two of each");
+        clones.dial_met_own_id(&address(THERE), at(30_000));
+        clones.incoming_broke(host("10.0.0.9"), at(32_001));
+        assert_eq!(found(&mut clones, 33_000), [THERE], "too late to be the other end");
+    }
+
+    #[test]
+    fn the_tables_are_bounded_and_a_flood_feigns_no_copy() {
         let mut clones = Clones::default();
         for number in 0..200_u64 {
-            clones.dial_met_own_id(&address(&format!("/ip4/10.0.1.{number}/tcp/1")), at(number));
-            clones.incoming_met_own_id(host(&format!("10.0.2.{number}")), at(10_000 + number));
+            clones.incoming_broke(host("10.0.9.9"), at(number));
         }
-        assert_eq!((clones.outgoing.len(), clones.incoming.len()), (MAX_MEETINGS, MAX_MEETINGS));
-        assert_eq!(found(&mut clones, 90_000).len(), 2 * MAX_MEETINGS);
+        clones.dial_met_own_id(&address(HERE), at(500));
+        clones.incoming_broke(host("10.0.0.1"), at(501));
+        assert_eq!(clones.incoming.len(), MAX_ENDS);
+        assert_eq!(found(&mut clones, 10_000), [""; 0]);
+        for number in 0..200_u64 {
+            clones.dial_met_own_id(&address(&format!("/ip4/10.0.1.{number}/tcp/1")), at(20_000));
+            clones.incoming_met_own_id(host("10.0.0.254"), at(20_000));
+        }
+        assert_eq!(clones.outgoing.len(), MAX_ENDS);
+        assert_eq!(found(&mut clones, 30_000), [""; 0]);
         assert!(clones.outgoing.is_empty() && clones.incoming.is_empty());
-        clones.dial_met_own_id(&address(THERE), at(100_000));
-        assert_eq!(found(&mut clones, 110_000), [THERE]);
+        for number in 0..100_u64 {
+            clones.dial_met_own_id(&address(&format!("/ip4/10.0.1.{number}/tcp/1")), at(40_000));
+        }
+        assert_eq!(found(&mut clones, 50_000).len(), 100);
         assert_eq!(clones.reported.len(), MAX_REPORTED);
     }
 

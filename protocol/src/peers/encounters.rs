@@ -47,15 +47,21 @@ impl PeerBook {
 
     /// The dial of `target` has led to `peer`.
     pub(crate) fn answered(&mut self, target: &Target, peer: PeerId) {
-        let Some(anchor) = self.anchor(target) else { return };
-        anchor.dialing = false;
-        anchor.peer = Some(peer);
-        self.merge_anchors(peer);
+        if let Target::Peer(dialled) = target
+            && let Some(entry) = self.entries.get_mut(dialled)
+        {
+            entry.dialing = false;
+        }
+        if let Some(anchor) = self.anchor(target) {
+            anchor.dialing = false;
+            anchor.peer = Some(peer);
+            self.merge_anchors(peer);
+        }
     }
 
     /// Notes who named the addresses where a peer answers. It does not make the peer persistent: the anchor is, whoever
     /// answers there.
-    fn merge_anchors(&mut self, peer: PeerId) {
+    pub(super) fn merge_anchors(&mut self, peer: PeerId) {
         if let Some(entry) = self.entries.get_mut(&peer) {
             let anchors = self.anchors.iter().filter(|anchor| anchor.peer == Some(peer));
             entry.told.extend(anchors.flat_map(|anchor| &anchor.origins));
@@ -94,10 +100,10 @@ impl PeerBook {
                 entry.see(now);
                 confirmed && now.saturating_sub(since) >= LASTING
             }
-            State::Idle | State::Dialing => false,
+            State::Idle => false,
         };
         entry.state = State::Idle;
-        if entry.addresses.is_empty() {
+        if entry.addresses.is_empty() && !entry.dialing {
             self.entries.remove(&peer);
         } else if core::mem::take(&mut entry.released) {
             entry.backoff.succeed();
@@ -118,9 +124,7 @@ impl PeerBook {
         match target {
             Target::Peer(peer) => {
                 let Some(entry) = self.entries.get_mut(peer) else { return false };
-                if entry.state == State::Dialing {
-                    entry.state = State::Idle;
-                }
+                entry.dialing = false;
                 let news = entry.persistent && entry.backoff.failures() == 0;
                 entry.retry_later(false, now, &mut self.random);
                 if entry.state == State::Idle && entry.is_hopeless() {

@@ -19,7 +19,6 @@ const MAX_WORKED: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Idle,
-    Dialing,
     Connected { since: Duration, direction: Direction, confirmed: bool },
 }
 
@@ -122,6 +121,8 @@ pub(super) struct Entry {
     pub(super) same_machine: bool,
     /// Whether this node closes the connection because it has enough others.
     pub(super) released: bool,
+    /// Whether a dial of this book is under way; the peer may connect to us meanwhile.
+    pub(super) dialing: bool,
     pub(super) state: State,
     pub(super) backoff: Backoff,
     /// When it was last connected or else noted, in this run.
@@ -141,11 +142,17 @@ impl Entry {
             met: false,
             same_machine: false,
             released: false,
+            dialing: false,
             state: State::Idle,
             backoff: Backoff::default(),
             last_seen: now,
             unseen_before: Duration::ZERO,
         }
+    }
+
+    /// Whether it is neither connected nor being dialled.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Idle && !self.dialing
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -200,7 +207,7 @@ impl Entry {
 
     /// Whether it may be dialled. `alone`: nobody else is connected.
     pub(super) fn is_due(&self, alone: bool, now: Duration) -> bool {
-        self.state == State::Idle
+        self.is_idle()
             && !self.addresses.is_empty()
             && self.backoff.is_due(now)
             && (alone || self.persistent || self.backoff.is_rested(now))

@@ -146,7 +146,7 @@ impl PeerBook {
         if !self.entries.contains_key(&peer) {
             if self.entries.len() >= MAX_ENTRIES {
                 let promise = |entry: &Entry| (entry.met, Reverse(entry.backoff.failures()), entry.last_seen);
-                let free = |entry: &Entry| entry.state == State::Idle && !entry.persistent && !(hearsay && entry.met);
+                let free = |entry: &Entry| entry.is_idle() && !entry.persistent && !(hearsay && entry.met);
                 let idle = self.entries.iter().filter(|(_, entry)| free(entry));
                 let least = idle.min_by_key(|(_, entry)| promise(entry)).map(|(peer, _)| *peer)?;
                 self.entries.remove(&least);
@@ -161,7 +161,7 @@ impl PeerBook {
     pub(crate) fn dials(&mut self, now: Duration, target_outbound: usize) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
         let mut under_way = self.anchors.iter().filter(|anchor| anchor.dialing).count()
-            + self.entries.values().filter(|entry| entry.state == State::Dialing).count();
+            + self.entries.values().filter(|entry| entry.dialing).count();
         let mut dials = Vec::new();
         for anchor in &mut self.anchors {
             let connected = anchor.peer.and_then(|peer| self.entries.get(&peer)).is_some_and(Entry::is_connected);
@@ -181,7 +181,7 @@ impl PeerBook {
             if !wanted {
                 missing -= 1;
             }
-            entry.state = State::Dialing;
+            entry.dialing = true;
             under_way += 1;
             dials.push(Dial { target: Target::Peer(peer), addresses: entry.addresses.to_vec() });
         }
@@ -215,10 +215,8 @@ impl PeerBook {
 
     /// Connections of our own choice, made or in the making.
     fn outbound(&self) -> usize {
-        let ours = |entry: &&Entry| match entry.state {
-            State::Idle => false,
-            State::Dialing => true,
-            State::Connected { direction, .. } => direction == Direction::Outbound,
+        let ours = |entry: &&Entry| {
+            entry.dialing || matches!(entry.state, State::Connected { direction: Direction::Outbound, .. })
         };
         self.entries.values().filter(ours).count()
     }
@@ -232,14 +230,14 @@ impl PeerBook {
 
     /// Keeps an address that a person asked for and that has led to `peer`.
     pub(crate) fn keep(&mut self, candidate: Candidate, peer: PeerId, now: Duration) {
-        let target = match (candidate.peer, candidate.addresses.first()) {
-            (None, Some(address)) => Some(Target::Anchor(address.clone())),
-            _ => None,
-        };
+        let anchors = if candidate.peer.is_none() { candidate.addresses.clone() } else { Vec::new() };
         self.add(candidate, now);
-        if let Some(target) = target {
-            self.answered(&target, peer);
+        for anchor in self.anchors.iter_mut().filter(|anchor| anchors.contains(&anchor.address)) {
+            anchor.peer = Some(peer);
+            // It works again, whoever answered there before.
+            anchor.backoff.hasten();
         }
+        self.merge_anchors(peer);
     }
 
     /// Lets a peer be dialled at once, because a person asks for it.
@@ -257,7 +255,7 @@ impl PeerBook {
     pub(crate) fn hasten_all(&mut self, now: Duration) {
         let Self { entries, anchors, foreign, conduct, random, .. } = self;
         let welcome = |peer: &PeerId| !foreign.contains_key(peer) && !conduct.is_banned(peer);
-        for (_, entry) in entries.iter_mut().filter(|(peer, entry)| entry.state == State::Idle && welcome(peer)) {
+        for (_, entry) in entries.iter_mut().filter(|(peer, entry)| entry.is_idle() && welcome(peer)) {
             entry.backoff.hasten_soon(now, random);
         }
         for anchor in anchors.iter_mut().filter(|anchor| !anchor.dialing && anchor.peer.as_ref().is_none_or(welcome)) {

@@ -1,5 +1,9 @@
 //! The peer book against scripted events and a clock of its own.
 
+mod enough;
+mod memory;
+mod random;
+
 use super::*;
 use crate::wire::limits::MAX_ADDRESSES;
 

@@ -44,16 +44,18 @@ impl Driver {
             Protocol::Ip6(ip) => Some(ip.into()),
             _ => None,
         });
-        if let (ListenError::LocalPeerId { .. }, Some(ip)) = (error, ip) {
-            let now = self.now();
-            self.clones.incoming_met_own_id(ip, now);
+        let now = self.now();
+        match (error, ip) {
+            (ListenError::LocalPeerId { .. }, Some(ip)) => self.clones.incoming_met_own_id(ip, now),
+            (ListenError::Transport(_) | ListenError::Aborted, Some(ip)) => self.clones.incoming_broke(ip, now),
+            _ => {}
         }
     }
 
     /// Names the copies of our own identity that are certain by now.
     pub(super) fn name_copies(&mut self, now: Duration) {
         for CloneFound { address } in self.clones.tick(now) {
-            warn!(%address, "another node runs with a copy of this node's identity: {REMEDY}");
+            warn!("another node runs with a copy of this node's identity, at {address}: {REMEDY}");
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Connection {
     /// Pings in a row without an answer.
     pub(super) lost_pings: u32,
     pub(super) since: Duration,
+    /// When it was last known to be alive: made, or pinged.
+    pub(super) alive_at: Duration,
     /// Where the peer says it listens, as said on this connection.
     pub(super) claims: Vec<Multiaddr>,
 }

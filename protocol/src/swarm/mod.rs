@@ -42,7 +42,7 @@ use crate::{
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
     peers::{PeerBook, Target, clones::Clones, conduct::Fault},
-    reachability::{Observer, Reachability},
+    reachability::{Reachability, observer::Observer},
     topics::Names,
 };
 
@@ -362,14 +362,16 @@ impl Driver {
         info!(%address, "no longer listening");
         self.offer_to_points(address, false);
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
+        self.observer.moved();
         self.publish_listening();
         self.suspect_connections();
     }
 
-    fn publish_listening(&self) {
+    fn publish_listening(&mut self) {
         let own = self.own;
         let addresses = self.listeners.iter().map(|(_, address)| bind::with_peer_id(address, own)).collect();
         self.listening.send_replace(addresses);
+        self.update_reach();
     }
 
     fn publish_peers(&self) {

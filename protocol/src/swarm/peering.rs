@@ -144,13 +144,16 @@ impl Driver {
             direction,
             lost_pings: 0,
             since: now,
+            alive_at: now,
             claims: Vec::new(),
         });
         let confirmed = link.confirmed.is_some();
         if endpoint.is_dialer() && self.points.met(peer, &address) {
             link.service = true;
         }
-        if direction == Direction::Inbound && !is_relayed(&address) {
+        // Through a hole that both ends punched anybody comes in.
+        let punched = link.connections.iter().any(|connection| is_relayed(&connection.address));
+        if direction == Direction::Inbound && !punched {
             self.observer.inbound(&address, now);
         }
         if first {
@@ -366,17 +369,18 @@ impl Driver {
 
     pub(super) fn ping_event(&mut self, event: ping::Event) {
         let ping::Event { peer, connection, result } = event;
+        let now = self.now();
         let Some(link) = self.links.get_mut(&peer) else { return };
-        let lost = link.connections.iter_mut().find(|known| known.id == connection).map(|known| &mut known.lost_pings);
-        match (result, lost) {
-            (Ok(rtt), Some(lost)) => {
-                *lost = 0;
+        let known = link.connections.iter_mut().find(|known| known.id == connection);
+        match (result, known) {
+            (Ok(rtt), Some(known)) => {
+                (known.lost_pings, known.alive_at) = (0, now);
                 link.rtt = Some(rtt);
                 self.publish_peers();
             }
-            (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(lost)) => {
-                *lost = lost.saturating_add(1);
-                if *lost >= MAX_LOST_PINGS {
+            (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(known)) => {
+                known.lost_pings = known.lost_pings.saturating_add(1);
+                if known.lost_pings >= MAX_LOST_PINGS {
                     warn!(%peer, "a peer no longer answers");
                     self.swarm.close_connection(connection);
                 }

@@ -15,6 +15,9 @@ use crate::discovery::{is_loopback, is_relayed};
 
 /// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
 const TWINS: Duration = Duration::from_secs(2);
+/// How long an older connection may take to show that it lives, once there is a younger one: longer than from one ping to
+/// the next.
+const PROOF: Duration = Duration::from_secs(12);
 /// How long a connection that the stack made by itself may last before it is adopted or closed.
 const PASSING: Duration = Duration::from_secs(10);
 
@@ -67,8 +70,9 @@ impl Driver {
     }
 }
 
-/// The connections to a peer that are to be closed from here. Of those through relays none is needed beside a direct one.
-/// Of several alike the end with the smaller id decides, or each would close the one that the other keeps.
+/// The connections to a peer that are to be closed from here. Of those through relays none is needed beside a direct one,
+/// and of a dead one nobody hears that it is dead but by a younger one that is not. Of several alike that live the end with
+/// the smaller id decides, or each would close the one that the other keeps.
 fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<ConnectionId> {
     let settled = link.connections.iter().all(|connection| now.saturating_sub(connection.since) >= TWINS);
     if link.connections.len() < 2 || !settled {
@@ -77,8 +81,11 @@ fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<Conn
     let (relayed, direct): (Vec<_>, Vec<_>) =
         link.connections.iter().partition(|connection| is_relayed(&connection.address));
     let (alike, needless) = if direct.is_empty() { (relayed, Vec::new()) } else { (direct, relayed) };
-    let twins = alike.into_iter().skip(1).filter(|_| own < peer);
-    needless.into_iter().chain(twins).map(|connection| connection.id).collect()
+    let youngest = alike.iter().map(|connection| connection.since).max().unwrap_or_default();
+    let (living, silent): (Vec<_>, Vec<_>) = alike.into_iter().partition(|connection| connection.alive_at >= youngest);
+    let dead = silent.into_iter().filter(|_| now.saturating_sub(youngest) >= PROOF);
+    let twins = living.into_iter().skip(1).filter(|_| own < peer);
+    needless.into_iter().chain(dead).chain(twins).map(|connection| connection.id).collect()
 }
 
 #[cfg(test)]
@@ -91,7 +98,15 @@ mod tests {
     fn connection(number: usize, address: &str, since: u64) -> Connection {
         let address: Multiaddr = address.parse().expect("a multiaddress");
         let (id, since) = (ConnectionId::new_unchecked(number), Duration::from_secs(since));
-        Connection { id, address, direction: Direction::Inbound, lost_pings: 0, since, claims: Vec::new() }
+        Connection {
+            id,
+            address,
+            direction: Direction::Inbound,
+            lost_pings: 0,
+            since,
+            alive_at: since,
+            claims: Vec::new(),
+        }
     }
 
     #[test]
@@ -107,6 +122,29 @@ mod tests {
         assert_eq!(surplus_of(large, small, &link, later), [], "the other end decides");
         link.connections.pop();
         assert_eq!(surplus_of(small, large, &link, later), [], "the last one stays");
+    }
+
+    #[test]
+    fn an_older_connection_has_to_show_that_it_lives() {
+        let mut link = Link::new(Duration::ZERO);
+        link.connections = vec![connection(1, "/ip4/10.0.0.1/tcp/1", 1), connection(2, "/ip4/10.0.0.1/tcp/2", 100)];
+        let [small, large] = {
+            let mut ids = [PeerId::random(), PeerId::random()];
+            ids.sort();
+            ids
+        };
+        for (own, peer) in [(small, large), (large, small)] {
+            assert_eq!(surplus_of(own, peer, &link, Duration::from_secs(105)), [], "it may still answer");
+            let later = Duration::from_secs(112);
+            assert_eq!(surplus_of(own, peer, &link, later), [ConnectionId::new_unchecked(1)], "either end closes it");
+        }
+        link.connections[0].alive_at = Duration::from_secs(101);
+        let later = Duration::from_secs(112);
+        assert_eq!(
+            surplus_of(small, large, &link, later),
+            [ConnectionId::new_unchecked(2)],
+            "the younger one is a twin"
+        );
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Reservations {
 
 struct Reservation {
     relay: PeerId,
+    /// Where others reach this node through it.
+    address: Multiaddr,
     listener: ListenerId,
 }
 
@@ -46,10 +48,9 @@ impl Driver {
         }
         let (remote, outbound) = (known.address.clone(), known.direction == Direction::Outbound);
         let listening = self.listening_on();
-        if let Some(seen) = self.observer.observed(peer, &remote, &info.observed_addr, outbound, &listening)
-            && let Some(probes) = self.swarm.behaviour_mut().probes.as_mut()
-        {
-            probes.candidate(&seen);
+        self.observer.observed(peer, &remote, &info.observed_addr, outbound, &listening);
+        if let Some(probes) = self.swarm.behaviour_mut().probes.as_mut() {
+            self.observer.candidates().iter().for_each(|(address, _)| probes.candidate(address));
         }
         self.update_reach();
     }
@@ -84,7 +85,9 @@ impl Driver {
                 if !renewal {
                     info!(relay = %relay_peer_id, "reachable through a relay");
                 }
-                self.observer.reserved(relay_peer_id);
+                if let Some(held) = self.reservations.held.iter().find(|held| held.relay == relay_peer_id) {
+                    self.observer.reserved(relay_peer_id, &held.address);
+                }
                 self.update_reach();
             }
             relay::client::Event::OutboundCircuitEstablished { relay_peer_id, .. } => {
@@ -129,8 +132,8 @@ impl Driver {
                 Some((*peer, address.clone().with(Protocol::P2p(*peer)).with(Protocol::P2pCircuit)))
             });
         let Some((relay, address)) = relays.next() else { return };
-        match self.swarm.listen_on(address) {
-            Ok(listener) => self.reservations.held.push(Reservation { relay, listener }),
+        match self.swarm.listen_on(address.clone()) {
+            Ok(listener) => self.reservations.held.push(Reservation { relay, address, listener }),
             Err(error) => {
                 debug!(%relay, "no reservation: {error}");
                 self.reservations.pause(relay, now);
