@@ -23,6 +23,9 @@ const VERSION: u32 = 1;
 /// What precedes the chain id in what a node says of itself.
 const SOFTWARE: &str = "blockbard/1";
 
+/// What a meeting point says of itself, whatever chains it serves.
+pub(crate) const MEETING_POINT: &str = "blockbard-meeting/1";
+
 /// The BLAKE3 context of message ids.
 const MESSAGE_ID_CONTEXT: &str = "blockbard 2026 v1 gossip message id";
 
@@ -63,6 +66,8 @@ pub enum Kinship {
     Ours,
     /// A BlockBard node of another chain, named by its id.
     OtherChain(ChainId),
+    /// A place to meet, of no chain: it has no blocks, and is no peer.
+    MeetingPoint,
     /// Another kind of software, named as it names itself.
     Stranger(String),
 }
@@ -94,6 +99,16 @@ impl Names {
         format!("/blockbard/{}/peers/{VERSION}", self.chain.short())
     }
 
+    /// The protocol of Kademlia: `/blockbard/<16 hex>/kad/1`.
+    pub fn kademlia(&self) -> String {
+        format!("/blockbard/{}/kad/{VERSION}", self.chain.short())
+    }
+
+    /// The namespace at rendezvous points: `blockbard/<16 hex>`.
+    pub fn rendezvous_namespace(&self) -> String {
+        format!("blockbard/{}", self.chain.short())
+    }
+
     /// What a node says of itself on meeting: `blockbard/1 <64 hex of the chain id>`.
     pub fn protocol_version(&self) -> String {
         format!("{SOFTWARE} {}", self.chain)
@@ -101,6 +116,9 @@ impl Names {
 
     /// What the protocol version of a peer means.
     pub fn kinship(&self, protocol_version: &str) -> Kinship {
+        if protocol_version == MEETING_POINT {
+            return Kinship::MeetingPoint;
+        }
         let chain = protocol_version.strip_prefix(SOFTWARE).and_then(|rest| rest.strip_prefix(' '));
         match chain.and_then(|text| text.parse::<ChainId>().ok()) {
             Some(chain) if chain == self.chain => Kinship::Ours,
@@ -114,6 +132,10 @@ impl Names {
 
     pub(crate) fn sync_protocol(&self) -> Option<StreamProtocol> {
         StreamProtocol::try_from_owned(self.sync()).ok()
+    }
+
+    pub(crate) fn kademlia_protocol(&self) -> Option<StreamProtocol> {
+        StreamProtocol::try_from_owned(self.kademlia()).ok()
     }
 
     pub(crate) fn peers_protocol(&self) -> Option<StreamProtocol> {

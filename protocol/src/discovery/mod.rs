@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod exchange;
+pub(crate) mod kademlia;
 pub mod local;
 pub(crate) mod mdns;
 

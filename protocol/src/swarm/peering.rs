@@ -249,6 +249,7 @@ impl Driver {
             identify::Event::Received { peer_id, info, .. } => match self.names.kinship(&info.protocol_version) {
                 Kinship::Ours => self.confirm(peer_id, &info.agent_version, info.listen_addrs),
                 Kinship::OtherChain(chain) => self.part(peer_id, &chain.to_string()),
+                Kinship::MeetingPoint => self.part(peer_id, "none (a meeting point)"),
                 Kinship::Stranger(software) => self.part(peer_id, &format!("none ({software:?})")),
             },
             identify::Event::Error { peer_id, error, .. } => debug!(peer = %peer_id, "no identification: {error}"),
