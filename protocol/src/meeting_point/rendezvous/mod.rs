@@ -29,8 +29,8 @@ const PROTOCOL: StreamProtocol = StreamProtocol::new("/rendezvous/1.0.0");
 const QUESTION_MAX_LEN: usize = table::MAX_RECORD_LEN + 1024;
 /// How long a question and its answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Questions of one connection at once.
-const MAX_STREAMS: usize = 8;
+/// Questions of one connection at once. libp2p's client renews all its registrations for each of its addresses that changes.
+const MAX_STREAMS: usize = 32;
 /// Bytes of a length: seven bits each, enough for [`QUESTION_MAX_LEN`] and to see that it is more.
 const LENGTH_MAX_LEN: usize = 3;
 
