@@ -17,12 +17,12 @@ use crate::{
         console,
         http::{self, Access},
     },
-    keeper, logging, miner,
+    keeper, logging, miner, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
     store::{Opened, Store},
-    supervise::Supervisor,
+    supervise::{Signals, Supervisor},
     wallet::{self, Wallet},
 };
 
@@ -66,7 +66,7 @@ struct Ground {
 /// # Errors
 /// One line: why it did not start, or what made it stop.
 pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new().map_err(error)?;
     let ground = Ground::prepare(&options).await?;
     let (data_dir, address) = (ground.data_dir.clone(), ground.address);
     let mut supervisor = Supervisor::default();
@@ -91,7 +91,7 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
 impl Ground {
     async fn prepare(options: &NodeOptions) -> Result<Self, NodeError> {
         let spec = options.spec().map_err(error)?;
-        let (listener, address) = bind(options).await?;
+        let (listener, address) = ports::bind(options.host, options.port).await.map_err(NodeError)?;
         let (data_dir, look_around) = match &options.data_dir {
             Some(dir) => (dir.clone(), false),
             None => (config::chain_dir(&spec).map_err(error)?.join(address.port().to_string()), !options.no_local),
@@ -101,22 +101,6 @@ impl Ground {
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
         Ok(Self { spec, listener, address, data_dir, look_around, _log: log })
     }
-}
-
-/// Takes the port of the API. A busy one is a clear error that names a free one.
-async fn bind(options: &NodeOptions) -> Result<(TcpListener, SocketAddr), NodeError> {
-    let wanted = SocketAddr::new(options.host, options.port);
-    let listener = match TcpListener::bind(wanted).await {
-        Ok(listener) => listener,
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
-            let free = TcpListener::bind(SocketAddr::new(options.host, 0)).await.and_then(|free| free.local_addr());
-            let hint = free.map_or_else(|_| String::new(), |free| format!(": try --port {}", free.port()));
-            return Err(NodeError(format!("port {} is taken by another program{hint}", options.port)));
-        }
-        Err(e) => return Err(NodeError(format!("cannot serve the API on {wanted}: {e}"))),
-    };
-    let address = listener.local_addr().map_err(error)?;
-    Ok((listener, address))
 }
 
 /// The parts of a running node.
@@ -325,43 +309,5 @@ impl Running {
         for problem in problems {
             tracing::warn!("{problem}");
         }
-    }
-}
-
-/// The signals that stop a node.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> Result<Self, NodeError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(error)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(error)?,
-        })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Self, NodeError> {
-        Ok(Self {})
-    }
-
-    #[cfg(unix)]
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn stop(&mut self) {
-        // An error means that there is nothing to wait for.
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -192,9 +192,17 @@ pub fn load_spec(chain: &str) -> Result<ChainSpec, ConfigError> {
 /// # Errors
 /// Where the user has no home directory.
 pub fn chain_dir(spec: &ChainSpec) -> Result<PathBuf, ConfigError> {
+    Ok(user_dir()?.join(format!("{}-{}", spec.name, spec.chain_id().short())))
+}
+
+/// Where all data directories of this user are, unless they are named.
+///
+/// # Errors
+/// Where the user has no home directory.
+pub fn user_dir() -> Result<PathBuf, ConfigError> {
     let dirs = directories::ProjectDirs::from("", "", "blockbard")
         .ok_or_else(|| ConfigError("there is no home directory: name a data directory with --data-dir".to_owned()))?;
-    Ok(dirs.data_dir().join(format!("{}-{}", spec.name, spec.chain_id().short())))
+    Ok(dirs.data_dir().to_owned())
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@
 //! | [`wallet`] | keys by name |
 //! | [`application`] | all that may be asked, as data, and the one place that does it |
 //! | [`interface`] | console and HTTP |
+//! | [`tracker`] | a meeting point instead of a node |
 //! | [`registry`] | `node.json` |
-//! | [`clock`], [`logging`] | the wall clock, log lines |
+//! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
 
 pub mod application;
 pub mod assemble;
@@ -31,9 +32,11 @@ pub mod interface;
 pub mod keeper;
 pub mod logging;
 pub mod miner;
+pub mod ports;
 pub mod registry;
 pub mod relay;
 pub mod serve;
 pub mod store;
 pub mod supervise;
+pub mod tracker;
 pub mod wallet;

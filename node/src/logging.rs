@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 const KEPT_FILES: usize = 7;
 
 /// What is logged less, unless the filter says otherwise.
-const QUIETER: &str = "libp2p_gossipsub=error";
+const QUIETER: &str = "libp2p_gossipsub=error,libp2p_kad=error";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,7 +28,8 @@ pub enum Format {
 /// One line: the filter cannot be understood, or the directory not be written.
 pub fn start(filter: &str, format: Format, dir: &Path, quiet: bool) -> Result<WorkerGuard, String> {
     let parse = |filter: &str| {
-        // gossipsub warns of every message that is published again within its memory, which is as it should be.
+        // gossipsub warns of every message that is published again within its memory, which is as it should be; Kademlia of
+        // every time that it knows nobody yet.
         let all = format!("{QUIETER},{filter}");
         EnvFilter::builder().parse(all).map_err(|error| format!("--log {filter}: {error}; try info or bard_node=debug"))
     };

@@ -1,6 +1,7 @@
-//! Named tasks: the end of one that should go on stops the node, with that name; and an ordered stop with a deadline.
+//! Named tasks: the end of one that should go on stops the node, with that name; and an ordered stop with a deadline,
+//! at a signal.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io, time::Duration};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,51 @@ impl Supervisor {
             self.tasks.abort_all();
         }
         problems
+    }
+}
+
+/// The signals that stop a node: SIGINT and SIGTERM; where there are none of these, Ctrl-C.
+pub struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// Where the system does not allow it.
+    #[cfg(unix)]
+    pub fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(unix))]
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for one.
+    #[cfg(unix)]
+    pub async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for one.
+    #[cfg(not(unix))]
+    pub async fn stop(&mut self) {
+        // An error means that there is nothing to wait for.
+        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -19,7 +19,8 @@
 //! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
-//! | `swarm`, [`handle`] | the event loop and the way to it |
+//! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
+//! | [`meeting_point`] | a place to meet that is no node: rendezvous, Kademlia, relay |
 
 #![cfg_attr(
     not(test),
@@ -33,6 +34,8 @@ pub mod event;
 mod gate;
 pub mod handle;
 pub mod identity;
+mod listening;
+pub mod meeting_point;
 mod peers;
 mod probes;
 pub mod reachability;

@@ -47,6 +47,8 @@ const NEVER_BELOW_CHAIN: &[&str] = &[
 const ONLY: &[(&str, &[&str])] = &[
     ("libp2p", &["bard-protocol", "bard-tests"]),
     ("axum", &["bard-node"]),
+    ("hyper", &["bard-node"]),
+    ("hyper-util", &["bard-node"]),
     ("clap", &["bard-node"]),
     ("redb", &["bard-node"]),
     ("rustyline", &["bard-node"]),

@@ -106,6 +106,16 @@ const BANS: &[Ban] = &[
         why: "the interface sees only the application and its views",
     },
     Ban {
+        room: "bard_node::tracker",
+        never: &["bard_node::application", "bard_node::interface", "bard_node::keeper", "bard_node::assemble"],
+        why: "a tracker has no chain to ask about",
+    },
+    Ban {
+        room: "bard_node::tracker::registry",
+        never: &["std::time::Instant", "tokio", "axum", "std::net::TcpListener"],
+        why: "what the tracker decides depends on nothing but its input",
+    },
+    Ban {
         room: "bard_node::application",
         never: &[
             "bard_node::interface::console",
@@ -162,7 +172,18 @@ const ONLY: &[Only] = &[
     Only { what: "tokio::fs", rooms: FILES },
     Only { what: "std::fs::File", rooms: FILES },
     Only { what: "std::time::SystemTime", rooms: &[("bard_node::clock", "the wall clock")] },
-    Only { what: "axum", rooms: &[("bard_node::interface::http", "the HTTP server")] },
+    Only {
+        what: "axum",
+        rooms: &[
+            ("bard_node::interface::http", "the HTTP server"),
+            (
+                "bard_node::tracker",
+                "a tracker is no node: its calls are not the application's, and it has no interface",
+            ),
+        ],
+    },
+    Only { what: "hyper", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
+    Only { what: "hyper_util", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
     Only { what: "redb", rooms: &[("bard_node::store", "the derived store")] },
     Only { what: "rustyline", rooms: &[("bard_node::interface::console", "the line editor")] },
     Only {

@@ -6,3 +6,4 @@
 mod console;
 mod http;
 mod options;
+mod tracker;

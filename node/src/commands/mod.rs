@@ -2,8 +2,9 @@
 
 pub mod bench;
 pub mod node;
+pub mod tracker;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -21,8 +22,21 @@ struct Cli {
 enum Commands {
     /// Run a node: P2P, HTTP API, console on stdin
     Node(Box<NodeOptions>),
+    /// Run a meeting point only: HTTP tracker, libp2p rendezvous server, Kademlia server, relay
+    Tracker(tracker::TrackerOptions),
     /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
     Bench(bench::BenchOptions),
+}
+
+impl Commands {
+    /// The file of options that a command was given, with the command's name.
+    fn config(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Self::Node(options) => options.config.as_deref().map(|file| ("node", file)),
+            Self::Tracker(options) => options.config.as_deref().map(|file| ("tracker", file)),
+            Self::Bench(_) => None,
+        }
+    }
 }
 
 /// Exit code of a request that failed.
@@ -33,18 +47,18 @@ const USAGE: u8 = 2;
 /// Runs the command line and returns the exit code: 0 done, 1 failed, 2 usage.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = with_default_command(arguments.collect());
-    let parsed = match Cli::try_parse_from(&arguments) {
-        Ok(Cli { command: Commands::Node(options) }) if options.config.is_some() => {
-            let file = options.config.unwrap_or_default();
-            match config::with_file::<Cli>(&arguments, "node", &file) {
-                Ok(parsed) => parsed,
-                Err(error) => return fail(&error.to_string()),
-            }
-        }
-        other => other,
-    };
+    let mut parsed = Cli::try_parse_from(&arguments);
+    if let Ok(Cli { command }) = &parsed
+        && let Some((subcommand, file)) = command.config()
+    {
+        parsed = match config::with_file::<Cli>(&arguments, subcommand, file) {
+            Ok(parsed) => parsed,
+            Err(error) => return fail(&error.to_string()),
+        };
+    }
     let result = match parsed {
         Ok(Cli { command: Commands::Node(options) }) => node::run(*options),
+        Ok(Cli { command: Commands::Tracker(options) }) => tracker::run(options),
         Ok(Cli { command: Commands::Bench(options) }) => bench::run(&options),
         Err(error) => {
             // Help and version are no errors; clap knows where each goes.

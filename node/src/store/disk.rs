@@ -99,11 +99,14 @@ pub(super) fn free_bytes(_path: &Path) -> Option<u64> {
 
 /// The claim to a data directory, given up when dropped, or by the system when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct DirLock(#[expect(dead_code, reason = "held for the lock on it")] File);
+pub struct DirLock(#[expect(dead_code, reason = "held for the lock on it")] File);
 
 impl DirLock {
     /// Claims a directory.
-    pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another process has it, [`StoreError::Io`] where the system refuses.
+    pub fn take(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("lock");
         let file = File::options()
             .write(true)

@@ -52,15 +52,15 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
+pub use self::{disk::DirLock, error::StoreError, reader::StoreReader};
 use self::{
-    disk::{DirLock, FREE_BYTES_WANTED},
+    disk::FREE_BYTES_WANTED,
     flusher::Flusher,
     log::{FRAME_LEN, Log},
     overlay::Head,
     plan::plan,
     record::Payload,
 };
-pub use self::{error::StoreError, reader::StoreReader};
 
 /// After so many bytes the free space is looked at again.
 const FREE_CHECK_EVERY: u64 = 1 << 20;

@@ -1,28 +1,25 @@
 //! Listening.
 
-use core::{net::SocketAddr, time::Duration};
-use std::{
-    io,
-    net::{TcpListener, UdpSocket},
-};
+use core::time::Duration;
 
 use futures::StreamExt;
-use libp2p::{Multiaddr, PeerId, core::transport::ListenerId, multiaddr::Protocol};
+use libp2p::{Multiaddr, core::transport::ListenerId};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Driver, reason};
-use crate::config::NetworkError;
+use super::Driver;
+pub(super) use crate::listening::with_peer_id;
+use crate::{config::NetworkError, listening};
 
 /// How long listeners may take to report their addresses. Without any network interface they never do, and report later.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Driver {
     /// Listens on every address and waits until each listener has reported where.
     pub(super) async fn bind(&mut self, wanted: &[Multiaddr], optional: bool) -> Result<(), NetworkError> {
         let mut silent: Vec<ListenerId> = Vec::new();
         for address in wanted {
-            silent.push(self.listen(address, optional)?);
+            silent.push(listening::listen(&mut self.swarm, address, optional)?);
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -38,81 +35,5 @@ impl Driver {
                 }
             }
         }
-    }
-
-    fn listen(&mut self, address: &Multiaddr, optional: bool) -> Result<ListenerId, NetworkError> {
-        match self.try_listen(address) {
-            Ok(id) => Ok(id),
-            Err((io::ErrorKind::AddrInUse, _)) if optional => {
-                info!(%address, "the port is already in use, taking another");
-                self.try_listen(&with_port_zero(address))
-                    .map_err(|(_, reason)| NetworkError::Listen { address: address.clone(), reason })
-            }
-            Err((_, reason)) => Err(NetworkError::Listen { address: address.clone(), reason }),
-        }
-    }
-
-    fn try_listen(&mut self, address: &Multiaddr) -> Result<ListenerId, (io::ErrorKind, String)> {
-        if is_taken(address) {
-            return Err((io::ErrorKind::AddrInUse, "the port is already in use".to_owned()));
-        }
-        self.swarm.listen_on(address.clone()).map_err(|error| {
-            let kind = match &error {
-                libp2p::TransportError::Other(error) => reason::io_kind(error),
-                libp2p::TransportError::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported,
-            };
-            (kind, reason::of_transport(&error))
-        })
-    }
-}
-
-/// Whether another socket has the port. libp2p's own TCP listeners share their port with any other that is willing to, such
-/// as a second node of the same user: both would start, and each get half of the connections.
-fn is_taken(address: &Multiaddr) -> bool {
-    let mut parts = address.iter();
-    let ip = match parts.next() {
-        Some(Protocol::Ip4(ip)) => ip.into(),
-        Some(Protocol::Ip6(ip)) => ip.into(),
-        _ => return false,
-    };
-    let bound = match parts.next() {
-        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind(SocketAddr::new(ip, port)).map(drop),
-        Some(Protocol::Udp(port)) if port != 0 => UdpSocket::bind(SocketAddr::new(ip, port)).map(drop),
-        _ => return false,
-    };
-    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
-}
-
-/// The address with `/p2p/<own>` at its end, as others dial it.
-pub(super) fn with_peer_id(address: &Multiaddr, own: PeerId) -> Multiaddr {
-    match address.iter().last() {
-        // An address at a relay has it already.
-        Some(Protocol::P2p(peer)) if peer == own => address.clone(),
-        _ => address.clone().with(Protocol::P2p(own)),
-    }
-}
-
-fn with_port_zero(address: &Multiaddr) -> Multiaddr {
-    let part = |part| match part {
-        Protocol::Tcp(_) => Protocol::Tcp(0),
-        Protocol::Udp(_) => Protocol::Udp(0),
-        other => other,
-    };
-    address.iter().map(part).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_taken_port_is_seen_and_left() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = taken.local_addr().expect("bound").port();
-        let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}").parse().expect("a multiaddress");
-        assert!(is_taken(&address));
-        assert_eq!(with_port_zero(&address).to_string(), "/ip4/127.0.0.1/tcp/0");
-        drop(taken);
-        assert!(!is_taken(&address));
     }
 }

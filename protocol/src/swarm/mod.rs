@@ -3,7 +3,7 @@
 //! It takes commands from a bounded queue, hands events to a bounded queue without ever waiting for it, and looks at the
 //! clock four times a second. All state of connections is here; what others need of it is published by `watch`.
 
-mod bind;
+pub(crate) mod bind;
 mod copies;
 mod gossip;
 mod links;
@@ -11,7 +11,7 @@ mod meeting;
 mod peering;
 mod pruning;
 mod reach;
-mod reason;
+pub(crate) mod reason;
 mod requests;
 
 use core::time::Duration;

@@ -27,7 +27,7 @@ pub(super) fn of_dial(error: &DialError) -> String {
 }
 
 /// Why an operation of the transport failed.
-pub(super) fn of_transport(error: &TransportError<io::Error>) -> String {
+pub(crate) fn of_transport(error: &TransportError<io::Error>) -> String {
     match error {
         TransportError::MultiaddrNotSupported(_) => "addresses of this kind are not supported".to_owned(),
         TransportError::Other(error) => of_io(error),
@@ -36,7 +36,7 @@ pub(super) fn of_transport(error: &TransportError<io::Error>) -> String {
 
 /// The kind of the I/O error at the bottom, if there is one. Layers of the stack wrap it as kind `Other`, and some hide it
 /// from the chain of sources; the system's number is in the text all the same.
-pub(super) fn io_kind(error: &io::Error) -> io::ErrorKind {
+pub(crate) fn io_kind(error: &io::Error) -> io::ErrorKind {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         next = match error.downcast_ref::<io::Error>() {

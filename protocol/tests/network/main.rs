@@ -1,6 +1,7 @@
 //! Real nodes over the loopback interface, on ports that the system chooses.
 
 mod local;
+mod meeting;
 mod rig;
 mod ways;
 

@@ -283,7 +283,7 @@ pub(super) fn end_of(child: &mut Child, deadline: Duration) -> Option<ExitStatus
 }
 
 /// Takes everything of this user's out of the environment of a process.
-fn isolate(command: &mut Command, home: &Path) {
+pub(super) fn isolate(command: &mut Command, home: &Path) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BARD_")) {
         command.env_remove(name);
     }

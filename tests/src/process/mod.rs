@@ -17,6 +17,7 @@ mod builder;
 mod http;
 mod node;
 mod output;
+mod tracker;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ pub use builder::{Builder, Ended, Stdin, run};
 pub use http::{Answer, Http};
 pub use node::{Node, NodeFile};
 pub use output::Output;
+pub use tracker::{TrackerBuilder, TrackerProcess};
 
 /// How long a node may take to start, to stop, or to answer on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

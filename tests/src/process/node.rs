@@ -60,7 +60,7 @@ pub(super) fn pid_in(file: &Path) -> Option<u32> {
     read(file).map(|file| file.pid)
 }
 
-fn read(file: &Path) -> Option<NodeFile> {
+pub(super) fn read(file: &Path) -> Option<NodeFile> {
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
