@@ -18,6 +18,7 @@
 //! | [`wallet`] | keys by name |
 //! | [`application`] | all that may be asked, as data, and the one place that does it |
 //! | [`interface`] | console and HTTP |
+//! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`registry`] | `node.json` |
 //! | [`clock`], [`logging`] | the wall clock, log lines |
 
@@ -30,6 +31,7 @@ pub mod config;
 pub mod interface;
 pub mod keeper;
 pub mod logging;
+pub mod meeting;
 pub mod miner;
 pub mod registry;
 pub mod relay;
