@@ -154,6 +154,7 @@ fn reachable<'a>(told: impl Iterator<Item = &'a str>, peer: PeerId, ips: &[IpAdd
         let meant: Vec<Multiaddr> = match address.ip_addr() {
             Some(ip) if ip.is_unspecified() => ips.iter().filter_map(|host| with_ip(&address, ip, *host)).collect(),
             Some(ip) if ip.is_loopback() && !same_machine => Vec::new(),
+            _ if address.is_empty() => Vec::new(),
             _ => vec![address],
         };
         for address in meant.into_iter().filter_map(|address| address.with_p2p(peer).ok()) {

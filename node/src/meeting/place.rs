@@ -89,13 +89,13 @@ impl HostPort {
     }
 
     fn new(host: &str, port: u16) -> Option<Self> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.to_string(),
+            None if host.is_empty() || host.len() > MAX_HOST || !host.chars().all(fits) => return None,
             None => host.to_ascii_lowercase(),
         };
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        let is_name = !host.is_empty() && host.len() <= MAX_HOST && host.chars().all(fits);
-        (port != 0 && (is_name || host.parse::<Ipv6Addr>().is_ok())).then_some(Self { host, port })
+        (port != 0).then_some(Self { host, port })
     }
 
     /// The host, for the system's resolver.
