@@ -226,7 +226,8 @@ impl Service {
         let reachability = network.reachability().borrow().clone();
         let mut external = self.parts.external.clone();
         for address in reachability.external.iter().map(ToString::to_string) {
-            if !external.contains(&address) {
+            let bare = address.rsplit_once("/p2p/").map_or(address.as_str(), |(bare, _)| bare);
+            if !external.iter().any(|known| *known == address || known == bare) {
                 external.push(address);
             }
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bard_protocol::{Candidate, NetworkHandle, Origin, PeerId, PeerInfo};
+use bard_protocol::{Candidate, Multiaddr, NetworkHandle, Origin, PeerId, PeerInfo};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ struct Entry {
     /// The peers it has named, the latest last; at most [`MAX_IDENTITIES`].
     identities: Vec<PeerId>,
     latest: Option<PeerId>,
+    /// Its address as that of a node, once it is dialled as one.
+    anchor: Option<Multiaddr>,
     asking: bool,
     due: Instant,
     backoff: Backoff,
@@ -110,6 +112,7 @@ impl Nodes {
                 wanted,
                 identities: Vec::new(),
                 latest: None,
+                anchor: None,
                 asking: false,
                 due,
                 backoff,
@@ -158,10 +161,9 @@ impl Nodes {
                 entry.health.worked();
                 (Some(entry.named(candidate)), false)
             }
-            Err(AskError::NotHttp { .. }) if entry.wanted.maybe_p2p => (entry.anchor(), true),
-            Err(AskError::Silent { .. }) if entry.wanted.maybe_p2p => {
-                entry.wanted.maybe_p2p = false;
-                (entry.anchor(), false)
+            // It goes on being asked: a node's API that was just starting or stopping looks the same.
+            Err(AskError::NotHttp { .. } | AskError::Silent { .. }) if entry.wanted.maybe_p2p => {
+                (entry.dialled(), false)
             }
             Err(error @ AskError::Ourselves { .. }) => {
                 tracing::warn!("{error}; it is left out");
@@ -183,7 +185,10 @@ impl Nodes {
 
 impl Entry {
     fn is_connected(&self, connected: &[PeerInfo]) -> bool {
-        self.latest.is_some_and(|latest| connected.iter().any(|peer| peer.id == latest))
+        let leads_to = |peer: &PeerInfo| {
+            self.latest == Some(peer.id) || self.anchor.as_ref().is_some_and(|anchor| peer.addresses.contains(anchor))
+        };
+        connected.iter().any(leads_to)
     }
 
     /// Notes who answered, and trusts it as far as [`MAX_IDENTITIES`] goes.
@@ -199,9 +204,13 @@ impl Entry {
         candidate
     }
 
-    /// The address as that of a node that listens there.
-    fn anchor(&self) -> Option<Candidate> {
+    /// The address as that of a node that listens there; `None` where it is one already.
+    fn dialled(&mut self) -> Option<Candidate> {
+        if self.anchor.is_some() {
+            return None;
+        }
         let address = self.wanted.api.multiaddr()?;
+        self.anchor = Some(address.clone());
         tracing::info!("{} does not answer over HTTP, it is dialled as the address of a node", self.wanted.api);
         Some(Candidate::from_address(address, self.wanted.origin))
     }
@@ -226,6 +235,7 @@ mod tests {
             wanted,
             identities: Vec::new(),
             latest: None,
+            anchor: None,
             asking: false,
             due: Instant::now(),
             backoff: Backoff::new(FIRST_WAIT),

@@ -1,6 +1,6 @@
 //! A client of one HTTP tracker: registers this node there and hears of others.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bard_protocol::{Candidate, Multiaddr, NetworkHandle, Origin, wire::limits::MAX_ADDRESSES};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -98,22 +98,29 @@ impl Tracker {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Nodes that the tracker knows by their APIs are asked beside the rounds: some of them may hang.
-        let mut asking: FuturesUnordered<BoxFuture<'static, Vec<Candidate>>> = FuturesUnordered::new();
+        // One after the other, so that whatever a tracker names takes one of the few calls at once and no more.
+        let mut asking: FuturesUnordered<BoxFuture<'static, Option<Candidate>>> = FuturesUnordered::new();
+        let mut apis = VecDeque::new();
         loop {
+            if asking.is_empty()
+                && let Some(api) = apis.pop_front()
+            {
+                asking.push(Box::pin(ask(self.client.clone(), self.own.clone(), api)));
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(found) = asking.next(), if !asking.is_empty() => {
-                    self.network.add_candidates(found).await;
+                    self.network.add_candidates(found.into_iter().collect()).await;
                     continue;
                 }
                 _ = tick.tick() => {}
             }
-            let apis = tokio::select! {
+            let named = tokio::select! {
                 () = stop.cancelled() => break,
-                apis = self.round() => apis,
+                named = self.round() => named,
             };
-            if asking.is_empty() && !apis.is_empty() {
-                asking.push(Box::pin(ask_all(self.client.clone(), self.own.clone(), apis)));
+            if asking.is_empty() && apis.is_empty() {
+                apis.extend(named);
             }
         }
         self.unregister().await;
@@ -214,16 +221,10 @@ fn announced(own: impl Iterator<Item = Multiaddr>, server: &HostPort) -> Vec<Str
     texts
 }
 
-/// Asks one API after the other, so that whatever a tracker names takes one of the few calls at once and no more.
-async fn ask_all(client: Client, own: Own, apis: Vec<HostPort>) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    for api in apis {
-        match http_peer::ask(&client, &api, &own, Origin::Tracker).await {
-            Ok(candidate) => found.push(candidate),
-            Err(error) => tracing::debug!("named by a tracker: {error}"),
-        }
-    }
-    found
+/// Asks an API that a tracker named.
+async fn ask(client: Client, own: Own, api: HostPort) -> Option<Candidate> {
+    let found = http_peer::ask(&client, &api, &own, Origin::Tracker).await;
+    found.inspect_err(|error| tracing::debug!("named by a tracker: {error}")).ok()
 }
 
 #[cfg(test)]

@@ -206,3 +206,25 @@ async fn an_api_can_be_added_while_it_runs() {
     until("it is asked again", || api.requests().len() > asked).await;
     assert!(node.dir.path().exists());
 }
+
+#[tokio::test]
+async fn an_api_that_was_just_starting_is_asked_again() {
+    let other = Node::start(&[], &[]).await;
+    let (asked, body) = (AtomicUsize::new(0), other.described());
+    let api = Server::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Reaction::Raw(Vec::new()),
+        _ => Reaction::Json(body.clone()),
+    });
+    let node = Node::start(&[Place::HostPort(api.place())], &[]).await;
+    assert!(node.met(&other).await.origins.contains(&Origin::PeersFile));
+}
+
+#[tokio::test]
+async fn apis_that_hang_do_not_keep_a_tracker_s_others_away() {
+    let other = Node::start(&[], &[]).await;
+    let (silent, api) = (Server::start(|_| Reaction::Hang), Server::json(other.described()));
+    let urls = [silent.place().url("/"), api.place().url("/")];
+    let server = Server::json(serde_json::json!({ "peers": urls }).to_string());
+    let node = Node::start(&[], &[server.place()]).await;
+    node.met(&other).await;
+}
