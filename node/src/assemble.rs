@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bard_chain::{engine::Engine, spec::ChainSpec};
-use bard_protocol::{Agent, Identity, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
+use bard_protocol::{Agent, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
@@ -17,7 +17,9 @@ use crate::{
         console,
         http::{self, Access},
     },
-    keeper, logging, miner, ports,
+    keeper, logging,
+    meeting::{self, Configured},
+    miner, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
@@ -58,6 +60,8 @@ struct Ground {
     data_dir: PathBuf,
     /// Whether other nodes of this user are looked for: where they all keep their directories side by side.
     look_around: bool,
+    /// Where a person said that others are.
+    configured: Configured,
     _log: tracing_appender::non_blocking::WorkerGuard,
 }
 
@@ -91,6 +95,7 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
 impl Ground {
     async fn prepare(options: &NodeOptions) -> Result<Self, NodeError> {
         let spec = options.spec().map_err(error)?;
+        let configured = Configured::read(options.peers_file.as_deref(), &options.tracker).map_err(error)?;
         let (listener, address) = ports::bind(options.host, options.port).await.map_err(NodeError)?;
         let (data_dir, look_around) = match &options.data_dir {
             Some(dir) => (dir.clone(), false),
@@ -99,7 +104,7 @@ impl Ground {
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
-        Ok(Self { spec, listener, address, data_dir, look_around, _log: log })
+        Ok(Self { spec, listener, address, data_dir, look_around, configured, _log: log })
     }
 }
 
@@ -108,38 +113,53 @@ struct Running {
     service: Service,
     keeper: keeper::Handle,
     network: NetworkHandle,
+    meeting: meeting::Stopper,
     chain: String,
     _log: tracing_appender::non_blocking::WorkerGuard,
 }
 
 async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
-    let Ground { spec, listener, address, data_dir, look_around, _log } = ground;
+    let Ground { spec, listener, address, data_dir, look_around, configured, _log } = ground;
     let keeper = start_keeper(&spec, &data_dir, supervisor).await?;
     let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
     let miner_address = match &options.miner {
         Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}")))?,
         None => wallet.own(),
     };
-    let network = start_network(options, &spec, &data_dir).await?;
+    let (book, known) = meeting::open_book(&data_dir);
+    let network = start_network(options, &spec, &data_dir, known).await?;
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
     let (hints, hinted) = mpsc::channel(HINTS);
     let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone());
     let (catching_up, catch_up_task) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
     let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
+    let stop = supervisor.stop_token();
+    let for_meeting = meeting::Parts {
+        network: handle.clone(),
+        chain: spec.chain_id(),
+        chain_name: spec.name.clone(),
+        external: options.external_address.clone(),
+    };
+    let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
     let service = Service::new(Parts {
         keeper: keeper.clone(),
         network: handle.clone(),
+        meeting,
         relay: relay.clone(),
         catch_up: catching_up,
         miner,
         wallet,
         external: options.external_address.iter().map(ToString::to_string).collect(),
     });
-    let stop = supervisor.stop_token();
     spawn(supervisor, "relay", relay_tasks.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
+    // Not cut off by the stop as the others are: it says farewell first.
+    supervisor.spawn("meeting", async move {
+        meeting_tasks.run().await;
+        Ok::<(), Failure>(())
+    });
     spawn(supervisor, "router", route(network.events, relay, server, hints));
     spawn(supervisor, "network", network.driver.run());
     let access = Access { token: token(options, address)?, address };
@@ -147,7 +167,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     if look_around {
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
-    Ok(Running { service, keeper, network: handle, chain: spec.name.clone(), _log })
+    Ok(Running { service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
 }
 
 /// Spawns a task that has nothing to say when it ends, and that ends when the node stops.
@@ -183,6 +203,7 @@ async fn start_network(
     options: &NodeOptions,
     spec: &ChainSpec,
     data_dir: &std::path::Path,
+    known: Vec<KnownNode>,
 ) -> Result<Network, NodeError> {
     let seed = wallet::load_or_create(&data_dir.join(IDENTITY_FILE)).map_err(error)?;
     let identity = Identity::from_seed(seed).map_err(error)?;
@@ -202,7 +223,7 @@ async fn start_network(
         autonat: !options.no_autonat,
         relay_server: options.relay_server,
         rendezvous: options.rendezvous.clone(),
-        known: Vec::new(),
+        known,
         max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
         target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         agent: agent(),
@@ -295,16 +316,20 @@ impl Running {
         }
     }
 
-    /// Stops in order: first what brings work, then the chain, which is on disk when this returns.
-    async fn stop(&self, supervisor: Supervisor) {
+    /// Stops in order: first the ways to other nodes, which still need the network, then what brings work, then the chain,
+    /// which is on disk when this returns.
+    async fn stop(&mut self, supervisor: Supervisor) {
+        let end = tokio::time::Instant::now() + STOP_DEADLINE;
+        self.meeting.stop().await;
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
         let network = self.network.clone();
         let keeper = self.keeper.clone();
         let orderly = async move {
             let _ = tokio::time::timeout(Duration::from_secs(1), network.stop()).await;
             keeper.stop().await;
         };
-        let (problems, ()) = tokio::join!(supervisor.stopped(STOP_DEADLINE), async {
-            let _ = tokio::time::timeout(STOP_DEADLINE, orderly).await;
+        let (problems, ()) = tokio::join!(supervisor.stopped(left), async {
+            let _ = tokio::time::timeout(left, orderly).await;
         });
         for problem in problems {
             tracing::warn!("{problem}");

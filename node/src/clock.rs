@@ -18,6 +18,12 @@ pub fn rfc3339(time: Timestamp) -> String {
         .map_or_else(|| format!("{time} ms"), |time| format!("{time:.3}"))
 }
 
+/// The time that a text in RFC 3339 means; `None` for any other text, and for times before 1970.
+pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(time.as_millisecond()).ok().map(Timestamp::new)
+}
+
 /// A time in the reader's own zone, for people.
 pub fn local(time: Timestamp) -> String {
     i64::try_from(time.get()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map_or_else(
@@ -32,6 +38,9 @@ mod tests {
 
     #[test]
     fn times_read_as_the_contract_says() {
-        assert_eq!(rfc3339(Timestamp::new(1_767_225_600_007)), "2026-01-01T00:00:00.007Z");
+        let text = "2026-01-01T00:00:00.007Z";
+        assert_eq!(rfc3339(Timestamp::new(1_767_225_600_007)), text);
+        assert_eq!(from_rfc3339(text), Some(Timestamp::new(1_767_225_600_007)));
+        assert_eq!((from_rfc3339("1969-12-31T23:59:59Z"), from_rfc3339("soon")), (None, None));
     }
 }

@@ -18,6 +18,7 @@
 //! | [`wallet`] | keys by name |
 //! | [`application`] | all that may be asked, as data, and the one place that does it |
 //! | [`interface`] | console and HTTP |
+//! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`registry`] | `node.json` |
 //! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod interface;
 pub mod keeper;
 pub mod logging;
+pub mod meeting;
 pub mod miner;
 pub mod ports;
 pub mod registry;

@@ -84,12 +84,26 @@ const BANS: &[Ban] = &[
         why: "each of relay, catch_up and serve stands alone; what is stored is asked of the keeper's handle",
     },
     Ban {
+        room: "bard_node::meeting",
+        never: &[
+            "bard_node::keeper",
+            "bard_node::store",
+            "bard_node::relay",
+            "bard_node::catch_up",
+            "bard_node::serve",
+            "bard_node::application",
+            "bard_node::interface",
+        ],
+        why: "finding nodes has to do with the network and nothing else",
+    },
+    Ban {
         room: "bard_node::interface",
         never: &[
             "bard_node::keeper",
             "bard_node::store",
             "bard_node::relay",
             "bard_node::serve",
+            "bard_node::meeting",
             "bard_node::assemble",
             "bard_protocol::NetworkHandle",
         ],
@@ -162,6 +176,8 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::wallet", "the keystore"),
     ("bard_node::config", "the configuration and the specification"),
     ("bard_node::registry", "node.json"),
+    ("bard_node::meeting::peers_file", "the file of --peers-file"),
+    ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::logging", "log files"),
     ("bard_node::commands", "files that a person names on the command line"),
     ("bard_node::assemble", "the data directory, before anything lives in it"),
@@ -184,6 +200,13 @@ const ONLY: &[Only] = &[
     },
     Only { what: "hyper", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
     Only { what: "hyper_util", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
+    Only {
+        what: "ureq",
+        rooms: &[
+            ("bard_node::meeting::http", "the one client that calls servers nobody vouches for, with its limits"),
+            ("bard_node::commands::bench", "it drives nodes of its own"),
+        ],
+    },
     Only { what: "redb", rooms: &[("bard_node::store", "the derived store")] },
     Only { what: "rustyline", rooms: &[("bard_node::interface::console", "the line editor")] },
     Only {

@@ -73,6 +73,11 @@ fn what_cannot_be_done() {
             ("connect /ip4/127.0.0.1/tcp/1", "cannot reach"),
             ("connect /memory/5", "not an address to connect to"),
             (&format!("connect {}", node.address()), "this node itself"),
+            (&format!("connect {}", node.file().api), "this node itself"),
+            ("connect localhost 1", "nothing listens there; http://localhost:1 cannot be reached"),
+            ("connect http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: nothing listens there"),
+            ("connect https://127.0.0.1:1", "not an address"),
+            ("connect moon:x", "not an address"),
         ],
     );
     assert!(node.pool().is_empty(), "nothing of it is in the pool");

@@ -161,6 +161,36 @@ fn what_is_typed_goes_before_the_environment_and_that_before_the_file() {
 }
 
 #[test]
+fn a_tracker_that_is_no_url() {
+    for bad in ["localhost:5500", "https://localhost:5500", "http://localhost:5500/peers", "http://", ""] {
+        let ended = Node::builder().arg("--tracker").arg("http://127.0.0.1:1").arg("--tracker").arg(bad).run(PATIENCE);
+        assert_fails(&ended, &["--tracker", &format!("{bad:?}"), "http://HOST:PORT"]);
+    }
+}
+
+#[test]
+fn a_peers_file_that_is_none() {
+    let builder = Node::builder();
+    let file = builder.home().join("nodes.json");
+    let with = || builder.clone().arg("--peers-file").arg(&file).run(PATIENCE);
+    assert_fails(&with(), &["--peers-file", "nodes.json", "cannot be read"]);
+    let many = format!(r#"{{"nodes": [{}"a:1"]}}"#, r#""a:1","#.repeat(256));
+    for (text, part) in [
+        ("", "expected"),
+        ("[1, 2]", "expected"),
+        (r#"{"nodes": ["localhost:5001", "localhost"]}"#, "entry 2: \"localhost\""),
+        (r#"{"nodes": ["/ip4/1.2.3/tcp/1"]}"#, "entry 1: \"/ip4/1.2.3/tcp/1\""),
+        (r#"{"nodes": [7]}"#, "entry 1"),
+        (many.as_str(), "257"),
+    ] {
+        fs::write(&file, text).unwrap();
+        assert_fails(&with(), &["--peers-file", "nodes.json", part]);
+    }
+    fs::write(&file, [0xff, 0xfe, 0x00]).unwrap();
+    assert_fails(&with(), &["nodes.json"]);
+}
+
+#[test]
 fn a_miner_that_is_nobody() {
     for nobody in ["mallory", "bard1qqqqqqqq", ""] {
         assert_fails(&Node::builder().arg("--miner").arg(nobody).run(PATIENCE), &["--miner"]);

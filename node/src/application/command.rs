@@ -34,7 +34,7 @@ pub enum Command {
     Status,
     /// The connected peers.
     Peers,
-    /// Connect to a multiaddress.
+    /// Connect to a multiaddress, `host:port`, or the URL of a node's API.
     Connect {
         /// As typed.
         address: String,

@@ -32,6 +32,8 @@ pub struct Node {
     pub chain: ChainId,
     /// Its own account.
     pub address: Address,
+    /// Whether others can reach it, in one line.
+    pub reachability: String,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
 }
@@ -67,6 +69,8 @@ pub struct Status {
     pub mining: miner::Activity,
     /// How far catching up is; `None` when there is nothing to catch up.
     pub sync: Option<catch_up::Progress>,
+    /// Whether others can reach it, in one line.
+    pub reachability: String,
     /// Items that somebody holds.
     pub items_reserved: usize,
     /// Items that were held once and are free.

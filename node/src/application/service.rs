@@ -15,17 +15,18 @@ use bard_chain::{
     transaction::{Action, ItemName, Transaction},
     units::{Amount, Height, Nonce, Work},
 };
-use bard_protocol::{Multiaddr, NetworkHandle, Origin};
+use bard_protocol::NetworkHandle;
 
 use super::{
     command::{BlockChoice, Command, ItemFilter},
+    connect::connect,
     reply::{self, Reply},
     verify,
 };
 use crate::{
     catch_up,
     keeper::{self, Closed},
-    miner,
+    meeting, miner,
     relay::Relay,
     wallet::{OWN_NAME, UnknownName, Wallet},
 };
@@ -110,6 +111,8 @@ pub struct Parts {
     pub keeper: keeper::Handle,
     /// The network.
     pub network: NetworkHandle,
+    /// Finding nodes over HTTP.
+    pub meeting: meeting::Handle,
     /// Gossip of our own.
     pub relay: Relay,
     /// Who is ahead.
@@ -161,7 +164,9 @@ impl Service {
             Command::Node => Ok(Reply::Node(self.node())),
             Command::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Command::Peers => Ok(Reply::Peers(self.peers())),
-            Command::Connect { address } => self.connect(&address).await,
+            Command::Connect { address } => {
+                connect(&self.parts.network, &self.parts.meeting, &address).await.map(Reply::Connected)
+            }
             Command::Mine { blocks, data } => self.mine(blocks, data).await,
             Command::SetMining { enabled, threads } => {
                 self.parts.miner.set_continuous(enabled, threads).await?;
@@ -218,14 +223,23 @@ impl Service {
 
     fn node(&self) -> reply::Node {
         let network = &self.parts.network;
+        let reachability = network.reachability().borrow().clone();
+        let mut external = self.parts.external.clone();
+        for address in reachability.external.iter().map(ToString::to_string) {
+            let bare = address.rsplit_once("/p2p/").map_or(address.as_str(), |(bare, _)| bare);
+            if !external.iter().any(|known| *known == address || known == bare) {
+                external.push(address);
+            }
+        }
         reply::Node {
             version: env!("CARGO_PKG_VERSION"),
             peer_id: network.peer_id(),
             listen: network.listen_addresses().iter().map(ToString::to_string).collect(),
-            external: self.parts.external.clone(),
+            external,
             chain_name: self.parts.keeper.spec().name.clone(),
             chain: self.parts.keeper.chain(),
             address: self.parts.wallet.own(),
+            reachability: reachability.to_string(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -257,6 +271,7 @@ impl Service {
             pool_bytes,
             mining: self.parts.miner.activity(),
             sync: self.parts.catch_up.progress(),
+            reachability: self.parts.network.reachability().borrow().to_string(),
             items_reserved,
             items_available: items.len() - items_reserved,
         })
@@ -270,17 +285,6 @@ impl Service {
             info: info.clone(),
         };
         peers.iter().map(with_status).collect()
-    }
-
-    async fn connect(&self, address: &str) -> Result<Reply, Failure> {
-        let parsed: Multiaddr = address.parse().map_err(|_| {
-            let hint = "expected a multiaddress such as /ip4/192.168.1.7/tcp/6000, or HOST PORT";
-            Failure::new(FailureKind::Malformed, format!("{address} is not an address: {hint}"))
-        })?;
-        match self.parts.network.connect(parsed, Origin::Manual).await {
-            Ok(peer) => Ok(Reply::Connected(peer)),
-            Err(error) => Err(Failure::new(FailureKind::Unavailable, error.to_string())),
-        }
     }
 
     async fn mine(&self, blocks: u32, data: Option<String>) -> Result<Reply, Failure> {

@@ -10,10 +10,14 @@ pub(super) struct Entry {
 
 /// The commands, in the order in which `help` lists them.
 pub(super) const COMMANDS: &[Entry] = &[
-    entry("status", "status", "height, tip, work, peers, pool, mining, sync, items"),
+    entry("status", "status", "height, tip, work, peers, reachability, pool, mining, sync, items"),
     entry("node", "node", "version, peer id, chain, addresses"),
     entry("peers", "peers", "the connected peers"),
-    entry("connect", "connect ADDRESS | connect HOST PORT", "connect to a multiaddress, or to host and port (TCP)"),
+    entry(
+        "connect",
+        "connect ADDRESS | connect HOST PORT | connect http://HOST:PORT",
+        "connect to a multiaddress; to host and port, of a node (TCP) or of its API; or to the node behind an API",
+    ),
     entry("sync", "sync", "ask every peer now whether it knows more"),
     entry("mine", "mine [N] [--data TEXT] | mine on | mine off", "mine N blocks now (1), or continuously"),
     entry("chain", "chain [FROM [TO]]", "blocks of the active chain; the last ten without a height"),

@@ -103,28 +103,22 @@ fn number(what: &str, text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{what}: {} is not a whole number", shown(text)))
 }
 
+/// The service knows addresses; here it is only seen to that it is one word, or a host and a port.
 fn connect(entry: &Entry, rest: &str) -> Result<Command, String> {
     let address = match *words(rest) {
-        [address] if address.starts_with('/') => address.to_owned(),
-        [address] => match address.rsplit_once(':') {
-            Some((host, port)) => host_and_port(host, port)?,
-            None => return Err(usage(entry)),
-        },
-        [host, port] => host_and_port(host, port)?,
+        [address] if address.contains([':', '/']) => address.to_owned(),
+        [host, port] => {
+            let port: u16 = port.parse().map_err(|_| format!("{} is not a port: 1 to 65535", shown(port)))?;
+            // Only an IPv6 address has colons of its own.
+            if host.contains(':') && !host.starts_with('[') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            }
+        }
         _ => return Err(usage(entry)),
     };
     Ok(Command::Connect { address })
-}
-
-/// The multiaddress of a TCP port.
-fn host_and_port(host: &str, port: &str) -> Result<String, String> {
-    let port: u16 = port.parse().map_err(|_| format!("{} is not a port: 1 to 65535", shown(port)))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    Ok(match host.parse() {
-        Ok(std::net::IpAddr::V4(ip)) => format!("/ip4/{ip}/tcp/{port}"),
-        Ok(std::net::IpAddr::V6(ip)) => format!("/ip6/{ip}/tcp/{port}"),
-        Err(_) => format!("/dns/{host}/tcp/{port}"),
-    })
 }
 
 fn mine(entry: &Entry, rest: &str) -> Result<Command, String> {
@@ -255,11 +249,16 @@ mod tests {
         };
         assert_eq!(command_of("send bob 5"), send(None, 0));
         assert_eq!(command_of("  send alice bob 5 --fee 2 "), send(Some("alice"), 2));
-        assert_eq!(
-            command_of("connect localhost 6001"),
-            Command::Connect { address: "/dns/localhost/tcp/6001".into() }
-        );
-        assert_eq!(command_of("connect 10.0.0.1:6001"), Command::Connect { address: "/ip4/10.0.0.1/tcp/6001".into() });
+        for (line, address) in [
+            ("connect localhost 6001", "localhost:6001"),
+            ("connect 10.0.0.1:6001", "10.0.0.1:6001"),
+            ("connect ::1 6001", "[::1]:6001"),
+            ("connect [::1] 6001", "[::1]:6001"),
+            ("connect http://localhost:5001/", "http://localhost:5001/"),
+            ("connect /ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/1"),
+        ] {
+            assert_eq!(command_of(line), Command::Connect { address: address.into() }, "{line}");
+        }
         let items = vec!["1".to_owned(), "2".to_owned(), "3".to_owned()];
         assert_eq!(command_of("request 1, 2,3"), Command::RequestItems { signer: None, items });
         let record = Command::Record { signer: Some("bob".into()), text: "hello  there".into() };
@@ -279,6 +278,7 @@ mod tests {
             ("send bob 1.5", "not a whole number"),
             ("send bob 5 --fee", "usage: send"),
             ("connect", "usage: connect"),
+            ("connect localhost", "usage: connect"),
             ("connect localhost 99999", "not a port"),
             ("block xyz", "neither a height nor a block hash"),
             ("tx 12", "not a transaction id"),

@@ -57,6 +57,7 @@ fn node(node: &Node) -> Value {
         "external": node.external,
         "chain": { "name": node.chain_name, "id": node.chain.to_string() },
         "address": node.address.to_string(),
+        "reachability": node.reachability,
         "uptime_ms": node.uptime_ms,
     })
 }
@@ -82,6 +83,7 @@ fn status(status: &Status) -> Value {
             }),
             None => json!({ "syncing": false, "target_height": status.height.get(), "accepted": 0 }),
         },
+        "reachability": status.reachability,
         "items": { "reserved": status.items_reserved, "available": status.items_available },
     })
 }

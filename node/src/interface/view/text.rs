@@ -65,13 +65,14 @@ pub fn who(address: &Address, wallet: &Wallet) -> String {
 
 fn node(node: &Node) -> String {
     let listen = node.listen.iter().map(|address| format!("listening on  {address}"));
+    let external = node.external.iter().map(|address| format!("reachable at  {address}"));
     let head = [
         format!("version       {}", node.version),
         format!("peer id       {}", node.peer_id),
         format!("chain         {} ({})", node.chain_name, node.chain),
         format!("own address   {}", node.address),
     ];
-    lines(head.into_iter().chain(listen))
+    lines(head.into_iter().chain(listen).chain(external))
 }
 
 fn status(status: &Status) -> String {
@@ -89,6 +90,7 @@ fn status(status: &Status) -> String {
             format!("work          {}", status.work),
             format!("difficulty    {} hashes a block", status.difficulty),
             format!("peers         {agreeing}"),
+            format!("reachability  {}", status.reachability),
             format!("pool          {} transactions, {} bytes", status.pool, status.pool_bytes),
             format!("mining        {}", mining(&status.mining)),
             format!("sync          {sync}"),
