@@ -5,14 +5,14 @@ use std::time::Duration;
 use bard_chain::spec::ChainSpec;
 use bard_tests::{
     chain_builder::easy_spec,
-    process::{Builder, Node, PATIENCE, Tracker, holds_for, wait_until},
+    process::{Builder, Node, PATIENCE, TrackerBuilder, holds_for, wait_until},
 };
 
 use crate::group::is_one_network;
 
 #[test]
 fn two_chains_at_one_tracker_never_mix() {
-    let tracker = Tracker::start();
+    let tracker = TrackerBuilder::default().start();
     let other = ChainSpec { name: "other".into(), ..easy_spec() };
     let builder = || {
         let builder = Builder::default().arg("--tracker").arg(tracker.url());

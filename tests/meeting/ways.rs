@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bard_tests::process::{Builder, Node, PATIENCE, Tracker, wait_until};
+use bard_tests::process::{Builder, Node, PATIENCE, TrackerBuilder, wait_until};
 use serde_json::json;
 
 use crate::group::{SIZE, alone, becomes_one_network, goes_on, group, is_found_by};
@@ -16,7 +16,7 @@ fn told_by_peers() -> Builder {
 fn outlives_its_hub(hub: Node, mut nodes: Vec<Node>, way: &str) {
     nodes.push(hub);
     becomes_one_network(&nodes);
-    assert!(is_found_by(&nodes, way), "what was found how is shown");
+    wait_until("what was found how is shown", PATIENCE, || is_found_by(&nodes, way));
     // A peer is told of others when it comes, and again when there are few.
     wait_until("nobody depends on the hub", PATIENCE, || nodes.iter().all(|node| node.peers().len() > 1));
     let mut hub = nodes.pop().unwrap();
@@ -78,20 +78,20 @@ fn connect_by_host_and_port_and_by_http_address() {
 
 #[test]
 fn an_http_tracker() {
-    let mut tracker = Tracker::start();
+    let mut tracker = TrackerBuilder::default().start();
     let nodes = group(|| alone().arg("--tracker").arg(tracker.url()));
     becomes_one_network(&nodes);
-    assert!(is_found_by(&nodes, "tracker"));
+    wait_until("what was found how is shown", PATIENCE, || is_found_by(&nodes, "tracker"));
     tracker.kill9();
     goes_on(nodes, |one| alone().bootstrap(one.address()));
 }
 
 #[test]
 fn a_rendezvous_point() {
-    let mut point = Tracker::start();
+    let mut point = TrackerBuilder::default().start();
     let nodes = group(|| alone().arg("--rendezvous").arg(point.address()));
     becomes_one_network(&nodes);
-    assert!(is_found_by(&nodes, "rendezvous"));
+    wait_until("what was found how is shown", PATIENCE, || is_found_by(&nodes, "rendezvous"));
     point.kill9();
     goes_on(nodes, |one| alone().bootstrap(one.address()));
 }
@@ -99,10 +99,10 @@ fn a_rendezvous_point() {
 #[test]
 fn kademlia_from_a_tracker_s_address() {
     let only = || Builder::default().arg("--no-exchange").arg("--no-autonat");
-    let mut point = Tracker::start();
+    let mut point = TrackerBuilder::default().start();
     let nodes = group(|| only().bootstrap(point.address()));
     becomes_one_network(&nodes);
-    assert!(is_found_by(&nodes, "kademlia"));
+    wait_until("what was found how is shown", PATIENCE, || is_found_by(&nodes, "kademlia"));
     point.kill9();
     goes_on(nodes, |one| only().bootstrap(one.address()));
 }

@@ -113,6 +113,19 @@ impl TrackerProcess {
         &self.http
     }
 
+    /// URL of its HTTP half.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.authority())
+    }
+
+    /// Where its libp2p half listens first, with `/p2p/`.
+    ///
+    /// # Panics
+    /// Where it listens nowhere.
+    pub fn address(&self) -> &str {
+        self.file().listen.first().expect("an address")
+    }
+
     /// Host and port of its HTTP half.
     pub fn authority(&self) -> &str {
         self.file.api.trim_start_matches("http://").trim_end_matches('/')
