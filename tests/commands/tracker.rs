@@ -181,8 +181,7 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
     std::fs::write(&file, "mine = true\n").unwrap();
     let builder = builder.arg("--config").arg(file.to_str().unwrap());
     fails(&builder, &["mine is not an option of bard tracker"]);
-    std::fs::write(&file, format!("chain = 'dev'\nexternal-address = ['/ip4/192.0.2.1/tcp/1']\nlog = '{}'\n", "info"))
-        .unwrap();
+    std::fs::write(&file, "chain = 'dev'\nexternal-address = ['/ip4/192.0.2.1/tcp/1']\nlog = 'info'\n").unwrap();
     drop(builder.start());
     let same = bard_tests::process::run(&["tracker", "--port", "0", "--data-dir", &dir]);
     assert!(same.told()[0].contains("is in use"), "{}", same.stderr);

@@ -38,7 +38,7 @@ pub(super) fn reachable(text: &str, source: IpAddr) -> Result<String, String> {
 /// # Errors
 /// What is wrong with it, in a few words; also where it does not end with `/p2p/` and a peer id.
 pub(super) fn reachable_node(text: &str, source: IpAddr) -> Result<String, String> {
-    if !is_multiaddr(text) || !text.rsplit('/').nth(1).is_some_and(|name| name == "p2p") {
+    if !is_multiaddr(text) || text.rsplit('/').nth(1) != Some("p2p") {
         return Err("a multiaddress that ends with /p2p/ and a peer id is expected".to_owned());
     }
     reachable(text, source)

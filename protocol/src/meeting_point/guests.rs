@@ -14,6 +14,10 @@ use super::behaviour::{MAX_PER_PEER, RESERVATION};
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How long where most places are taken, and how long where this side has dialled: Kademlia's questions are short.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(10);
+/// Questions of one peer: so many at once, and then so many each second. A node that renews all its registrations for each
+/// of its addresses asks no more than that; others are not answered.
+const BURST: u64 = 200;
+const PER_SECOND: u64 = 10;
 /// Pings lost in a row after which a connection is dead: about a minute and a half.
 const MAX_LOST_PINGS: u32 = 3;
 
@@ -32,6 +36,8 @@ struct Guest {
     active: Duration,
     reserved_until: Duration,
     circuits: u32,
+    /// Questions that it has left, in thousandths, and since when.
+    left: (u64, Duration),
     /// When its addresses were last given to Kademlia.
     fed: Option<Duration>,
 }
@@ -65,6 +71,7 @@ impl Guests {
             active: now,
             reserved_until: Duration::ZERO,
             circuits: 0,
+            left: (BURST * 1000, now),
             fed: None,
         });
         guest.connections.insert(id, Connection { source, inbound, lost_pings: 0 });
@@ -82,9 +89,15 @@ impl Guests {
         }
     }
 
-    /// A peer has asked something.
-    pub(super) fn asked(&mut self, peer: &PeerId, now: Duration) {
-        self.with(peer, |guest| guest.active = now);
+    /// A peer has asked something. Returns whether it is to be answered.
+    pub(super) fn asked(&mut self, peer: &PeerId, now: Duration) -> bool {
+        let Some(guest) = self.guests.get_mut(peer) else { return false };
+        guest.active = now;
+        let (left, since) = guest.left;
+        let ms = u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
+        let left = left.saturating_add(ms.saturating_mul(PER_SECOND)).min(BURST * 1000);
+        guest.left = (left.saturating_sub(1000), now);
+        left >= 1000
     }
 
     /// A peer can be reached through the relay from now on.
@@ -105,7 +118,7 @@ impl Guests {
         });
     }
 
-    /// Where a peer is connected from, the first connection first.
+    /// Where a peer is connected from, as far as addresses are told apart: the first connection first.
     pub(super) fn source(&self, peer: &PeerId) -> Option<IpAddr> {
         self.guests.get(peer)?.connections.values().find_map(|connection| connection.source)
     }
@@ -157,7 +170,11 @@ impl Guests {
 fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => Some(ip.into()),
-        Some(Protocol::Ip6(ip)) => Some(ip.to_canonical()),
+        Some(Protocol::Ip6(ip)) => Some(match ip.to_canonical() {
+            // One customer has 64 bits of them.
+            IpAddr::V6(ip) if !ip.is_loopback() => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+            other => other,
+        }),
         _ => None,
     }
 }
@@ -229,5 +246,8 @@ mod tests {
         assert_eq!(pings, [false, false, false, false, false, true]);
         let feeds = [0, 59, 60, 61].map(|at| guests.feed(&peer, 60 * SECOND, at * SECOND));
         assert_eq!(feeds, [true, false, true, false]);
+        let asked = |guests: &mut Guests, at| (0..500).filter(|_| guests.asked(&peer, at)).count();
+        assert_eq!([asked(&mut guests, SECOND), asked(&mut guests, 3 * SECOND)], [200, 20]);
+        assert!(!guests.asked(&PeerId::random(), SECOND), "nobody who is here");
     }
 }

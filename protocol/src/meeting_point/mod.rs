@@ -291,7 +291,9 @@ impl Driver {
         let request_response::Event::Message { peer, message, .. } = event else { return };
         let request_response::Message::Request { request, channel, .. } = message else { return };
         let now = self.now();
-        self.guests.asked(&peer, now);
+        if !self.guests.asked(&peer, now) {
+            return;
+        }
         let answer = match request {
             Question::Register { namespace, record, ttl } => {
                 let source = self.guests.source(&peer);

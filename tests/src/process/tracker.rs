@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,14 +15,14 @@ use super::{Ended, Http, NodeFile, Output, PATIENCE, bard, builder, node, wait_f
 ///
 /// Unless told otherwise on free ports of loopback, with a data directory and a home of its own.
 pub struct TrackerBuilder {
-    home: TempDir,
+    home: Arc<TempDir>,
     arguments: Vec<String>,
 }
 
 impl Default for TrackerBuilder {
     fn default() -> Self {
         let home = TempDir::with_prefix("bard-test-").expect("a temporary directory");
-        Self { home, arguments: Vec::new() }
+        Self { home: Arc::new(home), arguments: Vec::new() }
     }
 }
 
@@ -55,7 +56,8 @@ impl TrackerBuilder {
             (node::pid_in(&path) == Some(child.id())).then_some(())
         });
         let file = node::read(&path).expect("a file that was read just now");
-        TrackerProcess { http: Http::new(&file.api), path, file, child, stderr }
+        let _home = Arc::clone(&self.home);
+        TrackerProcess { _home, http: Http::new(&file.api), path, file, child, stderr }
     }
 
     /// Runs a tracker that is expected to end by itself.
@@ -90,6 +92,8 @@ impl TrackerBuilder {
 
 /// A tracker as a process. It is killed when this is dropped.
 pub struct TrackerProcess {
+    /// Removed when this and its builder are gone.
+    _home: Arc<TempDir>,
     child: Child,
     path: PathBuf,
     file: NodeFile,
