@@ -51,6 +51,11 @@ pub(super) fn is_local(text: &str) -> bool {
     })
 }
 
+/// The IP address that an address names; `None` where it is a name.
+pub(super) fn ip(text: &str) -> Option<IpAddr> {
+    split(text).ok()?.1.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
 fn is_localhost(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")

@@ -54,6 +54,8 @@ struct Registration {
     addresses: Vec<String>,
     chain: Option<String>,
     source: IpAddr,
+    /// Whether it came from the very host that it names: nobody else can say that.
+    own: bool,
     expires: Duration,
 }
 
@@ -80,19 +82,23 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 impl Registry {
-    /// Registers a peer, or renews that. An address that is registered already is replaced, whoever registered it.
+    /// Registers a peer, or renews that. An address that is registered already is replaced, whoever registered it; unless it
+    /// was registered from its own host, which a stranger's word does not change.
     ///
     /// # Errors
     /// [`Full`].
     pub(super) fn register(&mut self, announced: Announcement, source: IpAddr, now: Duration) -> Result<(), Full> {
         self.expire(now);
-        let source = network(source);
+        let (is_here, source) = (source.is_loopback(), network(source));
         let Announcement { address, addresses, chain } = announced;
-        if !self.registrations.contains_key(&address) {
-            self.make_room(source)?;
+        let own = address::ip(&address).is_some_and(|ip| network(ip) == source);
+        match self.registrations.get(&address) {
+            Some(known) if known.own && !own && !is_here => return Ok(()),
+            Some(_) => {}
+            None => self.make_room(source)?,
         }
         let expires = now.saturating_add(TTL);
-        self.registrations.insert(address, Registration { addresses, chain, source, expires });
+        self.registrations.insert(address, Registration { addresses, chain, source, own, expires });
         Ok(())
     }
 
@@ -214,6 +220,27 @@ mod tests {
         registry.unregister("http://10.0.0.1:1", ip("10.0.0.1"));
         registry.unregister("http://10.0.0.1:2", ip("127.0.0.1"));
         assert_eq!(registry.count(START), 0);
+    }
+
+    #[test]
+    fn a_stranger_s_word_does_not_replace_a_host_s_own() {
+        let mut registry = Registry::default();
+        let (address, stranger) = ("http://10.0.0.1:1", ip("10.0.0.2"));
+        let of = |chain: &str| Announcement { chain: Some(chain.to_owned()), ..announce(address) };
+        let chain = |registry: &mut Registry| registry.list(stranger, None, START)[0].chain.clone().unwrap_or_default();
+        registry.register(of("false"), stranger, START).expect("room");
+        registry.register(of("true"), ip("10.0.0.1"), START).expect("room");
+        assert_eq!(chain(&mut registry), "true", "the host itself knows better");
+        registry.register(of("false"), stranger, START).expect("room");
+        registry.unregister(address, stranger);
+        assert_eq!(chain(&mut registry), "true");
+        registry.register(of("told here"), ip("127.0.0.1"), START).expect("room");
+        assert_eq!(chain(&mut registry), "told here");
+        for (number, source) in [("one", "10.0.0.1"), ("two", "10.0.0.2")] {
+            let named = Announcement { chain: Some(number.to_owned()), ..announce("http://0name:1") };
+            registry.register(named, ip(source), START).expect("room");
+        }
+        assert_eq!(chain(&mut registry), "two", "a name is nobody's own");
     }
 
     #[test]
