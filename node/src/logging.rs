@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 const KEPT_FILES: usize = 7;
 
 /// What is logged less, unless the filter says otherwise.
-const QUIETER: &str = "libp2p_gossipsub=error,libp2p_kad=error";
+const QUIETER: &str = "libp2p_autonat=error,libp2p_gossipsub=error,libp2p_kad=error";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

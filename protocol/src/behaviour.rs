@@ -32,8 +32,9 @@ const MAX_PER_PEER: u32 = 3;
 /// Connections that are still shaking hands.
 const MAX_PENDING_INBOUND: u32 = 32;
 const MAX_PENDING_OUTBOUND: u32 = 32;
-/// A transport that has not connected by then has failed.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// A transport that has not connected by then has failed. Shorter than libp2p's 10 s, for a peer whose address is tried by
+/// AutoNAT is to hear within 10 s that it cannot be reached.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(7);
 /// Connections are never closed for being idle: the driver closes those that are of no use, and keeps all others.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often the round trip is measured, and how long the answer may take.

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::Driver;
 use crate::discovery::{
-    is_dialable, is_loopback, kademlia, mdns,
+    is_dialable, is_loopback, is_relayed, kademlia, mdns,
     rendezvous::{Errand, LIMIT, candidate},
 };
 
@@ -116,15 +116,23 @@ impl Driver {
         }
     }
 
-    /// Tells the rendezvous client of an address to register. libp2p would have it wait for one that is confirmed from
-    /// outside, which on a private network never comes; what is listened on is what peers there can reach.
-    pub(super) fn offer_to_points(&mut self, address: &Multiaddr, listening: bool) {
-        if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() {
-            client.on_swarm_event(if listening {
-                FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr: address })
-            } else {
-                FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr: address })
-            });
+    /// Tells the rendezvous client of an address to register, and the relay of one to hand out. libp2p would have them wait
+    /// for one that is confirmed from outside, which on a private network never comes; what is listened on is what peers
+    /// there can reach.
+    pub(super) fn offer(&mut self, address: &Multiaddr, listening: bool) {
+        let event = if listening {
+            FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr: address })
+        } else {
+            FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr: address })
+        };
+        let behaviour = self.swarm.behaviour_mut();
+        if let Some(client) = behaviour.rendezvous.as_mut() {
+            client.on_swarm_event(event);
+        }
+        if let Some(relay) = behaviour.relay_server.as_mut()
+            && !is_relayed(address)
+        {
+            relay.on_swarm_event(event);
         }
     }
 

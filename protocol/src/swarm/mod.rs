@@ -271,12 +271,12 @@ impl Driver {
             SwarmEvent::NewListenAddr { listener_id, address } => self.listens(listener_id, address),
             SwarmEvent::ExpiredListenAddr { listener_id, address } => self.listens_no_more(listener_id, &address),
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
-                if let Err(error) = reason {
-                    warn!("stopped listening: {error}");
-                }
                 self.listeners.retain(|(id, _)| *id != listener_id);
                 self.publish_listening();
-                self.reservation_ended(listener_id);
+                let at_relay = self.reservation_ended(listener_id);
+                if let (Err(error), false) = (reason, at_relay) {
+                    warn!("stopped listening: {error}");
+                }
             }
             SwarmEvent::ExternalAddrConfirmed { address } => self.external_confirmed(&address),
             SwarmEvent::ExternalAddrExpired { .. } => self.update_reach(),
@@ -350,7 +350,7 @@ impl Driver {
 
     fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
         info!(%address, "listening");
-        self.offer_to_points(&address, true);
+        self.offer(&address, true);
         // The network may have come back.
         self.book.hasten_all(self.now());
         self.listeners.push((listener, address));
@@ -360,7 +360,7 @@ impl Driver {
     /// An address has gone, as when a cable is pulled or a network is left.
     fn listens_no_more(&mut self, listener: ListenerId, address: &Multiaddr) {
         info!(%address, "no longer listening");
-        self.offer_to_points(address, false);
+        self.offer(address, false);
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
         self.observer.moved();
         self.publish_listening();

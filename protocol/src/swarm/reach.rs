@@ -141,15 +141,16 @@ impl Driver {
         }
     }
 
-    /// A listener has ended; if it was at a relay, that relay is left alone for a while.
-    pub(super) fn reservation_ended(&mut self, listener: ListenerId) {
-        let Some(at) = self.reservations.held.iter().position(|held| held.listener == listener) else { return };
+    /// A listener has ended; if it was at a relay, that relay is left alone for a while. Returns whether it was.
+    pub(super) fn reservation_ended(&mut self, listener: ListenerId) -> bool {
+        let Some(at) = self.reservations.held.iter().position(|held| held.listener == listener) else { return false };
         let Reservation { relay, .. } = self.reservations.held.swap_remove(at);
         debug!(%relay, "no longer reachable through a relay");
         let now = self.now();
         self.reservations.pause(relay, now);
         self.observer.lost(&relay);
         self.update_reach();
+        true
     }
 
     /// An address has been confirmed by a part of the stack. A peer that lies could confirm one after another: beyond a few
