@@ -23,8 +23,8 @@ pub(super) struct Link {
     pub(super) rtt: Option<Duration>,
     /// When it was found to be of another chain, if it is.
     pub(super) foreign: Option<Duration>,
-    /// When it was last told of other peers.
-    pub(super) told_at: Option<Duration>,
+    /// Since when it has been told of other peers how often.
+    pub(super) told: Option<(Duration, u32)>,
     /// Whether it is a meeting point: of use, and no peer.
     pub(super) service: bool,
     /// Whether two nodes have been seen to run with its identity.
@@ -68,7 +68,7 @@ impl Link {
             since,
             rtt: None,
             foreign: None,
-            told_at: None,
+            told: None,
             service: false,
             relays: false,
             two_places: false,

@@ -38,11 +38,15 @@ const UNREAD_PER_PEER: usize = 3;
 /// How often a peer is asked for its peers while there are too few connections, and while there are hardly any.
 const ASK_INTERVAL: Duration = Duration::from_secs(60);
 const ASK_INTERVAL_LONELY: Duration = Duration::from_secs(21);
+/// How often in the first moments after a peer has come: others come too, or are only just finding out how they are reached.
+const ASK_INTERVAL_FIRST: Duration = Duration::from_secs(4);
+const FIRST: Duration = Duration::from_secs(10);
 /// Fewer peers than these are hardly any.
 const FEW: usize = 3;
-/// How often a peer is told of others at most; in between it gets an empty answer, so that nobody can map the network by
-/// asking again and again.
-const TELL_INTERVAL: Duration = Duration::from_secs(20);
+/// How often a peer is told of others: so many times in an interval; above that it gets an empty answer, so that nobody can
+/// map the network by asking again and again.
+const TELLS: u32 = 4;
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is under way.
 pub(super) struct Requests {
@@ -211,7 +215,12 @@ impl Driver {
     pub(super) fn ask_for_peers(&mut self, now: Duration) {
         let confirmed = || self.links.iter().filter(|(_, link)| link.confirmed.is_some());
         let count = confirmed().count();
-        let interval = if count < FEW { ASK_INTERVAL_LONELY } else { ASK_INTERVAL };
+        let first = confirmed().any(|(_, link)| now.saturating_sub(link.since) < FIRST);
+        let interval = match (count < FEW, first) {
+            (true, true) => ASK_INTERVAL_FIRST,
+            (true, false) => ASK_INTERVAL_LONELY,
+            (false, _) => ASK_INTERVAL,
+        };
         if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
             return;
         }
@@ -256,10 +265,12 @@ impl Driver {
         let now = self.now();
         let same_machine = self.is_on_this_machine(&asker);
         let Some(link) = self.links.get_mut(&asker) else { return PeersResponse::default() };
-        if link.told_at.is_some_and(|at| now.saturating_sub(at) < TELL_INTERVAL) {
+        let (since, times) =
+            link.told.filter(|(since, _)| now.saturating_sub(*since) < TELL_INTERVAL).unwrap_or((now, 0));
+        if times >= TELLS {
             return PeersResponse::default();
         }
-        link.told_at = Some(now);
+        link.told = Some((since, times + 1));
         // Two nodes with one identity are told of each other, or they could not notice.
         let twins = link.connections.iter().flat_map(|connection| &connection.claims);
         let twins: Vec<Multiaddr> = if link.two_places { twins.cloned().collect() } else { Vec::new() };
