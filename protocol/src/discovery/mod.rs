@@ -164,9 +164,9 @@ pub fn is_dialable(address: &Multiaddr) -> bool {
         Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) => !name.is_empty(),
         _ => false,
     };
-    let transport = match (parts.next(), parts.next()) {
-        (Some(Protocol::Tcp(port)), None) => port != 0,
-        (Some(Protocol::Udp(port)), Some(Protocol::QuicV1)) => port != 0,
+    let transport = match parts.next() {
+        Some(Protocol::Tcp(port)) => port != 0,
+        Some(Protocol::Udp(port)) => port != 0 && parts.next() == Some(Protocol::QuicV1),
         _ => false,
     };
     let circuit = match (parts.next(), parts.next()) {
