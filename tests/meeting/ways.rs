@@ -87,6 +87,23 @@ fn an_http_tracker() {
 }
 
 #[test]
+fn a_node_leaves_the_tracker_when_it_stops() {
+    let tracker = TrackerBuilder::default().start();
+    let listed = || tracker.http().get("/peers").json()["peers"].as_array().unwrap().len();
+    let mut nodes: Vec<Node> = (0..3).map(|_| alone().arg("--tracker").arg(tracker.url()).start()).collect();
+    wait_until("all are listed", PATIENCE, || listed() == 3);
+    nodes[0].stop();
+    assert_eq!(listed(), 2);
+    // One that was killed is listed until its registration expires, and harms nobody.
+    nodes[1].kill9();
+    assert_eq!(listed(), 2);
+    let newcomer = alone().arg("--tracker").arg(tracker.url()).start();
+    wait_until("a newcomer meets the one that is left", PATIENCE, || {
+        newcomer.peers().contains(&nodes[2].peer_id().to_owned())
+    });
+}
+
+#[test]
 fn a_rendezvous_point() {
     let mut point = TrackerBuilder::default().start();
     let nodes = group(|| alone().arg("--rendezvous").arg(point.address()));

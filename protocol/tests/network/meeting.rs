@@ -19,7 +19,7 @@ use libp2p::{
 };
 use rendezvous::{ErrorCode, Namespace};
 
-use super::rig::{CHAIN, DEADLINE, eventually};
+use super::rig::{CHAIN, DEADLINE, Node, Options, eventually};
 
 const LISTEN: &str = "/ip4/127.0.0.1/tcp/0";
 
@@ -311,4 +311,33 @@ async fn it_ends_when_it_is_stopped() {
         std::net::TcpListener::bind((ip, port)).is_ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_node_registers_finds_others_and_leaves_when_it_stops() {
+    let point = point(DEADLINE).await;
+    let node = || Options { rendezvous: vec![address_of(&point)], exchange: false, ..Options::default() };
+    let one = Node::start(node()).await;
+    let two = Node::start(node()).await;
+    one.meets(&two).await;
+    let found = [&one, &two].map(|node| node.peers().remove(0).origins.contains(&bard_protocol::Origin::Rendezvous));
+    assert!(found.contains(&true), "how it was found is known");
+    assert!(one.peers().iter().all(|peer| peer.id != point.peer_id()), "a meeting point is no peer");
+    let mut asker = Client::meet(&point).await;
+    let name = Names::new(CHAIN).rendezvous_namespace();
+    let listed = async |asker: &mut Client| {
+        let mut listed = asker.discover(&name, None).await.0;
+        listed.sort();
+        listed
+    };
+    let mut both = [one.id(), two.id()];
+    both.sort();
+    let left = two.id();
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while listed(&mut asker).await != both {
+        assert!(tokio::time::Instant::now() < deadline, "both are registered");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    one.stop().await;
+    assert_eq!(listed(&mut asker).await, [left], "it has left before it stopped");
 }

@@ -29,6 +29,7 @@ pub(crate) struct Options {
     pub(crate) kademlia: bool,
     pub(crate) exchange: bool,
     pub(crate) target_outbound: usize,
+    pub(crate) rendezvous: Vec<Multiaddr>,
 }
 
 impl Default for Options {
@@ -43,6 +44,7 @@ impl Default for Options {
             kademlia: false,
             exchange: true,
             target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
+            rendezvous: Vec::new(),
         }
     }
 }
@@ -106,9 +108,10 @@ impl Node {
             Some(address) => vec![address.clone()],
             None => options.listen.iter().map(|text| text.parse().expect("a multiaddress")).collect(),
         };
-        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, .. } = options;
+        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, rendezvous, .. } = options;
         let config = config(listen, identity.clone());
-        let config = NetworkConfig { chain, bootstrap, mdns, kademlia, exchange, target_outbound, ..config };
+        let config =
+            NetworkConfig { chain, bootstrap, mdns, kademlia, exchange, target_outbound, rendezvous, ..config };
         let Network { handle, events, driver } = start(config).await.expect("it starts");
         tokio::spawn(driver.run());
         Self { handle, identity, events }
