@@ -254,9 +254,8 @@ impl StoreReader {
         limit: usize,
     ) -> Result<Page<Handover>, SourceError> {
         self.history(&Subject::Item(item), from, limit, |place, event| {
-            let Event { id, custody, .. } = event;
-            let (from, to) = custody.map_or((None, None), |custody| (custody.from, custody.to));
-            Handover { place, id, from, to }
+            let (from, to) = event.custody.as_ref().map_or((None, None), |custody| (custody.from, custody.to));
+            Handover { place, id: event.id, from, to }
         })
     }
 
@@ -287,7 +286,7 @@ impl StoreReader {
         subject: &Subject<'_>,
         from: Option<Place>,
         limit: usize,
-        make: impl Fn(Place, Event) -> T,
+        make: impl Fn(Place, &Event) -> T,
     ) -> Result<Page<T>, SourceError> {
         let limit = limit.max(1);
         let lowest = from.map_or(0, |from| subject.rank(from.height.get()));
@@ -318,7 +317,7 @@ impl StoreReader {
                     page.next = Some(place);
                     return false;
                 }
-                page.entries.push(make(place, event));
+                page.entries.push(make(place, &event));
             }
             true
         })?;
@@ -326,6 +325,6 @@ impl StoreReader {
     }
 }
 
-fn placed(place: Place, event: Event) -> Placed {
+const fn placed(place: Place, event: &Event) -> Placed {
     Placed { place, id: event.id }
 }

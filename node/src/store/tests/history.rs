@@ -26,7 +26,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// All that these subjects have on a chain; those that the chain does not mention have nothing.
+    /// All that a chain says.
     pub(super) fn of(chain: &Chain) -> Self {
         let mut all = Self::default();
         for (height, block) in (1..).map(Height::new).zip(&chain.blocks) {
@@ -68,9 +68,15 @@ impl Expected {
 
     /// Names whom another chain mentions too, so that their absence is looked at.
     fn mention(&mut self, other: &Self) {
-        other.accounts.keys().for_each(|address| drop(self.accounts.entry(*address).or_default()));
-        other.items.keys().for_each(|item| drop(self.items.entry(item.clone()).or_default()));
-        other.digests.keys().for_each(|digest| drop(self.digests.entry(*digest).or_default()));
+        for address in other.accounts.keys() {
+            self.accounts.entry(*address).or_default();
+        }
+        for item in other.items.keys() {
+            self.items.entry(item.clone()).or_default();
+        }
+        for digest in other.digests.keys() {
+            self.digests.entry(*digest).or_default();
+        }
     }
 
     /// Checks that a reader says the same, in pages of this many.
@@ -177,9 +183,9 @@ fn mine_random(chain: &mut Chain, dice: &mut Dice) {
 /// Reopens the node: in good order, which flushes everything, or as a kill would, which leaves all since to be replayed.
 fn reopened(node: Node, dir: &std::path::Path, good: bool) -> Node {
     if good {
-        node.store.close().unwrap()
+        node.store.close().unwrap();
     } else {
-        drop(node)
+        drop(node);
     }
     let node = Node::open(dir);
     assert_eq!(node.repairs, Vec::<String>::new());
@@ -291,7 +297,7 @@ fn records_are_found_by_what_people_call_their_digest() {
     assert_eq!(found(blake3), [0, 1]);
     assert_eq!(found(sha256), [0, 2]);
     assert_eq!(found(content_digests(b"another")[1]), [3]);
-    assert_eq!(found(Hash32::ZERO), []);
+    assert_eq!(found(Hash32::ZERO), Vec::<u32>::new());
     let all = node.reader().records(None, 3).unwrap();
     assert_eq!(all.entries.iter().map(|placed| placed.place.position).collect::<Vec<_>>(), [3, 2, 1]);
     assert_eq!(all.next, Some(Place { height: Height::new(1), position: 0 }));
