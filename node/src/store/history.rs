@@ -29,8 +29,15 @@ pub(super) type HistoryKey = Box<[u8]>;
 /// What an entry says: its [`Event`]s, encoded.
 pub(super) type Events = Arc<[u8]>;
 
-/// The height in the rank of a key is this many bytes long.
-const RANK_LEN: usize = 8;
+/// The tags of keys.
+const ACCOUNT: u8 = b'a';
+const DIGEST: u8 = b'd';
+const ITEM: u8 = b'i';
+const RECORDS: u8 = b'r';
+/// The tags of histories whose newest entry comes first.
+const NEWEST_FIRST: [u8; 2] = [ACCOUNT, RECORDS];
+/// Length of the rank that ends a key, in bytes.
+pub(super) const RANK_LEN: usize = 8;
 
 /// A transaction's place on the active chain. As text, a cursor of the interfaces: `height-position`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,17 +127,17 @@ impl Subject<'_> {
         matches!(self, Self::Account(_) | Self::Records)
     }
 
-    /// The rank of a height; and the other way round.
+    /// The rank of a height.
     const fn rank(&self, height: u64) -> u64 {
         if self.newest_first() { !height } else { height }
     }
 
     fn key(&self, rank: u64) -> HistoryKey {
         let (tag, who): (u8, &[u8]) = match self {
-            Self::Account(address) => (b'a', address.as_bytes()),
-            Self::Item(name) => (b'i', name.as_str().as_bytes()),
-            Self::Records => (b'r', &[]),
-            Self::Digest(digest) => (b'd', digest.as_bytes()),
+            Self::Account(address) => (ACCOUNT, address.as_bytes()),
+            Self::Item(name) => (ITEM, name.as_str().as_bytes()),
+            Self::Records => (RECORDS, &[]),
+            Self::Digest(digest) => (DIGEST, digest.as_bytes()),
         };
         let mut key = Vec::with_capacity(who.len().saturating_add(RANK_LEN).saturating_add(2));
         key.push(tag);
@@ -144,8 +151,11 @@ impl Subject<'_> {
     }
 }
 
-fn rank_of(key: &[u8]) -> u64 {
-    key.last_chunk::<RANK_LEN>().map_or(0, |rank| u64::from_be_bytes(*rank))
+/// The height of the block that an entry is about.
+pub(super) fn height(key: &[u8]) -> Height {
+    let rank = key.last_chunk::<RANK_LEN>().map_or(0, |rank| u64::from_be_bytes(*rank));
+    let newest_first = key.first().is_some_and(|tag| NEWEST_FIRST.contains(tag));
+    Height::new(if newest_first { !rank } else { rank })
 }
 
 /// A transaction that concerns somebody.
@@ -297,7 +307,7 @@ impl StoreReader {
         let mut failure = None;
         // Every entry but the first, of which all may lie before the page, adds something; one more is the next page's.
         self.visit(&listing::HISTORIES, &range, limit.saturating_add(2), &mut |key, encoded| {
-            let height = Height::new(subject.rank(rank_of(&key)));
+            let height = height(&key);
             let mut events: Vec<Event> = match encoding::decode(&encoded, encoded.len()) {
                 Ok(events) => events,
                 Err(error) => {

@@ -3,7 +3,11 @@
 //! It is made from the log alone, one layer of changes a transaction, stamp included; so it can lag behind the log, never
 //! run ahead of it, and be thrown away at any time.
 
-use std::{collections::HashMap, ops::Bound, path::Path};
+use std::{
+    collections::HashMap,
+    ops::{Bound, RangeBounds},
+    path::Path,
+};
 
 use bard_chain::{
     address::Address,
@@ -14,9 +18,12 @@ use bard_chain::{
     transaction::ItemName,
     units::{Amount, Height, Nonce},
 };
-use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{
+    AccessGuard, Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 
 use super::{
+    chunks,
     history::{Events, HistoryKey},
     log::{Mark, Salt},
     overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
@@ -31,6 +38,7 @@ const ACCOUNTS: TableDefinition<'_, &Id, (u64, u64)> = TableDefinition::new("acc
 /// The holder, or nothing where the item is free.
 const ITEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("items");
 const TRANSACTIONS: TableDefinition<'_, &Id, (u64, u32)> = TableDefinition::new("transactions");
+/// In chunks ([`super::chunks`]).
 const HISTORIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -152,7 +160,8 @@ impl Index {
         write_chain(&transaction, &frozen.layer)?;
         write_ledger(&transaction, &frozen.layer)?;
         write_transactions(&transaction, &frozen.layer)?;
-        write_histories(&transaction, &frozen.layer)?;
+        let before = written_height(&transaction)?;
+        chunks::write(&mut transaction.open_table(HISTORIES)?, &frozen.layer, before)?;
         write_stamp(&transaction, &frozen.head, log)?;
         transaction.commit()?;
         Ok(())
@@ -237,15 +246,12 @@ fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(
     Ok(())
 }
 
-fn write_histories(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
-    let mut histories = transaction.open_table(HISTORIES)?;
-    for (key, events) in &layer.histories {
-        match events {
-            Some(events) => histories.insert(key.as_ref(), events.as_ref())?,
-            None => histories.remove(key.as_ref())?,
-        };
-    }
-    Ok(())
+/// The height of the chain that the index stood for before this transaction.
+fn written_height(transaction: &WriteTransaction) -> Result<Option<Height>, IndexError> {
+    let meta = transaction.open_table(META)?;
+    let Some(stamp) = meta.get(STAMP_KEY)? else { return Ok(None) };
+    let stamp = encoding::decode::<Stamp>(stamp.value(), MAX_VALUE_LEN);
+    stamp.map(|stamp| Some(stamp.height)).map_err(|error| IndexError::Damaged(error.to_string()))
 }
 
 fn write_stamp(transaction: &WriteTransaction, head: &Head, log: &Salt) -> Result<(), IndexError> {
@@ -269,6 +275,13 @@ pub(super) struct Snapshot {
     items: ReadOnlyTable<&'static str, &'static [u8]>,
     transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
     histories: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+type Chunk<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
+
+fn read_chunk(chunk: Result<Chunk<'_>, redb::StorageError>) -> Result<Vec<(HistoryKey, Events)>, IndexError> {
+    let (key, chunk) = chunk?;
+    chunks::read(key.value(), chunk.value())
 }
 
 /// Entries of a table, in the order of their keys.
@@ -338,11 +351,14 @@ impl Snapshot {
     /// What happened to whom.
     pub(super) fn histories_in(&self, range: &KeyRange<HistoryKey>) -> Result<Entries<HistoryKey, Events>, IndexError> {
         let (low, high) = (range.0.as_ref().map(AsRef::as_ref), range.1.as_ref().map(AsRef::as_ref));
-        let entries = self.histories.range::<&[u8]>((low, high))?;
-        Ok(Box::new(entries.map(|entry| {
-            let (key, events) = entry?;
-            Ok((key.value().into(), events.value().into()))
-        })))
+        let chunks = self.histories.range::<&[u8]>((low, high))?;
+        let entries = chunks.flat_map(|chunk| match read_chunk(chunk) {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        // Of the first chunk the first entries may lie below.
+        let range = range.clone();
+        Ok(Box::new(entries.filter(move |entry| entry.as_ref().map_or(true, |(key, _)| range.contains(key)))))
     }
 
     /// Accounts by address.

@@ -20,11 +20,13 @@
 //! | `log.rs`, `record.rs` | the file, and what one record of it says |
 //! | `plan.rs` | what a record changes |
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
+//! | `chunks.rs` | how histories lie in the index |
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs` | reading |
 //! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
+mod chunks;
 mod disk;
 mod error;
 mod flusher;
