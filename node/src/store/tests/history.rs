@@ -13,8 +13,10 @@ use bard_chain::{
     units::{Amount, Height},
 };
 
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+
 use super::chain::{Chain, Node, key, spec};
-use crate::store::{Handover, Page, Place, Placed, StoreReader};
+use crate::store::{Handover, Page, Place, Placed, StoreReader, open::INDEX};
 
 /// What the blocks of a chain say, told without the store.
 #[derive(Default)]
@@ -275,6 +277,13 @@ fn a_history_goes_over_index_and_layers() {
     assert_eq!(newest.entries[0].place.height, Height::new(600));
     assert_eq!(newest.next.unwrap().height, Height::new(599));
     assert_eq!(node.reader().account_transactions(&alice, None, 0).unwrap(), newest, "a page has at least one entry");
+    node.store.close().unwrap();
+    let database = redb::Database::open(dir.path().join(INDEX)).unwrap();
+    let histories: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
+    let chunks = database.begin_read().unwrap().open_table(histories).unwrap();
+    let lengths: Vec<_> = chunks.iter().unwrap().map(|entry| entry.unwrap().1.value().len()).collect();
+    assert!(lengths.iter().all(|length| *length < 4_200), "no entry is much longer than a page: {lengths:?}");
+    assert!(lengths.iter().filter(|length| **length > 4_000).count() > 5, "blocks share entries: {lengths:?}");
 }
 
 #[test]
