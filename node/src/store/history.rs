@@ -10,11 +10,10 @@
 //! A record is found by the BLAKE3 or the SHA-256 digest of its bytes, as `b3sum` and `sha256sum` print them. A record that is
 //! itself a digest is found by that too: 32 bytes, or 64 hex digits with white space around them at most.
 
-use std::{collections::BTreeMap, fmt, ops::Bound, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::Bound, str::FromStr};
 
 use bard_chain::{
     address::Address,
-    array_form, encoding,
     hash::{Hash32, TransactionId, content_digests},
     rules::isolated::Isolated,
     source::SourceError,
@@ -26,8 +25,8 @@ use super::{listing, reader::StoreReader};
 
 /// Whom an entry concerns, and the rank of its block: see the top of this file.
 pub(super) type HistoryKey = Box<[u8]>;
-/// What an entry says: its [`Event`]s, encoded.
-pub(super) type Events = Arc<[u8]>;
+/// What an entry says: its [`Event`]s as they are written.
+pub(super) type Events = Vec<u8>;
 
 /// The tags of keys.
 const ACCOUNT: u8 = b'a';
@@ -158,36 +157,71 @@ pub(super) fn height(key: &[u8]) -> Height {
     Height::new(if newest_first { !rank } else { rank })
 }
 
+/// Length of a written event, in bytes: position and id.
+const EVENT_LEN: usize = 4 + TransactionId::LEN;
+/// Length of a written holder, in bytes: whether there is one, and who.
+const HOLDER_LEN: usize = 1 + 32;
+
 /// A transaction that concerns somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
+struct Event {
     /// Its index in the block.
     position: u32,
     id: TransactionId,
-    /// Who held its item before and afterwards, if it is about one.
+    /// Who held its item before and afterwards; only in the histories of items.
     custody: Option<Custody>,
 }
 
-array_form!(Event { position: u32, id: TransactionId, custody: Option<Custody> });
-
 /// Who held an item before and afterwards.
-#[derive(Clone, Debug, PartialEq, Eq)]
 struct Custody {
     from: Option<Address>,
     to: Option<Address>,
 }
 
-array_form!(Custody { from: Option<Address>, to: Option<Address> });
+impl Event {
+    /// Numbers the most significant byte first, and all of fixed length: thousands are written for each full block.
+    fn write(&self, events: &mut Events) {
+        events.extend_from_slice(&self.position.to_be_bytes());
+        events.extend_from_slice(self.id.as_bytes());
+        for holder in self.custody.iter().flat_map(|custody| [custody.from, custody.to]) {
+            events.push(holder.is_some().into());
+            events.extend_from_slice(holder.unwrap_or(Address::NOBODY).as_bytes());
+        }
+    }
+
+    /// Takes an event off the front; `None` where there is no whole one.
+    fn take(events: &mut &[u8], of_item: bool) -> Option<Self> {
+        let (position, rest) = events.split_first_chunk()?;
+        let (id, mut rest) = rest.split_first_chunk()?;
+        let mut holder = || {
+            let ([is_some, address @ ..], after) = rest.split_first_chunk::<HOLDER_LEN>()?;
+            rest = after;
+            Some((*is_some != 0).then_some(Address::new(*address)))
+        };
+        let custody = if of_item { Some(Custody { from: holder()?, to: holder()? }) } else { None };
+        *events = rest;
+        Some(Self { position: u32::from_be_bytes(*position), id: TransactionId::new(*id), custody })
+    }
+}
+
+/// Reads an entry; `None` where it is garbled.
+fn read(mut encoded: &[u8], of_item: bool) -> Option<Vec<Event>> {
+    let mut events = Vec::with_capacity(encoded.len() / EVENT_LEN);
+    while !encoded.is_empty() {
+        events.push(Event::take(&mut encoded, of_item)?);
+    }
+    Some(events)
+}
 
 /// Everything that a block of the active chain adds to histories.
-pub(super) fn of_block(block: &Isolated) -> BTreeMap<HistoryKey, Vec<Event>> {
+pub(super) fn of_block(block: &Isolated) -> BTreeMap<HistoryKey, Events> {
     let height = block.header().height.get();
-    let mut all: BTreeMap<HistoryKey, Vec<Event>> = BTreeMap::new();
+    let mut all: BTreeMap<HistoryKey, Events> = BTreeMap::new();
     let transactions = block.block().transactions.iter().zip(block.transaction_ids());
     for (position, (transaction, id)) in (0..).zip(transactions) {
         let mut add = |subject: &Subject<'_>, custody| {
-            let events = all.entry(subject.key(subject.rank(height))).or_default();
-            events.push(Event { position, id: *id, custody });
+            let events =
+                all.entry(subject.key(subject.rank(height))).or_insert_with(|| Vec::with_capacity(2 * EVENT_LEN));
+            Event { position, id: *id, custody }.write(events);
         };
         let sender = transaction.sender;
         add(&Subject::Account(&sender), None);
@@ -230,10 +264,6 @@ fn digests(content: &[u8]) -> Vec<Hash32> {
     all.sort_unstable();
     all.dedup();
     all
-}
-
-pub(super) fn encode(events: &Vec<Event>) -> Events {
-    encoding::encode(events).into()
 }
 
 impl StoreReader {
@@ -304,16 +334,13 @@ impl StoreReader {
         let before_page =
             |place: &Place| from.is_some_and(|from| if subject.newest_first() { *place > from } else { *place < from });
         let mut page = Page { entries: Vec::new(), next: None };
-        let mut failure = None;
+        let mut garbled = false;
         // Every entry but the first, of which all may lie before the page, adds something; one more is the next page's.
         self.visit(&listing::HISTORIES, &range, limit.saturating_add(2), &mut |key, encoded| {
             let height = height(&key);
-            let mut events: Vec<Event> = match encoding::decode(&encoded, encoded.len()) {
-                Ok(events) => events,
-                Err(error) => {
-                    failure = Some(SourceError(format!("a history in the index is {error}")));
-                    return false;
-                }
+            let Some(mut events) = read(&encoded, matches!(subject, Subject::Item(_))) else {
+                garbled = true;
+                return false;
             };
             if subject.newest_first() {
                 events.reverse();
@@ -331,7 +358,10 @@ impl StoreReader {
             }
             true
         })?;
-        failure.map_or(Ok(page), Err)
+        if garbled {
+            return Err(SourceError("a history in the index is garbled".into()));
+        }
+        Ok(page)
     }
 }
 

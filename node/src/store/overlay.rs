@@ -126,7 +126,7 @@ impl Layer {
     /// Estimated memory, in bytes: keys, values and what the maps add.
     fn weight(&self) -> usize {
         let weigh = |count: usize, each: usize| count.saturating_mul(each);
-        let events = self.histories.values().flatten().map(|events| events.len());
+        let events = self.histories.values().flatten().map(Vec::capacity);
         weigh(self.blocks.len(), 400)
             .saturating_add(weigh(self.heights.len().saturating_add(self.sides.len()), 80))
             .saturating_add(weigh(self.accounts.len(), 80))

@@ -96,7 +96,7 @@ impl Plan<'_> {
         let places = (0..).map(|index| Some((height, index)));
         self.layer.transactions.extend(block.transaction_ids().iter().copied().zip(places));
         let histories = history::of_block(&block).into_iter();
-        self.layer.histories.extend(histories.map(|(key, events)| (key, Some(history::encode(&events)))));
+        self.layer.histories.extend(histories.map(|(key, events)| (key, Some(events))));
         Ok(())
     }
 
