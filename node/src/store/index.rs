@@ -3,7 +3,11 @@
 //! It is made from the log alone, one layer of changes a transaction, stamp included; so it can lag behind the log, never
 //! run ahead of it, and be thrown away at any time.
 
-use std::{collections::HashMap, ops::Bound, path::Path};
+use std::{
+    collections::HashMap,
+    ops::{Bound, RangeBounds},
+    path::Path,
+};
 
 use bard_chain::{
     address::Address,
@@ -14,11 +18,15 @@ use bard_chain::{
     transaction::ItemName,
     units::{Amount, Height, Nonce},
 };
-use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{
+    AccessGuard, Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 
 use super::{
+    chunks,
+    history::{Events, HistoryKey},
     log::{Mark, Salt},
-    overlay::{Entry, Frozen, Head, Layer, SideKey},
+    overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
 };
 
 type Id = [u8; 32];
@@ -30,6 +38,8 @@ const ACCOUNTS: TableDefinition<'_, &Id, (u64, u64)> = TableDefinition::new("acc
 /// The holder, or nothing where the item is free.
 const ITEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("items");
 const TRANSACTIONS: TableDefinition<'_, &Id, (u64, u32)> = TableDefinition::new("transactions");
+/// In chunks ([`super::chunks`]).
+const HISTORIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// Keys of `meta`: the format, the salt of the log, the sum that the state root commits to, and all else of the stamp.
@@ -37,8 +47,9 @@ const FORMAT_KEY: &str = "format";
 const LOG_KEY: &str = "log";
 const COMMITMENT_KEY: &str = "commitment";
 const STAMP_KEY: &str = "stamp";
-/// What the tables hold, and how; an index of another format is made anew.
-const FORMAT: u32 = 1;
+/// What the tables hold, and how; an index of another format is made anew. In format 1 there were no histories, and items
+/// that are held were not counted.
+pub(super) const FORMAT: u32 = 2;
 /// Memory for pages of the index, in bytes.
 const CACHE_BYTES: usize = 32 << 20;
 /// The longest encoded value, in bytes.
@@ -51,6 +62,8 @@ const CHECKED_LEN: u64 = 256 << 20;
 pub(super) enum IndexError {
     /// It is damaged: to be set aside and made anew.
     Damaged(String),
+    /// It has another format: to be made anew.
+    OtherFormat,
     /// The file system failed.
     Io(std::io::Error),
     /// Another store of this process, or another process, has it open.
@@ -62,6 +75,7 @@ impl std::fmt::Display for IndexError {
         match self {
             Self::Damaged(what) => f.write_str(what),
             Self::Io(error) => error.fmt(f),
+            Self::OtherFormat => f.write_str("it has another format"),
             Self::InUse => f.write_str("it is in use"),
         }
     }
@@ -90,11 +104,10 @@ struct Stamp {
     mark: (u64, u64, u32),
     tip: BlockId,
     height: Height,
-    accounts: u64,
-    items: u64,
+    counts: Counts,
 }
 
-array_form!(Stamp { mark: (u64, u64, u32), tip: BlockId, height: Height, accounts: u64, items: u64 });
+array_form!(Stamp { mark: (u64, u64, u32), tip: BlockId, height: Height, counts: Counts });
 
 /// An open index.
 #[derive(Debug)]
@@ -126,17 +139,16 @@ impl Index {
             Ok(meta.get(key)?.ok_or_else(|| damaged("its stamp is incomplete"))?.value().to_vec())
         };
         if read(FORMAT_KEY)? != FORMAT.to_be_bytes() {
-            return Err(damaged("it has another format"));
+            return Err(IndexError::OtherFormat);
         }
         if read(LOG_KEY)? != log {
             return Err(damaged("it was made from another log"));
         }
-        let Stamp { mark: (start, end, crc), tip, height, accounts, items } =
-            encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN)
-                .map_err(|error| IndexError::Damaged(error.to_string()))?;
+        let Stamp { mark: (start, end, crc), tip, height, counts } = encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN)
+            .map_err(|error| IndexError::Damaged(error.to_string()))?;
         let commitment =
             Commitment::from_bytes(&read(COMMITMENT_KEY)?).ok_or_else(|| damaged("its commitment is too short"))?;
-        Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, accounts, items }))
+        Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, counts }))
     }
 
     /// Writes a layer and its stamp: all or nothing.
@@ -148,6 +160,8 @@ impl Index {
         write_chain(&transaction, &frozen.layer)?;
         write_ledger(&transaction, &frozen.layer)?;
         write_transactions(&transaction, &frozen.layer)?;
+        let before = written_height(&transaction)?;
+        chunks::write(&mut transaction.open_table(HISTORIES)?, &frozen.layer, before)?;
         write_stamp(&transaction, &frozen.head, log)?;
         transaction.commit()?;
         Ok(())
@@ -163,6 +177,7 @@ impl Index {
             accounts: transaction.open_table(ACCOUNTS)?,
             items: transaction.open_table(ITEMS)?,
             transactions: transaction.open_table(TRANSACTIONS)?,
+            histories: transaction.open_table(HISTORIES)?,
         })
     }
 }
@@ -231,10 +246,18 @@ fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(
     Ok(())
 }
 
+/// The height of the chain that the index stood for before this transaction.
+fn written_height(transaction: &WriteTransaction) -> Result<Option<Height>, IndexError> {
+    let meta = transaction.open_table(META)?;
+    let Some(stamp) = meta.get(STAMP_KEY)? else { return Ok(None) };
+    let stamp = encoding::decode::<Stamp>(stamp.value(), MAX_VALUE_LEN);
+    stamp.map(|stamp| Some(stamp.height)).map_err(|error| IndexError::Damaged(error.to_string()))
+}
+
 fn write_stamp(transaction: &WriteTransaction, head: &Head, log: &Salt) -> Result<(), IndexError> {
-    let Head { mark, tip, height, commitment, accounts, items } = head;
+    let Head { mark, tip, height, commitment, counts } = head;
     let mark = (mark.start, mark.end, mark.crc);
-    let stamp = Stamp { mark, tip: *tip, height: *height, accounts: *accounts, items: *items };
+    let stamp = Stamp { mark, tip: *tip, height: *height, counts: *counts };
     let mut meta = transaction.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
     meta.insert(LOG_KEY, log.as_slice())?;
@@ -251,6 +274,14 @@ pub(super) struct Snapshot {
     accounts: ReadOnlyTable<&'static Id, (u64, u64)>,
     items: ReadOnlyTable<&'static str, &'static [u8]>,
     transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
+    histories: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+type Chunk<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
+
+fn read_chunk(chunk: Result<Chunk<'_>, redb::StorageError>) -> Result<Vec<(HistoryKey, Events)>, IndexError> {
+    let (key, chunk) = chunk?;
+    chunks::read(key.value(), chunk.value())
 }
 
 /// Entries of a table, in the order of their keys.
@@ -315,6 +346,19 @@ impl Snapshot {
             let (height, arrival, id) = key.value();
             Ok(((height, arrival, BlockId::new(*id)), ()))
         })))
+    }
+
+    /// What happened to whom.
+    pub(super) fn histories_in(&self, range: &KeyRange<HistoryKey>) -> Result<Entries<HistoryKey, Events>, IndexError> {
+        let (low, high) = (range.0.as_ref().map(AsRef::as_ref), range.1.as_ref().map(AsRef::as_ref));
+        let chunks = self.histories.range::<&[u8]>((low, high))?;
+        let entries = chunks.flat_map(|chunk| match read_chunk(chunk) {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        // Of the first chunk the first entries may lie below.
+        let range = range.clone();
+        Ok(Box::new(entries.filter(move |entry| entry.as_ref().map_or(true, |(key, _)| range.contains(key)))))
     }
 
     /// Accounts by address.
