@@ -113,7 +113,7 @@ impl fmt::Display for ReachabilityVerdict {
         match self {
             Self::Unknown => f.write_str("unknown: nobody has tried yet"),
             Self::ThisMachine => {
-                f.write_str("this machine only: listen on another address than loopback to be reached")
+                f.write_str("this machine only: no other address than loopback is listened on")
             }
             Self::Public { address, evidence } => write!(f, "publicly reachable at {address} ({evidence})"),
             Self::Relayed { relays, local } => {
