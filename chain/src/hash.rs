@@ -64,6 +64,13 @@ impl Domain {
     }
 }
 
+/// The digests by which people know a content: BLAKE3 and SHA-256 as `b3sum` and `sha256sum` print them. They are for finding
+/// things; no rule of a chain rests on them.
+pub fn content_digests(content: &[u8]) -> [Hash32; 2] {
+    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(content);
+    [Hash32::new(*blake3::hash(content).as_bytes()), Hash32::new(sha256.into())]
+}
+
 /// A text that is not a hash: not 64 lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 64 lower-case hex digits")]
@@ -187,6 +194,13 @@ mod tests {
         assert_eq!("AB".repeat(32).parse::<BlockId>(), Err(NotAHash));
         assert_eq!("ab".repeat(31).parse::<BlockId>(), Err(NotAHash));
         assert_eq!(ChainId::new([0xab; 32]).short(), "abababababababab");
+    }
+
+    #[test]
+    fn digests_of_content_are_the_common_ones() {
+        let [blake3, sha256] = content_digests(b"");
+        assert_eq!(blake3.to_string(), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+        assert_eq!(sha256.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
     #[test]

@@ -250,8 +250,7 @@ impl Service {
         let header = keeper.reader().header(&tip.id)?;
         let standings = self.parts.catch_up.standings();
         let same = |standing: &&catch_up::Standing| standing.status.as_ref().is_some_and(|status| status.tip == tip.id);
-        let items = keeper.reader().items(None, MAX_ITEMS)?;
-        let items_reserved = items.iter().filter(|(_, item)| item.holder.is_some()).count();
+        let items = keeper.reader().counts();
         let (pool, pool_bytes) = {
             let pool = keeper.pool();
             (pool.len(), pool.bytes())
@@ -272,8 +271,8 @@ impl Service {
             mining: self.parts.miner.activity(),
             sync: self.parts.catch_up.progress(),
             reachability: self.parts.network.reachability().borrow().to_string(),
-            items_reserved,
-            items_available: items.len() - items_reserved,
+            items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
+            items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
         })
     }
 

@@ -17,8 +17,9 @@ use bard_chain::{
 use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
 
 use super::{
+    history::{Events, HistoryKey},
     log::{Mark, Salt},
-    overlay::{Entry, Frozen, Head, Layer, SideKey},
+    overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
 };
 
 type Id = [u8; 32];
@@ -30,6 +31,7 @@ const ACCOUNTS: TableDefinition<'_, &Id, (u64, u64)> = TableDefinition::new("acc
 /// The holder, or nothing where the item is free.
 const ITEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("items");
 const TRANSACTIONS: TableDefinition<'_, &Id, (u64, u32)> = TableDefinition::new("transactions");
+const HISTORIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// Keys of `meta`: the format, the salt of the log, the sum that the state root commits to, and all else of the stamp.
@@ -37,8 +39,9 @@ const FORMAT_KEY: &str = "format";
 const LOG_KEY: &str = "log";
 const COMMITMENT_KEY: &str = "commitment";
 const STAMP_KEY: &str = "stamp";
-/// What the tables hold, and how; an index of another format is made anew.
-const FORMAT: u32 = 1;
+/// What the tables hold, and how; an index of another format is made anew. In format 1 there were no histories, and items
+/// that are held were not counted.
+pub(super) const FORMAT: u32 = 2;
 /// Memory for pages of the index, in bytes.
 const CACHE_BYTES: usize = 32 << 20;
 /// The longest encoded value, in bytes.
@@ -51,6 +54,8 @@ const CHECKED_LEN: u64 = 256 << 20;
 pub(super) enum IndexError {
     /// It is damaged: to be set aside and made anew.
     Damaged(String),
+    /// It has another format: to be made anew.
+    OtherFormat,
     /// The file system failed.
     Io(std::io::Error),
     /// Another store of this process, or another process, has it open.
@@ -62,6 +67,7 @@ impl std::fmt::Display for IndexError {
         match self {
             Self::Damaged(what) => f.write_str(what),
             Self::Io(error) => error.fmt(f),
+            Self::OtherFormat => f.write_str("it has another format"),
             Self::InUse => f.write_str("it is in use"),
         }
     }
@@ -90,11 +96,10 @@ struct Stamp {
     mark: (u64, u64, u32),
     tip: BlockId,
     height: Height,
-    accounts: u64,
-    items: u64,
+    counts: Counts,
 }
 
-array_form!(Stamp { mark: (u64, u64, u32), tip: BlockId, height: Height, accounts: u64, items: u64 });
+array_form!(Stamp { mark: (u64, u64, u32), tip: BlockId, height: Height, counts: Counts });
 
 /// An open index.
 #[derive(Debug)]
@@ -126,17 +131,16 @@ impl Index {
             Ok(meta.get(key)?.ok_or_else(|| damaged("its stamp is incomplete"))?.value().to_vec())
         };
         if read(FORMAT_KEY)? != FORMAT.to_be_bytes() {
-            return Err(damaged("it has another format"));
+            return Err(IndexError::OtherFormat);
         }
         if read(LOG_KEY)? != log {
             return Err(damaged("it was made from another log"));
         }
-        let Stamp { mark: (start, end, crc), tip, height, accounts, items } =
-            encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN)
-                .map_err(|error| IndexError::Damaged(error.to_string()))?;
+        let Stamp { mark: (start, end, crc), tip, height, counts } = encoding::decode(&read(STAMP_KEY)?, MAX_VALUE_LEN)
+            .map_err(|error| IndexError::Damaged(error.to_string()))?;
         let commitment =
             Commitment::from_bytes(&read(COMMITMENT_KEY)?).ok_or_else(|| damaged("its commitment is too short"))?;
-        Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, accounts, items }))
+        Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, counts }))
     }
 
     /// Writes a layer and its stamp: all or nothing.
@@ -148,6 +152,7 @@ impl Index {
         write_chain(&transaction, &frozen.layer)?;
         write_ledger(&transaction, &frozen.layer)?;
         write_transactions(&transaction, &frozen.layer)?;
+        write_histories(&transaction, &frozen.layer)?;
         write_stamp(&transaction, &frozen.head, log)?;
         transaction.commit()?;
         Ok(())
@@ -163,6 +168,7 @@ impl Index {
             accounts: transaction.open_table(ACCOUNTS)?,
             items: transaction.open_table(ITEMS)?,
             transactions: transaction.open_table(TRANSACTIONS)?,
+            histories: transaction.open_table(HISTORIES)?,
         })
     }
 }
@@ -231,10 +237,21 @@ fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(
     Ok(())
 }
 
+fn write_histories(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
+    let mut histories = transaction.open_table(HISTORIES)?;
+    for (key, events) in &layer.histories {
+        match events {
+            Some(events) => histories.insert(key.as_ref(), events.as_ref())?,
+            None => histories.remove(key.as_ref())?,
+        };
+    }
+    Ok(())
+}
+
 fn write_stamp(transaction: &WriteTransaction, head: &Head, log: &Salt) -> Result<(), IndexError> {
-    let Head { mark, tip, height, commitment, accounts, items } = head;
+    let Head { mark, tip, height, commitment, counts } = head;
     let mark = (mark.start, mark.end, mark.crc);
-    let stamp = Stamp { mark, tip: *tip, height: *height, accounts: *accounts, items: *items };
+    let stamp = Stamp { mark, tip: *tip, height: *height, counts: *counts };
     let mut meta = transaction.open_table(META)?;
     meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
     meta.insert(LOG_KEY, log.as_slice())?;
@@ -251,6 +268,7 @@ pub(super) struct Snapshot {
     accounts: ReadOnlyTable<&'static Id, (u64, u64)>,
     items: ReadOnlyTable<&'static str, &'static [u8]>,
     transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
+    histories: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
 /// Entries of a table, in the order of their keys.
@@ -314,6 +332,16 @@ impl Snapshot {
             let (key, _) = entry?;
             let (height, arrival, id) = key.value();
             Ok(((height, arrival, BlockId::new(*id)), ()))
+        })))
+    }
+
+    /// What happened to whom.
+    pub(super) fn histories_in(&self, range: &KeyRange<HistoryKey>) -> Result<Entries<HistoryKey, Events>, IndexError> {
+        let (low, high) = (range.0.as_ref().map(AsRef::as_ref), range.1.as_ref().map(AsRef::as_ref));
+        let entries = self.histories.range::<&[u8]>((low, high))?;
+        Ok(Box::new(entries.map(|entry| {
+            let (key, events) = entry?;
+            Ok((key.value().into(), events.value().into()))
         })))
     }
 

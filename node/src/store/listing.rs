@@ -11,6 +11,7 @@ use bard_chain::{
 };
 
 use super::{
+    history::{Events, HistoryKey},
     index::{Entries, IndexError, KeyRange, Snapshot},
     overlay::{Changes, Frozen, Layer, SideKey},
 };
@@ -36,6 +37,9 @@ pub(super) const ACCOUNTS: Listing<Address, Account> =
     Listing { layer: |layer| &layer.accounts, index: Snapshot::accounts_in };
 /// Items by name.
 pub(super) const ITEMS: Listing<ItemName, Item> = Listing { layer: |layer| &layer.items, index: Snapshot::items_in };
+/// What happened to whom.
+pub(super) const HISTORIES: Listing<HistoryKey, Events> =
+    Listing { layer: |layer| &layer.histories, index: Snapshot::histories_in };
 
 /// The changes in a range until `limit` of them say that something is there: more of them no listing of `limit` entries
 /// can reach.
@@ -56,18 +60,22 @@ pub(super) fn copy<K: Ord + Clone, V: Clone>(
     copied
 }
 
+/// Takes entries one by one; says whether it wants more.
+pub(super) type Visit<'a, K, V> = &'a mut dyn FnMut(K, V) -> bool;
+
 /// One of the sequences that are merged.
 type Changed<'a, K, V> = Peekable<Box<dyn Iterator<Item = (K, Option<V>)> + 'a>>;
 
-/// The first `limit` entries of a range, each as the newest layer has it: `active` is the copy of the top one.
+/// Shows the entries of a range to `visit`, each as the newest layer has it, until it wants no more: `active` is the copy of
+/// the top one.
 pub(super) fn merge<K: Ord + Clone, V: Clone>(
     listing: &Listing<K, V>,
     active: Vec<(K, Option<V>)>,
     frozen: &VecDeque<Arc<Frozen>>,
     snapshot: &Snapshot,
     range: &KeyRange<K>,
-    limit: usize,
-) -> Result<Vec<(K, V)>, SourceError> {
+    visit: Visit<'_, K, V>,
+) -> Result<(), SourceError> {
     let mut failure = None;
     let index = (listing.index)(snapshot, range)?.map_while(|entry| match entry {
         Ok((key, value)) => Some((key, Some(value))),
@@ -84,10 +92,12 @@ pub(super) fn merge<K: Ord + Clone, V: Clone>(
         layers.push((Box::new(changes) as Box<dyn Iterator<Item = _>>).peekable());
     }
     layers.push((Box::new(index) as Box<dyn Iterator<Item = _>>).peekable());
-    let listed = std::iter::from_fn(|| newest_of_lowest(&mut layers)).filter_map(|(key, value)| Some((key, value?)));
-    let listed = listed.take(limit).collect();
+    let mut listed =
+        std::iter::from_fn(|| newest_of_lowest(&mut layers)).filter_map(|(key, value)| Some((key, value?)));
+    // `all` stops at the first that is refused: a visitor who wants no more.
+    listed.all(|(key, value)| visit(key, value));
     drop(layers);
-    failure.map_or(Ok(listed), |error| Err(error.into()))
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Takes the lowest key off all sequences that begin with it; the value is that of the first of them, the newest.

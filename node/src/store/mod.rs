@@ -2,9 +2,9 @@
 //!
 //! # How
 //! `chain.log` is the truth: a file that only grows, one checksummed record a commit, one `fdatasync` a group of commits.
-//! `index.redb` is made from it: an embedded store of accounts, items, headers, heights and transactions, written in large
-//! batches by a thread of its own, each stamped with the place in the log that it stands for. What was committed since is in
-//! memory, where readers look first. Opening takes the index up to its stamp and replays the log from there.
+//! `index.redb` is made from it: an embedded store of accounts, items, headers, heights, transactions and histories, written
+//! in large batches by a thread of its own, each stamped with the place in the log that it stands for. What was committed
+//! since is in memory, where readers look first. Opening takes the index up to its stamp and replays the log from there.
 //!
 //! # Invariants
 //! - A commit is visible whole or not at all, before and after a crash.
@@ -22,11 +22,14 @@
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs` | reading |
+//! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
 mod disk;
 mod error;
 mod flusher;
+mod forks;
+mod history;
 mod index;
 mod listing;
 mod log;
@@ -52,7 +55,6 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
-pub use self::{disk::DirLock, error::StoreError, reader::StoreReader};
 use self::{
     disk::FREE_BYTES_WANTED,
     flusher::Flusher,
@@ -60,6 +62,14 @@ use self::{
     overlay::Head,
     plan::plan,
     record::Payload,
+};
+pub use self::{
+    disk::DirLock,
+    error::StoreError,
+    forks::{KnownBlock, KnownTree, Verdict},
+    history::{Handover, NotAPlace, Page, Place, Placed},
+    overlay::Counts,
+    reader::StoreReader,
 };
 
 /// After so many bytes the free space is looked at again.
@@ -114,10 +124,9 @@ impl Store {
         let layer = plan(&self.reader, &payload.commit, parts, parts_offset, &body)?;
         let mark = self.log.append(payload)?;
         let mut state = self.reader.shared.state_mut();
-        let Head { accounts, items, .. } = state.head;
+        let counts = state.head.counts.after(&effects.state);
         let commitment = effects.commitment.clone();
-        let mut head = Head { mark, tip: effects.tip.id, height: effects.tip.height, commitment, accounts, items };
-        head.count(plan::counts(&effects.state));
+        let head = Head { mark, tip: effects.tip.id, height: effects.tip.height, commitment, counts };
         state.commit(layer, head);
         drop(state);
         effects.stored.iter().for_each(|(block, _)| self.reader.shared.recent.put(block));

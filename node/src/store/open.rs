@@ -26,8 +26,8 @@ use super::{
     flusher::{Flusher, flush},
     index::{Index, IndexError},
     log::{HEADER_LEN, Log, LogReader, Mark, Record},
-    overlay::{Entry, Frozen, Head, Layer, State},
-    plan::{counts, plan},
+    overlay::{Counts, Entry, Frozen, Head, Layer, State},
+    plan::plan,
     reader::{Shared, StoreReader},
     record::Commit,
 };
@@ -46,6 +46,8 @@ const WINDOW_EXTRA: u64 = 12;
 enum Failure {
     /// The index cannot be used, or misled us.
     Index(String),
+    /// The index was written by a version of this software that held other things in it.
+    OtherFormat,
     /// Something that making the index anew would not mend.
     Store(StoreError),
 }
@@ -117,20 +119,29 @@ impl Opening<'_> {
         // What a disk has garbled must not keep the node from starting, whatever it makes the index's library do.
         let first = catch_unwind(AssertUnwindSafe(|| self.recover()))
             .unwrap_or_else(|_| Err(Failure::Index("it is garbled".into())));
-        let why = match first {
+        repairs.push(match first {
             Ok(recovered) => return Ok(recovered),
             Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Index(why)) => why,
-        };
-        repairs.push(self.set_aside(&why)?);
+            Err(Failure::Index(why)) => self.set_aside(&why)?,
+            Err(Failure::OtherFormat) => self.discard()?,
+        });
         self.recover().map_err(|failure| match failure {
             Failure::Store(error) => error,
             // Made anew, it is what the log says: then the log makes no sense.
-            Failure::Index(why) => {
-                tracing::error!(why, "the log of the store makes no sense");
-                self.damaged(self.log_len)
-            }
+            Failure::Index(why) => self.senseless(&why),
+            Failure::OtherFormat => self.senseless("the index has another format again"),
         })
+    }
+
+    fn senseless(&self, why: &str) -> StoreError {
+        tracing::error!(why, "the log of the store makes no sense");
+        self.damaged(self.log_len)
+    }
+
+    /// Deletes an index of another format. It is whole, and all of it is in the log.
+    fn discard(&self) -> Result<String, StoreError> {
+        std::fs::remove_file(self.index_path()).map_err(StoreError::io("delete", self.index_path()))?;
+        Ok(format!("{INDEX} was of another version of this software: it was made anew from {LOG}"))
     }
 
     /// Moves the index out of the way.
@@ -152,6 +163,7 @@ impl Opening<'_> {
         let failed = |error| match error {
             IndexError::Damaged(what) => Failure::Index(what),
             IndexError::Io(source) => StoreError::io("use", self.index_path())(source).into(),
+            IndexError::OtherFormat => Failure::OtherFormat,
             IndexError::InUse => StoreError::Locked { dir: self.dir.into() }.into(),
         };
         let index = Index::open(&self.index_path()).map_err(failed)?;
@@ -191,8 +203,8 @@ impl Opening<'_> {
         layer.heights.insert(0, Some(id));
         layer.accounts = delta.accounts.iter().map(|(address, change)| (*address, Some(change.after))).collect();
         let commitment = self.spec.genesis_commitment();
-        let mut head = Head { mark: Mark::FIRST, tip: id, height: Height::ZERO, commitment, accounts: 0, items: 0 };
-        head.count(counts(&delta));
+        let counts = Counts::default().after(&delta);
+        let head = Head { mark: Mark::FIRST, tip: id, height: Height::ZERO, commitment, counts };
         Frozen { layer, head }
     }
 
@@ -242,7 +254,7 @@ impl Opening<'_> {
         head.tip = commit.tip;
         head.height = body(&commit.tip)?.header().height;
         head.commitment.apply(&delta);
-        head.count(counts(&delta));
+        head.counts = head.counts.after(&delta);
         reader.shared.state_mut().commit(layer, head);
         Ok(())
     }

@@ -10,13 +10,18 @@ use bard_chain::{
     array_form,
     block::Header,
     hash::{BlockId, TransactionId},
-    ledger::{Account, Item, commitment::Commitment},
+    ledger::{Account, Delta, Item, commitment::Commitment},
     transaction::ItemName,
     tree::Node,
     units::{Height, Timestamp, Work},
 };
 
-use super::{index::Snapshot, log::Mark, record::Location};
+use super::{
+    history::{Events, HistoryKey},
+    index::Snapshot,
+    log::Mark,
+    record::Location,
+};
 
 /// From so many commits on, the top layer is handed to the flusher.
 const LARGE_COMMITS: usize = 256;
@@ -79,6 +84,8 @@ pub(super) struct Layer {
     pub(super) accounts: Changes<Address, Account>,
     /// Items.
     pub(super) items: Changes<ItemName, Item>,
+    /// What happened to whom on the active chain, by [`super::history`]'s keys.
+    pub(super) histories: Changes<HistoryKey, Events>,
     /// Transactions of the active chain: height and index in the block.
     pub(super) transactions: HashMap<TransactionId, Option<(u64, u32)>>,
     commits: usize,
@@ -95,6 +102,7 @@ impl Layer {
         self.sides.extend(later.sides);
         self.accounts.extend(later.accounts);
         self.items.extend(later.items);
+        self.histories.extend(later.histories);
         self.transactions.extend(later.transactions);
     }
 
@@ -102,7 +110,7 @@ impl Layer {
     pub(super) fn len(&self) -> usize {
         let ledger = self.accounts.len().saturating_add(self.items.len()).saturating_add(self.transactions.len());
         let blocks = self.blocks.len().saturating_add(self.heights.len()).saturating_add(self.sides.len());
-        ledger.saturating_add(blocks)
+        ledger.saturating_add(blocks).saturating_add(self.histories.len())
     }
 
     /// Whether nothing was committed.
@@ -118,11 +126,14 @@ impl Layer {
     /// Estimated memory, in bytes: keys, values and what the maps add.
     fn weight(&self) -> usize {
         let weigh = |count: usize, each: usize| count.saturating_mul(each);
+        let events = self.histories.values().flatten().map(|events| events.len());
         weigh(self.blocks.len(), 400)
             .saturating_add(weigh(self.heights.len().saturating_add(self.sides.len()), 80))
             .saturating_add(weigh(self.accounts.len(), 80))
             .saturating_add(weigh(self.items.len(), 150))
             .saturating_add(weigh(self.transactions.len(), 90))
+            .saturating_add(weigh(self.histories.len(), 120))
+            .saturating_add(events.sum())
     }
 }
 
@@ -137,17 +148,41 @@ pub(super) struct Head {
     pub(super) height: Height,
     /// The running commitment at the tip.
     pub(super) commitment: Commitment,
-    /// Number of accounts.
-    pub(super) accounts: u64,
-    /// Number of items.
-    pub(super) items: u64,
+    /// How many accounts and items there are.
+    pub(super) counts: Counts,
 }
 
-impl Head {
-    /// The number of accounts and items after some came and went.
-    pub(super) fn count(&mut self, (accounts, items): (i64, i64)) {
-        self.accounts = self.accounts.saturating_add_signed(accounts);
-        self.items = self.items.saturating_add_signed(items);
+/// How many accounts and items there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accounts that are not empty.
+    pub accounts: u64,
+    /// Items ever named, held or free.
+    pub items: u64,
+    /// Those of them that somebody holds.
+    pub items_held: u64,
+}
+
+array_form!(Counts { accounts: u64, items: u64, items_held: u64 });
+
+impl Counts {
+    /// Items that nobody holds.
+    pub const fn items_free(&self) -> u64 {
+        self.items.saturating_sub(self.items_held)
+    }
+
+    /// The numbers after a change of the ledger.
+    pub(super) fn after(self, delta: &Delta) -> Self {
+        let step = |before: bool, after: bool| i64::from(after).saturating_sub(i64::from(before));
+        let held = |item: Option<Item>| item.is_some_and(|item| item.holder.is_some());
+        let accounts = delta.accounts.values().map(|change| step(!change.before.is_empty(), !change.after.is_empty()));
+        let items = delta.items.values().map(|change| step(change.before.is_some(), change.after.is_some()));
+        let items_held = delta.items.values().map(|change| step(held(change.before), held(change.after)));
+        Self {
+            accounts: self.accounts.saturating_add_signed(accounts.sum()),
+            items: self.items.saturating_add_signed(items.sum()),
+            items_held: self.items_held.saturating_add_signed(items_held.sum()),
+        }
     }
 }
 

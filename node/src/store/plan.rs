@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bard_chain::{hash::BlockId, ledger::Delta, rules::isolated::Isolated, source::SourceError};
+use bard_chain::{hash::BlockId, rules::isolated::Isolated, source::SourceError};
 
 use super::{
+    history,
     overlay::{Entry, Layer, SideKey},
     reader::StoreReader,
     record::{Commit, Location, Parts, StoredBlock},
@@ -44,14 +45,6 @@ pub(super) fn plan(
     Ok(layer)
 }
 
-/// By how much the numbers of accounts and of items change.
-pub(super) fn counts(delta: &Delta) -> (i64, i64) {
-    let step = |before: bool, after: bool| i64::from(after).saturating_sub(i64::from(before));
-    let accounts = delta.accounts.values().map(|change| step(!change.before.is_empty(), !change.after.is_empty()));
-    let items = delta.items.values().map(|change| step(change.before.is_some(), change.after.is_some()));
-    (accounts.sum(), items.sum())
-}
-
 struct Plan<'a> {
     reader: &'a StoreReader,
     bodies: Bodies<'a>,
@@ -88,6 +81,7 @@ impl Plan<'_> {
         self.layer.sides.insert(side_key(id, &entry), Some(()));
         let block = (self.bodies)(id)?;
         self.layer.transactions.extend(block.transaction_ids().iter().map(|id| (*id, None)));
+        self.layer.histories.extend(history::of_block(&block).into_keys().map(|key| (key, None)));
         Ok(())
     }
 
@@ -101,6 +95,8 @@ impl Plan<'_> {
         let block = (self.bodies)(id)?;
         let places = (0..).map(|index| Some((height, index)));
         self.layer.transactions.extend(block.transaction_ids().iter().copied().zip(places));
+        let histories = history::of_block(&block).into_iter();
+        self.layer.histories.extend(histories.map(|(key, events)| (key, Some(history::encode(&events)))));
         Ok(())
     }
 

@@ -20,9 +20,9 @@ use bard_chain::{
 
 use super::{
     index::{IndexError, KeyRange, Snapshot},
-    listing::{self, Listing},
+    listing::{self, Listing, Visit},
     log::LogReader,
-    overlay::{Entry, Layer, State},
+    overlay::{Counts, Entry, Layer, State},
     recent::Recent,
     record::Location,
 };
@@ -66,7 +66,8 @@ impl std::fmt::Debug for StoreReader {
     }
 }
 
-fn closed() -> SourceError {
+/// Why nothing is read from a store that was closed.
+pub(super) fn closed() -> SourceError {
     SourceError("the store is closed".into())
 }
 
@@ -94,12 +95,31 @@ impl StoreReader {
         range: &KeyRange<K>,
         limit: usize,
     ) -> Result<Vec<(K, V)>, SourceError> {
+        let mut listed = Vec::new();
+        if limit > 0 {
+            self.visit(listing, range, limit, &mut |key, value| {
+                listed.push((key, value));
+                listed.len() < limit
+            })?;
+        }
+        Ok(listed)
+    }
+
+    /// Shows entries to `visit` by ascending key, all of them as they are at one moment, until it wants no more. It sees at
+    /// most `limit` for certain; of more, some may be out of date.
+    pub(super) fn visit<K: Ord + Clone, V: Clone>(
+        &self,
+        listing: &Listing<K, V>,
+        range: &KeyRange<K>,
+        limit: usize,
+        visit: Visit<'_, K, V>,
+    ) -> Result<(), SourceError> {
         let (active, frozen, snapshot) = {
             let state = self.shared.state();
             let active = listing::copy((listing.layer)(&state.active), range, limit);
             (active, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
-        listing::merge(listing, active, &frozen, &snapshot, range, limit)
+        listing::merge(listing, active, &frozen, &snapshot, range, visit)
     }
 
     pub(super) fn entry(&self, id: &BlockId) -> Result<Option<Entry>, SourceError> {
@@ -244,14 +264,9 @@ impl StoreReader {
         self.list(&listing::ITEMS, &(low, Bound::Unbounded), limit)
     }
 
-    /// Number of accounts that are not empty.
-    pub fn account_count(&self) -> u64 {
-        self.shared.state().head.accounts
-    }
-
-    /// Number of items ever named.
-    pub fn item_count(&self) -> u64 {
-        self.shared.state().head.items
+    /// How many accounts and items there are, counted as they come and go: this costs nothing.
+    pub fn counts(&self) -> Counts {
+        self.shared.state().head.counts
     }
 
     /// Reads a block from its bytes in the log.

@@ -22,7 +22,8 @@ use bard_chain::{
     units::{Amount, Height, Timestamp},
 };
 
-use crate::store::{Opened, Store, StoreError, StoreReader};
+use super::history::Expected;
+use crate::store::{Counts, Opened, Store, StoreError, StoreReader};
 
 /// The `dev` chain, but that every other hash seals a block, and that a reorganisation is soon too deep.
 pub(super) fn spec() -> Arc<ChainSpec> {
@@ -206,10 +207,11 @@ impl Node {
         assert_eq!(reader.tip(), (chain.engine.tip().id, chain.engine.tip().height));
         let accounts: Vec<_> = chain.ledger().accounts().map(|(address, account)| (*address, *account)).collect();
         assert_eq!(reader.accounts(None, usize::MAX).unwrap(), accounts);
-        assert_eq!(reader.account_count(), accounts.len() as u64);
         let items: Vec<_> = chain.ledger().items().map(|(name, item)| (name.clone(), *item)).collect();
         assert_eq!(reader.items(None, usize::MAX).unwrap(), items);
-        assert_eq!(reader.item_count(), items.len() as u64);
+        let items_held = items.iter().filter(|(_, item)| item.holder.is_some()).count() as u64;
+        let counts = Counts { accounts: accounts.len() as u64, items: items.len() as u64, items_held };
+        assert_eq!(reader.counts(), counts);
         for (height, block) in (1..).map(Height::new).zip(&chain.blocks) {
             assert_eq!(reader.id_at(height).unwrap(), Some(block.id()));
             assert_eq!(reader.height_of(&block.id()).unwrap(), Some(height));
@@ -221,6 +223,7 @@ impl Node {
             }
             reader.undo(&block.id()).unwrap();
         }
+        Expected::of(chain).assert_read(&reader, 40);
         assert_eq!(reader.id_at(Height::new(chain.blocks.len() as u64 + 1)).unwrap(), None);
         let headers: Vec<_> = chain.blocks.iter().map(|block| block.header().clone()).collect();
         assert_eq!(reader.headers_after(&[], usize::MAX).unwrap(), headers);

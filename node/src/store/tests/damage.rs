@@ -5,8 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use redb::TableDefinition;
+
 use super::chain::{Chain, Node, spec};
-use crate::store::{StoreError, log, open::INDEX};
+use crate::store::{StoreError, index, log, open::INDEX};
 
 fn log_of(dir: &Path) -> PathBuf {
     dir.join("chain.log")
@@ -201,6 +203,40 @@ fn an_older_index_is_brought_up_to_date() {
     let node = Node::open(dir.path());
     assert_eq!(node.repairs, Vec::<String>::new());
     node.assert_is(&chain);
+}
+
+#[test]
+fn an_index_of_another_format_is_made_anew() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(5);
+    let dir = written(&chain, true);
+    for format in [1, index::FORMAT + 1] {
+        let other = copy(dir.path());
+        make_other_format(&other.path().join(INDEX), format);
+        let node = Node::open(other.path());
+        assert_eq!(node.repairs.len(), 1, "{:?}", node.repairs);
+        assert!(node.repairs[0].contains("another version"), "{:?}", node.repairs);
+        assert_eq!(fs::read_dir(other.path()).unwrap().count(), 3, "log, index and lock: nothing is set aside");
+        node.assert_is(&chain);
+        node.store.close().unwrap();
+        let node = Node::open(other.path());
+        assert_eq!(node.repairs, Vec::<String>::new());
+        node.assert_is(&chain);
+    }
+}
+
+/// Makes an index what another version wrote: another number, another stamp, and without the table of histories.
+fn make_other_format(path: &Path, format: u32) {
+    let database = redb::Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let histories: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
+    assert!(transaction.delete_table(histories).unwrap());
+    let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let mut meta = transaction.open_table(meta).unwrap();
+    meta.insert("format", format.to_be_bytes().as_slice()).unwrap();
+    meta.insert("stamp", [0x80].as_slice()).unwrap();
+    drop(meta);
+    transaction.commit().unwrap();
 }
 
 #[test]

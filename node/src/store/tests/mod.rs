@@ -5,5 +5,7 @@
 mod chain;
 mod damage;
 mod failures;
+mod forks;
+mod history;
 mod reading;
 mod recovery;
