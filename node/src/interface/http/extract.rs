@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use axum::{
     body::{Body as HttpBody, Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Path, Query as AxumQuery, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -68,6 +68,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             Problem::malformed(format!("the query: {detail}"))
         })?;
         Ok(Self(query))
+    }
+}
+
+/// No query: what nobody reads is refused rather than overlooked.
+pub(super) struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        no_query(&parts.uri).map(|()| Self)
+    }
+}
+
+fn no_query(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(query) => Err(Problem::malformed(format!("the query: nothing is asked by {:?}", super::shown(query)))),
     }
 }
 
@@ -160,7 +178,9 @@ fn essence(headers: &HeaderMap) -> Option<String> {
     text.split(';').next().map(|essence| essence.trim().to_ascii_lowercase())
 }
 
+/// Reads a body. No call has both a body and a query.
 async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    no_query(request.uri())?;
     let (parts, body): (Parts, HttpBody) = request.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {

@@ -115,12 +115,14 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         let paths = document["paths"].as_object().expect("paths");
         assert!(paths.len() > 30, "{}", paths.len());
+        let mut ids = std::collections::BTreeSet::new();
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().expect("operations") {
                 let called = format!("{method} {path}");
                 for field in ["summary", "operationId"] {
                     assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{called}: {field}");
                 }
+                assert!(ids.insert(operation["operationId"].to_string()), "{called}: its id is another's");
                 for parameter in operation["parameters"].as_array().into_iter().flatten() {
                     assert!(parameter["description"].is_string(), "{called}: {parameter}");
                 }

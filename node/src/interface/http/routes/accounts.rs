@@ -9,13 +9,13 @@ use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
 use crate::{
     application::{Command, Service},
     interface::{
-        http::extract::{self, Query, Segment},
+        http::extract::{self, NoQuery, Query, Segment},
         view,
     },
 };
 
 pub(super) fn router() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(account)).routes(routes!(transactions))
+    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(account)).routes(routes!(account_transactions))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -43,7 +43,7 @@ async fn accounts(State(service): State<Service>, Query(page): Query<Page>) -> A
 #[utoipa::path(get, path = "/api/v1/accounts/{account}", tag = "chain",
     params(("account" = String, Path, description = "An address, or a name of the node's keystore.")),
     responses((status = 200, description = "The account.", body = view::json::Account)))]
-async fn account(State(service): State<Service>, Segment(who): Segment) -> Answer {
+async fn account(State(service): State<Service>, Segment(who): Segment, _: NoQuery) -> Answer {
     answer(&service, Command::Balance { who: Some(who) }).await
 }
 
@@ -63,7 +63,11 @@ struct History {
 #[utoipa::path(get, path = "/api/v1/accounts/{account}/transactions", tag = "chain",
     params(("account" = String, Path, description = "An address, or a name of the node's keystore."), History),
     responses((status = 200, description = "A page, the newest first.", body = view::json::TransactionPage)))]
-async fn transactions(State(service): State<Service>, Segment(who): Segment, Query(page): Query<History>) -> Answer {
+async fn account_transactions(
+    State(service): State<Service>,
+    Segment(who): Segment,
+    Query(page): Query<History>,
+) -> Answer {
     let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
     let from = extract::field("from", page.from.as_ref())?;
     answer(&service, Command::AccountTransactions { who, from, limit }).await

@@ -16,7 +16,7 @@ use crate::{
     interface::{
         http::{
             conditional::{Keep, tagged},
-            extract::{self, CBOR, Payload, Query, Segment},
+            extract::{self, CBOR, NoQuery, Payload, Query, Segment},
             problem::Problem,
         },
         view,
@@ -31,10 +31,10 @@ const MAX_BESIDE: usize = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
-        .routes(routes!(blocks, submit))
+        .routes(routes!(blocks, submit_block))
         .routes(routes!(block))
         .routes(routes!(block_header))
-        .routes(routes!(raw))
+        .routes(routes!(raw_block))
         .routes(routes!(forks))
 }
 
@@ -90,9 +90,9 @@ struct HexBlock {
 ///
 /// It is checked, stored and told to the other nodes.
 #[utoipa::path(post, path = "/api/v1/blocks", tag = "chain",
-    request_body(content((HexBlock = "application/json"), (Vec<u8> = "application/cbor"))),
+    request_body(content((HexBlock = "application/json"), (view::json::Cbor = "application/cbor"))),
     responses((status = 201, description = "It is stored.", body = view::json::BlockTaken)))]
-async fn submit(State(service): State<Service>, request: Request) -> Answer {
+async fn submit_block(State(service): State<Service>, request: Request) -> Answer {
     let bytes = match extract::payload(request, service.max_block_len()).await? {
         Payload::Cbor(bytes) => bytes.into(),
         Payload::Json(bytes) => extract::from_hex("hex", &extract::from_json::<HexBlock>(&bytes)?.hex)?,
@@ -114,7 +114,7 @@ fn keep(choice: BlockChoice) -> Keep {
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The block.", body = view::json::Block,
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
-async fn block(State(service): State<Service>, id: Segment, headers: HeaderMap) -> Answer {
+async fn block(State(service): State<Service>, id: Segment, _: NoQuery, headers: HeaderMap) -> Answer {
     let reply = service.execute(Command::Block { block: id.block()? }).await?;
     let Reply::Block(block) = &reply else { return Err(unexpected()) };
     let tag = format!("{}{}", block.block.id(), if block.active { "" } else { "-side" });
@@ -128,7 +128,7 @@ async fn block(State(service): State<Service>, id: Segment, headers: HeaderMap) 
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The header.", body = view::json::Header,
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
-async fn block_header(State(service): State<Service>, id: Segment, headers: HeaderMap) -> Answer {
+async fn block_header(State(service): State<Service>, id: Segment, _: NoQuery, headers: HeaderMap) -> Answer {
     let choice = id.block()?;
     let reply = service.execute(Command::Header { block: choice }).await?;
     let Reply::Header(header) = &reply else { return Err(unexpected()) };
@@ -140,9 +140,9 @@ async fn block_header(State(service): State<Service>, id: Segment, headers: Head
 #[utoipa::path(get, path = "/api/v1/blocks/{id}/raw", tag = "chain",
     params(("id" = String, Path, description = "Height, hash, or `tip`."),
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
-    responses((status = 200, description = "The bytes: CBOR.", body = Vec<u8>, content_type = "application/cbor",
+    responses((status = 200, description = "The bytes: CBOR.", body = view::json::Cbor, content_type = "application/cbor",
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
-async fn raw(State(service): State<Service>, id: Segment, headers: HeaderMap) -> Answer {
+async fn raw_block(State(service): State<Service>, id: Segment, _: NoQuery, headers: HeaderMap) -> Answer {
     let choice = id.block()?;
     let Reply::RawBlock { id, bytes } = service.execute(Command::RawBlock { block: choice }).await? else {
         return Err(unexpected());

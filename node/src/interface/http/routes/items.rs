@@ -9,13 +9,13 @@ use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
 use crate::{
     application::{Command, ItemFilter, Service},
     interface::{
-        http::extract::{self, Query, Segment},
+        http::extract::{self, NoQuery, Query, Segment},
         view,
     },
 };
 
 pub(super) fn router() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().routes(routes!(items)).routes(routes!(item)).routes(routes!(history))
+    OpenApiRouter::new().routes(routes!(items)).routes(routes!(item)).routes(routes!(item_history))
 }
 
 /// Which items are meant.
@@ -58,7 +58,7 @@ async fn items(State(service): State<Service>, Query(page): Query<Page>) -> Answ
 #[utoipa::path(get, path = "/api/v1/items/{item}", tag = "chain",
     params(("item" = String, Path, description = "Its name.", max_length = 64)),
     responses((status = 200, description = "The item and who holds it.", body = view::json::Item)))]
-async fn item(State(service): State<Service>, Segment(item): Segment) -> Answer {
+async fn item(State(service): State<Service>, Segment(item): Segment, _: NoQuery) -> Answer {
     answer(&service, Command::Item { item }).await
 }
 
@@ -78,7 +78,7 @@ struct History {
 #[utoipa::path(get, path = "/api/v1/items/{item}/history", tag = "chain",
     params(("item" = String, Path, description = "Its name.", max_length = 64), History),
     responses((status = 200, description = "A page, the oldest first.", body = view::json::ItemHistory)))]
-async fn history(State(service): State<Service>, Segment(item): Segment, Query(page): Query<History>) -> Answer {
+async fn item_history(State(service): State<Service>, Segment(item): Segment, Query(page): Query<History>) -> Answer {
     let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
     let from = extract::field("from", page.from.as_ref())?;
     answer(&service, Command::ItemHistory { item, from, limit }).await

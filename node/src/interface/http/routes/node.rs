@@ -10,7 +10,7 @@ use super::{Answer, answer, json};
 use crate::{
     application::{Command, Service},
     interface::{
-        http::extract::{Body, Empty, Nothing, Segment},
+        http::extract::{Body, Empty, NoQuery, Nothing, Segment},
         view,
     },
 };
@@ -40,28 +40,28 @@ struct Health {
 
 /// Whether the node runs
 #[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, description = "It runs.", body = Health)))]
-async fn healthz() -> Json<Health> {
+async fn healthz(_: NoQuery) -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Who and where the node is
 #[utoipa::path(get, path = "/api/v1/node", tag = "node",
     responses((status = 200, description = "The node.", body = view::json::Node)))]
-async fn node(State(service): State<Service>) -> Answer {
+async fn node(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Node).await
 }
 
 /// How the chain, the pool, the miner and the peers are
 #[utoipa::path(get, path = "/api/v1/status", tag = "node",
     responses((status = 200, description = "The status.", body = view::json::Status)))]
-async fn status(State(service): State<Service>) -> Answer {
+async fn status(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Status).await
 }
 
 /// The connected peers
 #[utoipa::path(get, path = "/api/v1/peers", tag = "node",
     responses((status = 200, description = "The peers, the longest connected first.", body = view::json::Peers)))]
-async fn peers(State(service): State<Service>) -> Answer {
+async fn peers(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Peers).await
 }
 
@@ -88,7 +88,7 @@ async fn add_peer(State(service): State<Service>, Body(peer): Body<NewPeer>) -> 
 #[utoipa::path(delete, path = "/api/v1/peers/{id}", tag = "node",
     params(("id" = String, Path, description = "Its id in the network.")),
     responses((status = 204, description = "The connections are closed.")))]
-async fn drop_peer(State(service): State<Service>, Segment(peer): Segment) -> Answer {
+async fn drop_peer(State(service): State<Service>, Segment(peer): Segment, _: NoQuery) -> Answer {
     service.execute(Command::Disconnect { peer }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -9,7 +9,7 @@ use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
 use crate::{
     application::{Command, Service},
     interface::{
-        http::extract::{self, Query, Segment},
+        http::extract::{self, NoQuery, Query, Segment},
         view,
     },
 };
@@ -48,6 +48,6 @@ async fn records(State(service): State<Service>, Query(page): Query<Page>) -> An
 #[utoipa::path(get, path = "/api/v1/records/{id}", tag = "chain",
     params(("id" = view::json::Hash, Path, description = "The id of its transaction.")),
     responses((status = 200, description = "Its transaction and its place.", body = view::json::PlacedTransaction)))]
-async fn record(State(service): State<Service>, id: Segment) -> Answer {
+async fn record(State(service): State<Service>, id: Segment, _: NoQuery) -> Answer {
     answer(&service, Command::RecordOf { id: id.parse("a transaction id: 64 hex digits")? }).await
 }

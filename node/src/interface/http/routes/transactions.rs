@@ -15,7 +15,7 @@ use crate::{
     application::{Command, Reply, Service, reply::Answered},
     interface::{
         http::{
-            extract::{self, MAX_BODY, Payload, Query, Segment},
+            extract::{self, MAX_BODY, NoQuery, Payload, Query, Segment},
             problem::Problem,
         },
         view,
@@ -29,7 +29,7 @@ const DEFAULT_POOL_PAGE: usize = 1_000;
 const MAX_POOL_PAGE: usize = 10_000;
 
 pub(super) fn router() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(transaction)).routes(routes!(pool))
+    OpenApiRouter::new().routes(routes!(submit_transactions)).routes(routes!(transaction)).routes(routes!(pool))
 }
 
 /// One signed transaction, or several.
@@ -68,11 +68,11 @@ enum Verdict {
 ///
 /// One, or up to 1,000: `{"transactions": [...]}` is answered with 200 and a verdict for each.
 #[utoipa::path(post, path = "/api/v1/transactions", tag = "chain",
-    request_body(content((Submission = "application/json"), (Vec<u8> = "application/cbor"))),
+    request_body(content((Submission = "application/json"), (view::json::Cbor = "application/cbor"))),
     responses((status = 201, description = "The one is in the pool.", body = view::json::TransactionTaken,
             headers(("location" = String, description = "Where to read it."))),
         (status = 200, description = "What came of each.", body = Results)))]
-async fn submit(State(service): State<Service>, request: Request) -> Answer {
+async fn submit_transactions(State(service): State<Service>, request: Request) -> Answer {
     let submission = match extract::payload(request, MAX_BODY).await? {
         Payload::Cbor(bytes) => return submit_one(&service, bytes.into()).await,
         Payload::Json(bytes) => extract::from_json::<Submission>(&bytes)?,
@@ -141,7 +141,7 @@ fn bytes_of(index: usize, text: &str) -> Result<Vec<u8>, Problem> {
 #[utoipa::path(get, path = "/api/v1/transactions/{id}", tag = "chain",
     params(("id" = view::json::Hash, Path, description = "Its id.")),
     responses((status = 200, description = "The transaction and its place.", body = view::json::PlacedTransaction)))]
-async fn transaction(State(service): State<Service>, id: Segment) -> Answer {
+async fn transaction(State(service): State<Service>, id: Segment, _: NoQuery) -> Answer {
     answer(&service, Command::Transaction { id: id.parse("a transaction id: 64 hex digits")? }).await
 }
 

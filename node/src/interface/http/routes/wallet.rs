@@ -11,7 +11,7 @@ use crate::{
     application::{Command, Reply, Service},
     interface::{
         http::{
-            extract::{self, Body, Segment},
+            extract::{self, Body, NoQuery, Segment},
             problem::Problem,
         },
         view,
@@ -22,7 +22,7 @@ pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(keys))
         .routes(routes!(transfer))
-        .routes(routes!(record))
+        .routes(routes!(put_on_record))
         .routes(routes!(request_item))
         .routes(routes!(release_item))
         .routes(routes!(transfer_item))
@@ -40,7 +40,7 @@ async fn sign(service: &Service, command: Command) -> Answer {
 /// The accounts that this node has keys for
 #[utoipa::path(get, path = "/api/v1/wallet/keys", tag = "wallet",
     responses((status = 200, description = "Names and addresses, never secrets.", body = view::json::Keys)))]
-async fn keys(State(service): State<Service>) -> Answer {
+async fn keys(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Wallets).await
 }
 
@@ -92,7 +92,7 @@ struct Record {
 /// Put content on record
 #[utoipa::path(post, path = "/api/v1/wallet/record", tag = "wallet", request_body = Record,
     responses((status = 201, description = "The signed transaction, in the pool.", body = view::json::Transaction)))]
-async fn record(State(service): State<Service>, Body(record): Body<Record>) -> Answer {
+async fn put_on_record(State(service): State<Service>, Body(record): Body<Record>) -> Answer {
     let (bytes, usual) = match (record.text, record.hex) {
         (Some(text), None) => (text.into_bytes(), "text/plain"),
         (None, Some(hex)) => (extract::from_hex("hex", &hex)?, "application/octet-stream"),

@@ -21,7 +21,7 @@ pub use self::{
         Chain, Connected, Direction, ItemCounts, Mining, Node, Peer, Peers, PoolSize, Status, SyncProgress, Synced,
         Verified,
     },
-    primitive::{Address, Amount, Digits, Hash, Hex, MAX_EXACT, Time},
+    primitive::{Address, Amount, Cbor, Digits, Hash, Hex, MAX_EXACT, Time},
 };
 use crate::{
     application::reply::{Answered, Reply},

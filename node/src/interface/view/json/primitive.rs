@@ -26,6 +26,10 @@ pub struct Hash([u8; 32]);
 #[derive(Clone, Copy, Debug)]
 pub struct Hex<'a>(pub &'a [u8]);
 
+/// Canonical bytes as they are, CBOR: for the description alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Cbor;
+
 /// An address: bech32m with the prefix `bard`.
 #[derive(Clone, Copy, Debug)]
 pub struct Address(pub ChainAddress);
@@ -128,6 +132,14 @@ const ZEROS: &str = "00000abe70d0be6c74afe6de7e4dbb07d58a4a4d8a9e9c3b0a6c6ff0a7f
 
 described!(Hash, "Hash", text("A hash: 64 lower-case hex digits.", "^[0-9a-f]{64}$", ZEROS));
 described!(Hex<'_>, "Hex", text("Bytes as lower-case hex digits.", "^([0-9a-f]{2})*$", "68656c6c6f"));
+described!(
+    Cbor,
+    "Cbor",
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+        .description(Some("Canonical bytes: CBOR."))
+);
 described!(
     Address,
     "Address",
