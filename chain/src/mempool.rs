@@ -299,6 +299,12 @@ impl Mempool {
         self.order.values().filter_map(|id| self.get(id))
     }
 
+    /// The ready transactions in the order of arrival, those from a place in it on, each with its place. When the tip
+    /// changes, all that stay get new places after all old ones, in the same order.
+    pub fn transactions_from(&self, arrival: u64) -> impl Iterator<Item = (u64, &Arc<CheckedTransaction>)> {
+        self.order.range(arrival..).filter_map(|(arrival, id)| Some((*arrival, self.get(id)?)))
+    }
+
     /// A sender's ready transactions by nonce, each with its place in the order of arrival.
     pub(crate) fn by_sender(&self) -> impl Iterator<Item = impl Iterator<Item = (u64, &Arc<CheckedTransaction>)>> {
         self.senders.values().map(|nonces| {

@@ -20,6 +20,7 @@
 //! | [`interface`] | console and HTTP |
 //! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
+//! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
 //! | [`registry`] | `node.json` |
 //! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
 
@@ -31,6 +32,7 @@ pub mod commands;
 pub mod config;
 pub mod interface;
 pub mod keeper;
+pub mod listener;
 pub mod logging;
 pub mod meeting;
 pub mod miner;

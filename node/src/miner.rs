@@ -76,7 +76,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Mines blocks now, at most [`MAX_BLOCKS`], and waits for them. Blocks of others that come between do not count.
+    /// Mines blocks now, at most [`MAX_BLOCKS`], and waits for them. Blocks of others that come between do not count. Who
+    /// stops waiting ends the order within seconds; what is mined by then stays.
     ///
     /// # Errors
     /// [`Closed`].
@@ -157,6 +158,8 @@ impl Task {
     }
 
     async fn step(&mut self) -> Result<(), Closed> {
+        // An order ends with whoever gave it.
+        self.jobs.retain(|job| !job.reply.is_closed());
         if self.jobs.is_empty() && !self.activity.borrow().continuous {
             let order = self.orders.recv().await.ok_or(Closed)?;
             self.take(order);
@@ -288,7 +291,7 @@ impl Task {
         if job.left == 0
             && let Some(job) = self.jobs.pop_front()
         {
-            // Whoever asked may be gone; the blocks are mined all the same.
+            // Whoever asked may be gone by now; the blocks are mined all the same.
             let _ = job.reply.send(job.mined);
             if self.idle() {
                 self.activity.send_modify(|activity| activity.hash_rate = 0.0);

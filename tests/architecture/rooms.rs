@@ -120,6 +120,11 @@ const BANS: &[Ban] = &[
         why: "the interface sees only the application and its views",
     },
     Ban {
+        room: "bard_node::listener",
+        never: &["bard_node::application", "bard_node::interface", "bard_node::keeper", "bard_node::tracker"],
+        why: "it serves whatever router it is given",
+    },
+    Ban {
         room: "bard_node::tracker",
         never: &["bard_node::application", "bard_node::interface", "bard_node::keeper", "bard_node::assemble"],
         why: "a tracker has no chain to ask about",
@@ -192,14 +197,24 @@ const ONLY: &[Only] = &[
         what: "axum",
         rooms: &[
             ("bard_node::interface::http", "the HTTP server"),
+            ("bard_node::listener", "it hands requests of its connections to a router"),
             (
                 "bard_node::tracker",
                 "a tracker is no node: its calls are not the application's, and it has no interface",
             ),
         ],
     },
-    Only { what: "hyper", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
-    Only { what: "hyper_util", rooms: &[("bard_node::tracker", "strangers reach it: every connection has its end")] },
+    Only { what: "hyper", rooms: &[("bard_node::listener", "strangers reach it: every connection has its end")] },
+    Only { what: "hyper_util", rooms: &[("bard_node::listener", "strangers reach it: every connection has its end")] },
+    Only { what: "tower_http", rooms: &[("bard_node::interface::http", "compression of answers")] },
+    Only { what: "utoipa_axum", rooms: &[("bard_node::interface::http", "routes with their description")] },
+    Only {
+        what: "utoipa",
+        rooms: &[
+            ("bard_node::interface::http", "the description of the API"),
+            ("bard_node::interface::view::json", "what is in the description of the API"),
+        ],
+    },
     Only {
         what: "ureq",
         rooms: &[

@@ -1,9 +1,11 @@
 //! All that may be asked, as data.
 
 use bard_chain::{
-    hash::{BlockId, TransactionId},
+    hash::{BlockId, Hash32, TransactionId},
     units::{Amount, Height},
 };
+
+use super::reply::Place;
 
 /// Which block is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,11 @@ pub enum Command {
         /// As typed.
         address: String,
     },
+    /// Close the connections to a peer.
+    Disconnect {
+        /// Its id, as typed.
+        peer: String,
+    },
     /// Mine blocks now and wait for them.
     Mine {
         /// How many.
@@ -60,10 +67,44 @@ pub enum Command {
         /// How many at most.
         limit: usize,
     },
+    /// Blocks of the active chain, by descending height.
+    BlocksDown {
+        /// The first; the tip if left out, or where the chain does not reach so far.
+        from: Option<Height>,
+        /// How many at most.
+        limit: usize,
+    },
     /// One block.
     Block {
         /// Which.
         block: BlockChoice,
+    },
+    /// The header of a block.
+    Header {
+        /// Which.
+        block: BlockChoice,
+    },
+    /// The canonical bytes of a block.
+    RawBlock {
+        /// Which.
+        block: BlockChoice,
+    },
+    /// The known blocks near the tip, those of other branches included.
+    Forks {
+        /// How far below the tip.
+        depth: u64,
+        /// How many blocks beside the active chain at most.
+        limit: usize,
+    },
+    /// Take a block that was sealed elsewhere, and tell the others.
+    SubmitBlock {
+        /// Its canonical bytes.
+        bytes: Vec<u8>,
+    },
+    /// Take transactions that were signed elsewhere, each for itself, and tell the others.
+    SubmitTransactions {
+        /// The canonical bytes of each.
+        all: Vec<Vec<u8>>,
     },
     /// One transaction, mined or in the pool.
     Transaction {
@@ -72,6 +113,13 @@ pub enum Command {
     },
     /// What is in the pool.
     Pool,
+    /// A part of what is in the pool.
+    PoolPage {
+        /// The first, as the page before named it; the oldest if left out.
+        from: Option<u64>,
+        /// How many at most.
+        limit: usize,
+    },
     /// Pay.
     Send {
         /// Whose money; the node's own if left out.
@@ -90,6 +138,17 @@ pub enum Command {
         /// The text.
         text: String,
     },
+    /// Put content of any type on record.
+    RecordContent {
+        /// Who signs; the node itself if left out.
+        signer: Option<String>,
+        /// What it is, as a media type.
+        content_type: String,
+        /// The content.
+        bytes: Vec<u8>,
+        /// What the miner gets.
+        fee: Amount,
+    },
     /// Take free items: all of them or none.
     RequestItems {
         /// Who takes; the node itself if left out.
@@ -104,10 +163,72 @@ pub enum Command {
         /// Which.
         item: String,
     },
+    /// Hand an item on.
+    TransferItem {
+        /// Who holds it; the node itself if left out.
+        signer: Option<String>,
+        /// Which.
+        item: String,
+        /// To whom.
+        to: String,
+    },
     /// Items that were ever named.
     Items {
         /// Which; all if left out.
         filter: Option<ItemFilter>,
+    },
+    /// A part of the items that were ever named, by name.
+    ItemsPage {
+        /// Which; all if left out.
+        filter: Option<ItemFilter>,
+        /// The name after which to begin; with the first if left out.
+        after: Option<String>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// One item.
+    Item {
+        /// Which.
+        item: String,
+    },
+    /// Who held an item, the oldest first.
+    ItemHistory {
+        /// Which.
+        item: String,
+        /// The first, as the page before named it.
+        from: Option<Place>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// A record, by the id of its transaction.
+    RecordOf {
+        /// Which.
+        id: TransactionId,
+    },
+    /// Records, the newest first; those with a digest, the oldest first.
+    Records {
+        /// The BLAKE3 or SHA-256 digest of the content, or the content itself where it is a digest.
+        digest: Option<Hash32>,
+        /// The first, as the page before named it.
+        from: Option<Place>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Accounts that are not empty, by address.
+    Accounts {
+        /// The address after which to begin, as typed; with the first if left out.
+        after: Option<String>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Transactions that an account sent or that were for it, the newest first.
+    AccountTransactions {
+        /// Whose.
+        who: String,
+        /// The first, as the page before named it.
+        from: Option<Place>,
+        /// How many at most.
+        limit: usize,
     },
     /// What an account has.
     Balance {

@@ -7,12 +7,15 @@ use bard_chain::{
     block::Header,
     hash::{BlockId, ChainId, Hash32, TransactionId},
     ledger::Account,
+    mempool::Admitted,
     rules::isolated::{CheckedTransaction, Isolated},
     transaction::{ItemName, Transaction},
     units::{Height, Timestamp, Work},
 };
 use bard_protocol::{PeerId, PeerInfo, Status as PeerStatus};
 
+use super::Failure;
+pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
 use crate::{catch_up, miner};
 
 /// Who and where a node is.
@@ -102,6 +105,33 @@ impl Block {
     }
 }
 
+/// The header of a block with its place.
+#[derive(Clone, Debug)]
+pub struct HeaderOf {
+    /// Id of the block.
+    pub id: BlockId,
+    /// The header.
+    pub header: Header,
+}
+
+/// An item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name.
+    pub name: ItemName,
+    /// Who holds it; `None` while it is free.
+    pub holder: Option<Address>,
+}
+
+/// What came of one of several transactions.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Its id; `None` where the bytes are no transaction.
+    pub id: Option<TransactionId>,
+    /// Where it is now, or why it is refused.
+    pub outcome: Result<Admitted, Failure>,
+}
+
 /// A transaction with its place.
 #[derive(Clone, Debug)]
 pub struct Placed {
@@ -148,23 +178,54 @@ pub enum Reply {
     Peers(Vec<Peer>),
     /// Connected to this peer.
     Connected(PeerId),
+    /// The connections to this peer are closed.
+    Disconnected(PeerId),
     /// The blocks that were mined.
     Mined(Vec<miner::Mined>),
     /// What the miner was told.
     Mining(miner::Activity),
     /// Blocks of the active chain.
     Blocks {
-        /// The blocks, by ascending height.
+        /// The blocks, in the order asked for.
         blocks: Vec<Block>,
         /// Where the next page begins, if there is one.
         next: Option<Height>,
     },
     /// One block.
     Block(Block),
+    /// The header of a block.
+    Header(Box<HeaderOf>),
+    /// The canonical bytes of a block.
+    RawBlock {
+        /// Its id.
+        id: BlockId,
+        /// The bytes.
+        bytes: Arc<[u8]>,
+    },
+    /// The known blocks near the tip.
+    Forks(KnownTree),
+    /// A block that was taken.
+    BlockAccepted(Accepted),
+    /// What came of each transaction.
+    Answers(Vec<Answered>),
     /// One transaction.
     Transaction(Box<Placed>),
     /// The pool, in the order of arrival.
     Pool(Vec<Arc<CheckedTransaction>>),
+    /// A part of the pool.
+    PoolPage {
+        /// Transactions, in the order of arrival.
+        transactions: Vec<Arc<CheckedTransaction>>,
+        /// Where the next page begins, if there is one.
+        next: Option<u64>,
+    },
+    /// A part of a history of transactions.
+    Transactions {
+        /// The transactions.
+        transactions: Vec<Placed>,
+        /// Where the next page begins, if there is one.
+        next: Option<Place>,
+    },
     /// Transactions that went into the pool.
     Admitted(Vec<Arc<CheckedTransaction>>),
     /// Items with their holders.
@@ -173,6 +234,31 @@ pub enum Reply {
         filter: Option<super::ItemFilter>,
         /// The items by name.
         items: Vec<(ItemName, Option<Address>)>,
+    },
+    /// A part of the items.
+    ItemsPage {
+        /// The items by name.
+        items: Vec<Item>,
+        /// The name after which the next page begins, if there is one.
+        next: Option<ItemName>,
+    },
+    /// One item.
+    Item(Item),
+    /// A part of an item's history.
+    ItemHistory {
+        /// The item.
+        item: ItemName,
+        /// What happened.
+        entries: Vec<Handover>,
+        /// Where the next page begins, if there is one.
+        next: Option<Place>,
+    },
+    /// A part of the accounts.
+    Accounts {
+        /// The accounts by address.
+        accounts: Vec<Balance>,
+        /// The address after which the next page begins, if there is one.
+        next: Option<Address>,
     },
     /// An account.
     Balance(Balance),

@@ -9,6 +9,8 @@ use bard_chain::{
     units::{Height, Timestamp},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     reply::Verified,
     service::{Failure, FailureKind},
@@ -26,6 +28,8 @@ enum Trouble {
     Problem(String),
     /// The active chain changed under it.
     Moved,
+    /// Nobody waits for the end of it.
+    Gone,
 }
 
 impl From<SourceError> for Trouble {
@@ -43,10 +47,10 @@ impl From<Invalid> for Trouble {
 /// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root.
 ///
 /// # Errors
-/// Where the chain changes faster than it can be checked.
-pub(super) fn verify(keeper: &keeper::Handle) -> Result<Verified, Failure> {
+/// Where the chain changes faster than it can be checked, or nobody waits for the end: `gone`.
+pub(super) fn verify(keeper: &keeper::Handle, gone: &CancellationToken) -> Result<Verified, Failure> {
     for _ in 0..TRIES {
-        let mut walk = Walk::new(keeper);
+        let mut walk = Walk::new(keeper, gone);
         match walk.run() {
             Ok(()) => return Ok(walk.reached),
             Err(Trouble::Problem(problem)) => {
@@ -54,6 +58,7 @@ pub(super) fn verify(keeper: &keeper::Handle) -> Result<Verified, Failure> {
                 return Ok(Verified { problem: Some(format!("block {at}: {problem}")), ..walk.reached });
             }
             Err(Trouble::Moved) => {}
+            Err(Trouble::Gone) => break,
         }
     }
     Err(Failure::new(FailureKind::Unavailable, "the chain kept changing while it was checked; try again"))
@@ -62,6 +67,7 @@ pub(super) fn verify(keeper: &keeper::Handle) -> Result<Verified, Failure> {
 /// A check on its way up the chain.
 struct Walk<'a> {
     keeper: &'a keeper::Handle,
+    gone: &'a CancellationToken,
     position: Position,
     commitment: Commitment,
     ledger: MemoryLedger,
@@ -69,12 +75,13 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(keeper: &'a keeper::Handle) -> Self {
+    fn new(keeper: &'a keeper::Handle, gone: &'a CancellationToken) -> Self {
         let spec = keeper.spec();
         let mut ledger = MemoryLedger::default();
         ledger.apply(&spec.genesis_delta());
         Self {
             keeper,
+            gone,
             position: Position::genesis(spec),
             commitment: spec.genesis_commitment(),
             ledger,
@@ -101,6 +108,9 @@ impl<'a> Walk<'a> {
 
     /// Checks the next block.
     fn step(&mut self) -> Result<(), Trouble> {
+        if self.gone.is_cancelled() {
+            return Err(Trouble::Gone);
+        }
         let (keeper, reader) = (self.keeper, self.keeper.reader());
         let height = self.reached.height.next().ok_or(Trouble::Moved)?;
         let id = reader.id_at(height)?.ok_or(Trouble::Moved)?;

@@ -57,14 +57,6 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
-use self::{
-    disk::FREE_BYTES_WANTED,
-    flusher::Flusher,
-    log::{FRAME_LEN, Log},
-    overlay::Head,
-    plan::plan,
-    record::Payload,
-};
 pub use self::{
     disk::DirLock,
     error::StoreError,
@@ -72,6 +64,14 @@ pub use self::{
     history::{Handover, NotAPlace, Page, Place, Placed},
     overlay::Counts,
     reader::StoreReader,
+};
+use self::{
+    disk::FREE_BYTES_WANTED,
+    flusher::Flusher,
+    log::{FRAME_LEN, Log},
+    overlay::Head,
+    plan::plan,
+    record::Payload,
 };
 
 /// After so many bytes the free space is looked at again.

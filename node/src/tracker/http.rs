@@ -21,14 +21,18 @@ use serde_json::{Value, json};
 
 use super::{
     address,
-    rate::Rates,
     registry::{Announcement, Listed, MAX_ADDRESSES, Registry, TTL},
 };
+use crate::listener::{Rates, Source};
 
 /// The longest body, in bytes: eight addresses of the longest kind, and room.
 const MAX_BODY: usize = 16 << 10;
 /// How long a request may take to send its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Requests of one address at once, and then so many each second: more than any node needs.
+const BURST: u64 = 60;
+const PER_SECOND: u64 = 20;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -38,10 +42,6 @@ pub(super) struct Tracker {
     started: Instant,
     point: MeetingPointHandle,
 }
-
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source(pub(super) IpAddr);
 
 /// A refusal: its status and one line.
 struct Refusal(StatusCode, String);
@@ -61,10 +61,11 @@ fn malformed(what: impl Into<String>) -> Refusal {
 impl Tracker {
     /// Nobody is registered yet. The libp2p half is only named to those who ask.
     pub(super) fn new(point: MeetingPointHandle) -> Self {
-        Self { registry: Arc::default(), rates: Arc::default(), started: Instant::now(), point }
+        let rates = Arc::new(Mutex::new(Rates::new(BURST, PER_SECOND)));
+        Self { registry: Arc::default(), rates, started: Instant::now(), point }
     }
 
-    /// All calls. Each connection adds its [`Source`].
+    /// All calls. Each request carries its [`Source`].
     pub(super) fn router(self) -> Router {
         Router::new()
             .route("/", get(about))

@@ -1,15 +1,13 @@
 //! A meeting point as a program: the HTTP tracker and its libp2p counterpart, started, watched and stopped together.
 //!
 //! ```text
-//! HTTP -> server (places, deadlines) -> http (calls) -> registry, rate (pure)
+//! HTTP -> listener (places, deadlines) -> http (calls) -> registry (pure)
 //! libp2p -> bard_protocol::meeting_point (rendezvous, Kademlia, relay)
 //! ```
 
 mod address;
 mod http;
-mod rate;
 mod registry;
-mod server;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,7 +24,9 @@ use bard_protocol::{
 use tokio::net::TcpListener;
 
 use crate::{
-    clock, config, logging, ports,
+    clock, config,
+    listener::{self, Limits},
+    logging, ports,
     registry::{self as node_file, NodeFile},
     store::DirLock,
     supervise::{Signals, Supervisor},
@@ -39,6 +39,16 @@ const DEFAULT_P2P_PORT: u16 = 6500;
 const IDENTITY_FILE: &str = "identity.key";
 /// How long an ordered stop may take before what is left is cut off.
 const STOP_DEADLINE: Duration = Duration::from_secs(4);
+
+/// What connections of the HTTP tracker may take: a request takes milliseconds.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    head: Duration::from_secs(10),
+    head_bytes: 16 << 10,
+    header_lines: 64,
+    stall: Duration::from_secs(10),
+    lifetime: Some(Duration::from_secs(60)),
+};
 
 /// What a tracker is told.
 #[derive(Clone, Debug)]
@@ -126,7 +136,7 @@ async fn start(
         driver.run().await;
         Ok::<(), String>(())
     });
-    supervisor.spawn("http", server::serve(listener, http::Tracker::new(handle.clone()).router(), stop));
+    supervisor.spawn("http", listener::serve(listener, http::Tracker::new(handle.clone()).router(), LIMITS, stop));
     Ok(handle)
 }
 

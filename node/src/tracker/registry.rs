@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use serde::Serialize;
 
 use super::address;
+use crate::listener::network;
 
 /// How long a registration lasts unless it is renewed.
 pub(super) const TTL: Duration = Duration::from_secs(180);
@@ -63,14 +64,6 @@ struct Registration {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     registrations: BTreeMap<String, Registration>,
-}
-
-/// The network that an address counts as: itself, or the 64 bits that one customer has of IPv6.
-pub(super) fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
-    }
 }
 
 fn is_near(ip: IpAddr) -> bool {

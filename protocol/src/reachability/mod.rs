@@ -112,9 +112,7 @@ impl fmt::Display for ReachabilityVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("unknown: nobody has tried yet"),
-            Self::ThisMachine => {
-                f.write_str("this machine only: no other address than loopback is listened on")
-            }
+            Self::ThisMachine => f.write_str("this machine only: no other address than loopback is listened on"),
             Self::Public { address, evidence } => write!(f, "publicly reachable at {address} ({evidence})"),
             Self::Relayed { relays, local } => {
                 let ids: Vec<_> = relays.iter().map(PeerId::to_string).collect();

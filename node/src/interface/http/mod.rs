@@ -1,21 +1,53 @@
 //! HTTP: the API under `/api/v1`, for programs on this machine.
 //!
+//! ```text
+//! listener (places, deadlines) -> compression -> envelope (id, rate, guard, headers) -> routes -> application
+//! ```
+//!
 //! # Security
 //! It listens on loopback unless told otherwise. Against other web pages: the `Host` header must be this machine's own name
 //! (DNS rebinding), and whatever changes something must be JSON, which no form of another page can send unasked. On any
 //! other address everything that changes something needs the token.
 
+mod conditional;
+mod docs;
+mod envelope;
+mod extract;
 mod guard;
+mod openapi;
 mod problem;
 mod routes;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::Request, http::Method, middleware, response::IntoResponse};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::{
+    CompressionLayer, Predicate,
+    predicate::{NotForContentType, SizeAbove},
+};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::application::Service;
+use self::{envelope::Gate, problem::Problem};
+use crate::{
+    application::Service,
+    listener::{self, Limits},
+};
+
+/// What connections of the API may take.
+const LIMITS: Limits = Limits {
+    connections: 512,
+    head: Duration::from_secs(10),
+    head_bytes: 16 << 10,
+    header_lines: 100,
+    stall: Duration::from_secs(30),
+    lifetime: None,
+};
+/// Shorter answers are not worth compressing, in bytes.
+const COMPRESSED_FROM: u64 = 1024;
+/// How much of a path an answer repeats, in characters.
+const PATH_SHOWN: usize = 100;
 
 /// Who may do what.
 #[derive(Clone, Debug)]
@@ -30,12 +62,84 @@ pub struct Access {
 ///
 /// # Errors
 /// Where the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    access: Access,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let app: Router = routes::router(service, access);
-    axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+pub async fn serve(tcp: TcpListener, service: Service, access: Access, stop: CancellationToken) -> std::io::Result<()> {
+    listener::serve(tcp, router(service, access), LIMITS, stop).await
+}
+
+/// All routes, behind everything that stands before them.
+fn router(service: Service, access: Access) -> Router {
+    let (routes, document) = described().split_for_parts();
+    let small = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"));
+    routes
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::new(Gate::new(access)), envelope::envelope))
+        .layer(CompressionLayer::new().compress_when(small))
+        .layer(middleware::map_response(conditional::tag_of_compressed))
+        .layer(axum::Extension(docs::Document::new(document)))
+        .with_state(service)
+}
+
+/// All routes with their description: each other kind of calls is one more line here.
+fn described() -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::head()).merge(routes::api()).merge(docs::router())
+}
+
+/// A path, short enough to be repeated.
+fn shown(path: &str) -> String {
+    let short: String = path.chars().take(PATH_SHOWN).collect();
+    if short.len() < path.len() { format!("{short}...") } else { short }
+}
+
+async fn unknown(request: Request) -> Problem {
+    Problem::not_found(format!("there is nothing at {}", shown(request.uri().path())))
+}
+
+/// A method that a path does not have; axum adds what it has. Whoever asks what it has gets just that.
+async fn wrong_method(request: Request) -> axum::response::Response {
+    if request.method() == Method::OPTIONS {
+        return axum::http::StatusCode::NO_CONTENT.into_response();
+    }
+    let path = shown(request.uri().path());
+    Problem::wrong_method(format!("{} cannot be used on {path}", request.method())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_is_described() {
+        let document = docs::Document::new(described().into_openapi());
+        let document: serde_json::Value = serde_json::from_slice(document.bytes()).expect("JSON");
+        assert_eq!(document["openapi"], "3.1.0");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() > 30, "{}", paths.len());
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let called = format!("{method} {path}");
+                for field in ["summary", "operationId"] {
+                    assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{called}: {field}");
+                }
+                assert!(ids.insert(operation["operationId"].to_string()), "{called}: its id is another's");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(parameter["description"].is_string(), "{called}: {parameter}");
+                }
+                let responses = operation["responses"].as_object().expect("responses");
+                assert!(responses.keys().any(|status| status.starts_with('2')), "{called}");
+                assert!(responses.contains_key("400") && responses.contains_key("503"), "{called}");
+                for parameter in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                    let all = operation["parameters"].as_array().expect("parameters");
+                    assert!(all.iter().any(|one| one["name"] == parameter && one["in"] == "path"), "{called}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_paths_are_cut() {
+        assert_eq!(shown("/a"), "/a");
+        assert_eq!(shown(&"x".repeat(5000)), format!("{}...", "x".repeat(PATH_SHOWN)));
+    }
 }

@@ -47,6 +47,8 @@ pub fn reply(reply: &Reply, wallet: &Wallet) -> String {
         Reply::Wallets(all) => lines(all.iter().map(balance)),
         Reply::Verified(one) => verified(one),
         Reply::Synced(summary, height) => synced(summary, height.get()),
+        // No command of the console asks for the others: as programs see them.
+        other => serde_json::to_string_pretty(&super::json::reply(other, wallet)).unwrap_or_default(),
     }
 }
 

@@ -2,20 +2,27 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use super::registry::network;
-
-/// Requests at once, and then so many each second: more than any node needs.
-const BURST: u64 = 60;
-const PER_SECOND: u64 = 20;
-/// Addresses that are counted at once. More within the three seconds that a full burst takes to come back are refused.
+/// Addresses that are counted at once. More within the seconds that a full burst takes to come back are refused.
 const MAX_ADDRESSES: usize = 4096;
 
 /// What is left of one request, in thousandths.
 const ONE: u64 = 1000;
 
-/// A bucket for each address.
-#[derive(Debug, Default)]
-pub(super) struct Rates {
+/// The network that an address counts as: itself, or the 64 bits that one customer has of IPv6.
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+    }
+}
+
+/// A bucket for each address: at most 4,096 of them.
+#[derive(Debug)]
+pub struct Rates {
+    /// Requests at once.
+    burst: u64,
+    /// And then so many each second.
+    per_second: u64,
     buckets: BTreeMap<IpAddr, Bucket>,
 }
 
@@ -26,32 +33,35 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn full(at: Duration) -> Self {
-        Self { left: BURST * ONE, at }
-    }
-
-    fn filled(self, now: Duration) -> Self {
+    fn filled(self, now: Duration, rates: (u64, u64)) -> Self {
+        let (burst, per_second) = rates;
         let ms = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
-        let left = self.left.saturating_add(ms.saturating_mul(PER_SECOND)).min(BURST * ONE);
+        let left = self.left.saturating_add(ms.saturating_mul(per_second)).min(burst.saturating_mul(ONE));
         Self { left, at: now }
     }
 }
 
 impl Rates {
-    /// Whether an address may ask once more. This machine itself always may.
-    pub(super) fn allow(&mut self, source: IpAddr, now: Duration) -> bool {
+    /// Each address may ask `burst` times at once, and `per_second` times a second from then on.
+    pub const fn new(burst: u64, per_second: u64) -> Self {
+        Self { burst, per_second, buckets: BTreeMap::new() }
+    }
+
+    /// Whether an address may ask once more. This machine itself always may. `now` counts from any one moment.
+    pub fn allow(&mut self, source: IpAddr, now: Duration) -> bool {
         if source.is_loopback() {
             return true;
         }
         let source = network(source);
+        let (rates, full) = ((self.burst, self.per_second), self.burst.saturating_mul(ONE));
         if !self.buckets.contains_key(&source) && self.buckets.len() >= MAX_ADDRESSES {
-            self.buckets.retain(|_, bucket| bucket.filled(now).left < BURST * ONE);
+            self.buckets.retain(|_, bucket| bucket.filled(now, rates).left < full);
             if self.buckets.len() >= MAX_ADDRESSES {
                 return false;
             }
         }
-        let bucket = self.buckets.entry(source).or_insert_with(|| Bucket::full(now));
-        *bucket = bucket.filled(now);
+        let bucket = self.buckets.entry(source).or_insert(Bucket { left: full, at: now });
+        *bucket = bucket.filled(now, rates);
         let allowed = bucket.left >= ONE;
         if allowed {
             bucket.left = bucket.left.saturating_sub(ONE);
@@ -66,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_a_steady_rate() {
-        let mut rates = Rates::default();
+        let mut rates = Rates::new(60, 20);
         let (one, two) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let allowed =
             |rates: &mut Rates, ip, at| (0..100).filter(|_| rates.allow(ip, Duration::from_millis(at))).count();
@@ -80,7 +90,7 @@ mod tests {
 
     #[test]
     fn networks_of_six_count_as_one_and_the_table_has_an_end() {
-        let mut rates = Rates::default();
+        let mut rates = Rates::new(60, 20);
         for number in 0..60_u16 {
             assert!(rates.allow(IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, number]), Duration::ZERO));
         }

@@ -1,0 +1,82 @@
+//! Why something could not be done.
+
+use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::SourceError};
+
+use crate::{keeper::Closed, wallet::UnknownName};
+
+/// Why something could not be done: one line for a person, and of what kind it is for a program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Of what kind it is.
+    pub kind: FailureKind,
+    /// What was wrong and what to do.
+    pub message: String,
+}
+
+/// Of what kind a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The question itself is malformed.
+    Malformed,
+    /// There is no such thing.
+    NotFound,
+    /// It contradicts the state of the chain or the pool.
+    Conflict,
+    /// Well-formed, but it breaks a rule.
+    Invalid,
+    /// Not now: the pool is full, a peer does not answer, the node stops.
+    Unavailable,
+    /// A fault of this machine.
+    Internal,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl From<Closed> for Failure {
+    fn from(error: Closed) -> Self {
+        Self::new(FailureKind::Unavailable, error.to_string())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::new(FailureKind::Internal, error.to_string())
+    }
+}
+
+impl From<UnknownName> for Failure {
+    fn from(error: UnknownName) -> Self {
+        Self::new(FailureKind::Malformed, error.to_string())
+    }
+}
+
+impl From<PoolRefusal> for Failure {
+    fn from(refusal: PoolRefusal) -> Self {
+        let kind = match &refusal {
+            PoolRefusal::AlreadyKnown => FailureKind::Conflict,
+            PoolRefusal::Full | PoolRefusal::SenderFull { .. } => FailureKind::Unavailable,
+            PoolRefusal::Fault(fault) if fault.blame() == Blame::Sender => FailureKind::Invalid,
+            PoolRefusal::Fault(_) => FailureKind::Conflict,
+            PoolRefusal::Source(_) => FailureKind::Internal,
+        };
+        Self::new(kind, refusal.to_string())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let kind = match &refused {
+            Refused::AlreadyKnown => FailureKind::Conflict,
+            Refused::Invalid(reason) if reason.blame() == Blame::Sender => FailureKind::Invalid,
+            Refused::Invalid(_) => FailureKind::Conflict,
+            Refused::Source(_) => FailureKind::Internal,
+        };
+        Self::new(kind, refused.to_string())
+    }
+}

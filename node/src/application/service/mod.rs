@@ -1,0 +1,253 @@
+//! The one place that does what is asked.
+
+mod changing;
+mod failure;
+mod reading;
+
+use std::{sync::Arc, time::Instant};
+
+use bard_chain::{
+    target::Target,
+    units::{Amount, Work},
+};
+use bard_protocol::NetworkHandle;
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+pub use self::failure::{Failure, FailureKind};
+use super::{
+    command::Command,
+    connect::connect,
+    reply::{self, Reply},
+    verify,
+};
+use crate::{
+    catch_up, keeper, meeting, miner,
+    relay::Relay,
+    wallet::{OWN_NAME, Wallet},
+};
+
+/// The most blocks in one answer.
+pub const MAX_BLOCKS: usize = 1_000;
+/// The most items in one answer.
+pub const MAX_ITEMS: usize = 10_000;
+/// The content type of a record that was typed.
+const TEXT: &str = "text/plain";
+
+/// The parts of a node that the service speaks to.
+#[derive(Clone)]
+pub struct Parts {
+    /// The chain.
+    pub keeper: keeper::Handle,
+    /// The network.
+    pub network: NetworkHandle,
+    /// Finding nodes over HTTP.
+    pub meeting: meeting::Handle,
+    /// Gossip of our own.
+    pub relay: Relay,
+    /// Who is ahead.
+    pub catch_up: catch_up::Handle,
+    /// The miner.
+    pub miner: miner::Handle,
+    /// The keys.
+    pub wallet: Arc<Wallet>,
+    /// Addresses announced as they are.
+    pub external: Vec<String>,
+}
+
+/// Does what is asked. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    parts: Parts,
+    started: Instant,
+    /// Who signs with one key does it one after the other: the nonce of a transaction follows the one before.
+    signing: Arc<Mutex<()>>,
+    /// The chain is checked by one at a time: a check keeps a core busy for as long as the chain is.
+    verifying: Arc<Semaphore>,
+}
+
+impl Service {
+    /// A service of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, started: Instant::now(), signing: Arc::default(), verifying: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The names of addresses.
+    pub fn wallet(&self) -> &Wallet {
+        &self.parts.wallet
+    }
+
+    /// The chain's handle, for news.
+    pub fn keeper(&self) -> &keeper::Handle {
+        &self.parts.keeper
+    }
+
+    /// The connected peers, for news.
+    pub fn network(&self) -> &NetworkHandle {
+        &self.parts.network
+    }
+
+    /// The longest block of the chain, in bytes.
+    pub fn max_block_len(&self) -> usize {
+        self.parts.keeper.spec().max_block_len()
+    }
+
+    /// Does what is asked. Who no longer waits for the answer ends what has not changed anything yet.
+    ///
+    /// # Errors
+    /// [`Failure`]; then nothing has changed.
+    pub async fn execute(&self, command: Command) -> Result<Reply, Failure> {
+        match command {
+            Command::Node => Ok(Reply::Node(self.node())),
+            Command::Status => Ok(Reply::Status(Box::new(self.status()?))),
+            Command::Peers => Ok(Reply::Peers(self.peers())),
+            Command::Connect { address } => {
+                connect(&self.parts.network, &self.parts.meeting, &address).await.map(Reply::Connected)
+            }
+            Command::Disconnect { peer } => self.disconnect(&peer).await,
+            Command::Mine { blocks, data } => self.mine(blocks, data).await,
+            Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
+            Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
+            Command::SubmitTransactions { all } => self.submit_transactions(all).await,
+            Command::Pool => Ok(Reply::Pool(self.parts.keeper.pool().transactions().cloned().collect())),
+            Command::PoolPage { from, limit } => Ok(self.pool_page(from, limit)),
+            Command::Send { from, to, amount, fee } => self.send(from, &to, amount, fee).await,
+            Command::Record { signer, text } => {
+                self.record(signer, TEXT.to_owned(), text.into_bytes(), Amount::ZERO).await
+            }
+            Command::RecordContent { signer, content_type, bytes, fee } => {
+                self.record(signer, content_type, bytes, fee).await
+            }
+            Command::RequestItems { signer, items } => self.request_items(signer, items).await,
+            Command::ReleaseItem { signer, item } => self.release_item(signer, item).await,
+            Command::TransferItem { signer, item, to } => self.transfer_item(signer, item, &to).await,
+            Command::Verify => self.verify().await,
+            Command::Sync => {
+                let summary = self.parts.catch_up.sync().await?;
+                Ok(Reply::Synced(summary, self.parts.keeper.tip().height))
+            }
+            reading => self.blocking(move |service| service.read(reading)).await,
+        }
+    }
+
+    /// Answers what is only read.
+    fn read(&self, command: Command) -> Result<Reply, Failure> {
+        match command {
+            Command::Blocks { from, limit } => self.blocks(from, limit),
+            Command::BlocksDown { from, limit } => self.blocks_down(from, limit),
+            Command::Block { block } => self.block(block),
+            Command::Header { block } => self.header(block),
+            Command::RawBlock { block } => self.raw_block(block),
+            Command::Forks { depth, limit } => self.forks(depth, limit),
+            Command::Transaction { id } => Ok(Reply::Transaction(Box::new(self.transaction(id)?))),
+            Command::Items { filter } => self.items(filter),
+            Command::ItemsPage { filter, after, limit } => self.items_page(filter, after, limit),
+            Command::Item { item } => self.item(item),
+            Command::ItemHistory { item, from, limit } => self.item_history(item, from, limit),
+            Command::RecordOf { id } => self.record_of(id),
+            Command::Records { digest, from, limit } => self.records(digest, from, limit),
+            Command::Accounts { after, limit } => self.accounts(after, limit),
+            Command::AccountTransactions { who, from, limit } => self.account_transactions(&who, from, limit),
+            Command::Balance { who } => {
+                let address = self.parts.wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
+                Ok(Reply::Balance(self.balance(address)?))
+            }
+            Command::Wallets => {
+                let balances = self.parts.wallet.names().map(|(_, address)| self.balance(address));
+                Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
+            }
+            other => Err(Failure::new(FailureKind::Internal, format!("{other:?} is not only read"))),
+        }
+    }
+
+    /// Checks the whole chain, until the end or until nobody waits for it any more.
+    async fn verify(&self) -> Result<Reply, Failure> {
+        let busy = |_| Failure::new(FailureKind::Unavailable, "the chain is being checked already; try again later");
+        let permit = Arc::clone(&self.verifying).try_acquire_owned().map_err(busy)?;
+        let gone = CancellationToken::new();
+        let for_check = gone.clone();
+        let _waiting = gone.drop_guard();
+        self.blocking(move |service| {
+            let verified = verify::verify(&service.parts.keeper, &for_check);
+            drop(permit);
+            verified.map(Reply::Verified)
+        })
+        .await
+    }
+
+    /// Runs what may wait for the disk where waiting disturbs nobody.
+    async fn blocking<F>(&self, work: F) -> Result<Reply, Failure>
+    where
+        F: FnOnce(&Self) -> Result<Reply, Failure> + Send + 'static,
+    {
+        let service = self.clone();
+        tokio::task::spawn_blocking(move || work(&service))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Internal, "the work was cut off")))
+    }
+
+    fn node(&self) -> reply::Node {
+        let network = &self.parts.network;
+        let reachability = network.reachability().borrow().clone();
+        let mut external = self.parts.external.clone();
+        for address in reachability.external.iter().map(ToString::to_string) {
+            let bare = address.rsplit_once("/p2p/").map_or(address.as_str(), |(bare, _)| bare);
+            if !external.iter().any(|known| *known == address || known == bare) {
+                external.push(address);
+            }
+        }
+        reply::Node {
+            version: env!("CARGO_PKG_VERSION"),
+            peer_id: network.peer_id(),
+            listen: network.listen_addresses().iter().map(ToString::to_string).collect(),
+            external,
+            chain_name: self.parts.keeper.spec().name.clone(),
+            chain: self.parts.keeper.chain(),
+            address: self.parts.wallet.own(),
+            reachability: reachability.to_string(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn status(&self) -> Result<reply::Status, Failure> {
+        let keeper = &self.parts.keeper;
+        let tip = keeper.tip();
+        let header = keeper.reader().header(&tip.id)?;
+        let standings = self.parts.catch_up.standings();
+        let same = |standing: &&catch_up::Standing| standing.status.as_ref().is_some_and(|status| status.tip == tip.id);
+        let items = keeper.reader().counts();
+        let (pool, pool_bytes) = {
+            let pool = keeper.pool();
+            (pool.len(), pool.bytes())
+        };
+        Ok(reply::Status {
+            chain_name: keeper.spec().name.clone(),
+            height: tip.height,
+            tip: tip.id,
+            tip_time: tip.timestamp,
+            state_root: header.as_ref().map(|header| header.state_root).unwrap_or_default(),
+            work: tip.work,
+            difficulty: header.and_then(|header| header.target.expand()).map_or(Work::ZERO, Target::work),
+            target_interval_ms: keeper.spec().target_interval_ms,
+            peers: self.parts.network.peers().borrow().len(),
+            agreeing: standings.values().filter(same).count(),
+            pool,
+            pool_bytes,
+            mining: self.parts.miner.activity(),
+            sync: self.parts.catch_up.progress(),
+            reachability: self.parts.network.reachability().borrow().to_string(),
+            items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
+            items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
+        })
+    }
+
+    fn peers(&self) -> Vec<reply::Peer> {
+        let standings = self.parts.catch_up.standings();
+        let peers = Arc::clone(&self.parts.network.peers().borrow());
+        let with_status = |info: &bard_protocol::PeerInfo| reply::Peer {
+            status: standings.get(&info.id).and_then(|standing| standing.status.clone()),
+            info: info.clone(),
+        };
+        peers.iter().map(with_status).collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! Accounts and what happened to them.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
+use crate::{
+    application::{Command, Service},
+    interface::{
+        http::extract::{self, NoQuery, Query, Segment},
+        view,
+    },
+};
+
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(account)).routes(routes!(account_transactions))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// The address after which to begin, as the page before named it in `next`; with the first if left out.
+    after: Option<String>,
+    /// How many at most; 20 if left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Accounts that are not empty
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "chain", params(Page),
+    responses((status = 200, description = "A page, by address.", body = view::json::AccountPage)))]
+async fn accounts(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
+    let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    answer(&service, Command::Accounts { after: page.after, limit }).await
+}
+
+/// One account
+///
+/// An address that was never used is an empty account.
+#[utoipa::path(get, path = "/api/v1/accounts/{account}", tag = "chain",
+    params(("account" = String, Path, description = "An address, or a name of the node's keystore.")),
+    responses((status = 200, description = "The account.", body = view::json::Account)))]
+async fn account(State(service): State<Service>, Segment(who): Segment, _: NoQuery) -> Answer {
+    answer(&service, Command::Balance { who: Some(who) }).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct History {
+    /// The first, as the page before named it in `next`; the newest if left out.
+    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    from: Option<String>,
+    /// How many at most; 20 if left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Transactions that an account sent or that were for it
+#[utoipa::path(get, path = "/api/v1/accounts/{account}/transactions", tag = "chain",
+    params(("account" = String, Path, description = "An address, or a name of the node's keystore."), History),
+    responses((status = 200, description = "A page, the newest first.", body = view::json::TransactionPage)))]
+async fn account_transactions(
+    State(service): State<Service>,
+    Segment(who): Segment,
+    Query(page): Query<History>,
+) -> Answer {
+    let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let from = extract::field("from", page.from.as_ref())?;
+    answer(&service, Command::AccountTransactions { who, from, limit }).await
+}

@@ -1,0 +1,85 @@
+//! Items and who held them.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
+use crate::{
+    application::{Command, ItemFilter, Service},
+    interface::{
+        http::extract::{self, NoQuery, Query, Segment},
+        view,
+    },
+};
+
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(items)).routes(routes!(item)).routes(routes!(item_history))
+}
+
+/// Which items are meant.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ItemState {
+    /// Those that somebody holds.
+    Reserved,
+    /// Those that were held once and are free.
+    Available,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// All that were ever held if left out.
+    #[param(inline)]
+    state: Option<ItemState>,
+    /// The name after which to begin, as the page before named it in `next`; with the first if left out.
+    after: Option<String>,
+    /// How many at most; 20 if left out. With `state`, a page may have fewer though more follow.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Items that were ever held
+#[utoipa::path(get, path = "/api/v1/items", tag = "chain", params(Page),
+    responses((status = 200, description = "A page, by name.", body = view::json::ItemPage)))]
+async fn items(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
+    let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let filter = page.state.map(|state| match state {
+        ItemState::Reserved => ItemFilter::Reserved,
+        ItemState::Available => ItemFilter::Available,
+    });
+    answer(&service, Command::ItemsPage { filter, after: page.after, limit }).await
+}
+
+/// One item
+#[utoipa::path(get, path = "/api/v1/items/{item}", tag = "chain",
+    params(("item" = String, Path, description = "Its name.", max_length = 64)),
+    responses((status = 200, description = "The item and who holds it.", body = view::json::Item)))]
+async fn item(State(service): State<Service>, Segment(item): Segment, _: NoQuery) -> Answer {
+    answer(&service, Command::Item { item }).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct History {
+    /// The first, as the page before named it in `next`; the oldest if left out.
+    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    from: Option<String>,
+    /// How many at most; 20 if left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Who held an item
+#[utoipa::path(get, path = "/api/v1/items/{item}/history", tag = "chain",
+    params(("item" = String, Path, description = "Its name.", max_length = 64), History),
+    responses((status = 200, description = "A page, the oldest first.", body = view::json::ItemHistory)))]
+async fn item_history(State(service): State<Service>, Segment(item): Segment, Query(page): Query<History>) -> Answer {
+    let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let from = extract::field("from", page.from.as_ref())?;
+    answer(&service, Command::ItemHistory { item, from, limit }).await
+}

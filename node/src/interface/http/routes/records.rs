@@ -1,0 +1,53 @@
+//! Records: content that was put on the chain.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
+use crate::{
+    application::{Command, Service},
+    interface::{
+        http::extract::{self, NoQuery, Query, Segment},
+        view,
+    },
+};
+
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(records)).routes(routes!(record))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// Only records whose content has this BLAKE3 or SHA-256 digest, or is this digest.
+    #[param(pattern = "^[0-9a-fA-F]{64}$")]
+    digest: Option<String>,
+    /// The first, as the page before named it in `next`.
+    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    from: Option<String>,
+    /// How many at most; 20 if left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Records of the active chain
+#[utoipa::path(get, path = "/api/v1/records", tag = "chain", params(Page),
+    responses((status = 200, description = "A page: the newest first; with a digest, the oldest first.",
+        body = view::json::TransactionPage)))]
+async fn records(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
+    let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let digest = extract::field("digest", page.digest.as_ref())?;
+    let from = extract::field("from", page.from.as_ref())?;
+    answer(&service, Command::Records { digest, from, limit }).await
+}
+
+/// One record, mined or in the pool
+#[utoipa::path(get, path = "/api/v1/records/{id}", tag = "chain",
+    params(("id" = view::json::Hash, Path, description = "The id of its transaction.")),
+    responses((status = 200, description = "Its transaction and its place.", body = view::json::PlacedTransaction)))]
+async fn record(State(service): State<Service>, id: Segment, _: NoQuery) -> Answer {
+    answer(&service, Command::RecordOf { id: id.parse("a transaction id: 64 hex digits")? }).await
+}

@@ -1,0 +1,172 @@
+//! HTTP connections of a node's API and of a tracker: so many and no more, each with its deadlines, so that nobody can keep
+//! others out.
+
+mod rate;
+mod stall;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{Id, JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::rate::{Rates, network};
+use self::stall::Stalling;
+
+/// How long requests may go on once the listener stops.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long to wait where the system has no sockets left.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. When all places are taken, the source with the most of them loses its oldest one: whoever holds
+    /// many makes room for the others.
+    pub connections: usize,
+    /// How long a request may take to send its head; also how long a connection may wait for another request.
+    pub head: Duration,
+    /// The longest head, in bytes. A longer one is answered with 431.
+    pub head_bytes: usize,
+    /// The most header lines. More are answered with 431.
+    pub header_lines: usize,
+    /// How long the other side may take nothing of an answer that waits for it.
+    pub stall: Duration,
+    /// How long a connection may last; `None` for as long as it is used.
+    pub lifetime: Option<Duration>,
+}
+
+/// Where a connection comes from: every request carries it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source(pub IpAddr);
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// None: what goes wrong with one connection ends that one.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) -> io::Result<()> {
+    let mut connections = Connections { limits, tasks: JoinSet::new(), open: BTreeMap::new(), next: 0 };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(&ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => connections.open(stream, from, router.clone(), stop.clone()),
+                Err(error) => {
+                    tracing::debug!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(RETRY).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        connections.tasks.abort_all();
+    }
+    Ok(())
+}
+
+/// An open connection.
+struct Open {
+    task: Id,
+    source: IpAddr,
+    close: CancellationToken,
+}
+
+struct Connections {
+    limits: Limits,
+    tasks: JoinSet<()>,
+    /// The oldest first.
+    open: BTreeMap<u64, Open>,
+    next: u64,
+}
+
+impl Connections {
+    fn open(&mut self, stream: TcpStream, from: SocketAddr, router: Router, stop: CancellationToken) {
+        if self.open.len() >= self.limits.connections
+            && let Some(key) = self.one_too_many()
+            && let Some(open) = self.open.remove(&key)
+        {
+            open.close.cancel();
+        }
+        let close = CancellationToken::new();
+        let source = network(from.ip());
+        let task = self.tasks.spawn(connection(stream, from, router, self.limits, close.clone(), stop));
+        self.open.insert(self.next, Open { task: task.id(), source, close });
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// The oldest connection of the source that has the most.
+    fn one_too_many(&self) -> Option<u64> {
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for open in self.open.values() {
+            let count = counts.entry(open.source).or_default();
+            *count = count.saturating_add(1);
+        }
+        let (busiest, _) = counts.into_iter().max_by_key(|(source, count)| (*count, *source))?;
+        self.open.iter().find(|(_, open)| open.source == busiest).map(|(key, _)| *key)
+    }
+
+    fn forget(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        self.open.retain(|_, open| open.task != id);
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    from: SocketAddr,
+    router: Router,
+    limits: Limits,
+    close: CancellationToken,
+    stop: CancellationToken,
+) {
+    let source = Source(from.ip().to_canonical());
+    let router = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(source);
+        router.call(request)
+    });
+    // An answer is mostly one small packet: it does not wait for company.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.head_bytes)
+        .max_headers(limits.header_lines)
+        .serve_connection(TokioIo::new(Stalling::new(stream, limits.stall)), service);
+    let mut connection = std::pin::pin!(connection);
+    let lifetime = async {
+        match limits.lifetime {
+            Some(lifetime) => tokio::time::sleep(lifetime).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // A connection that breaks is the other side's concern.
+        _ = connection.as_mut() => {}
+        () = close.cancelled() => {}
+        () = lifetime => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
