@@ -197,7 +197,7 @@ impl Service {
                 Ok(Reply::Balance(self.balance(address)?))
             }
             Command::Wallets => {
-                let balances = self.parts.wallet.names().map(|(_, address)| self.balance(address));
+                let balances = self.parts.wallet.names().into_iter().map(|(_, address)| self.balance(address));
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
             }
             Command::Verify => {
@@ -354,7 +354,7 @@ impl Service {
 
     /// Signs actions as transactions one after the other and puts all of them in the pool, or none.
     async fn submit(&self, signer: Option<String>, fee: Amount, actions: Vec<Action>) -> Result<Reply, Failure> {
-        let key = self.parts.wallet.key(signer.as_deref().unwrap_or(OWN_NAME))?.clone();
+        let key = self.parts.wallet.key(signer.as_deref().unwrap_or(OWN_NAME))?;
         let _turn = self.signing.lock().await;
         let keeper = &self.parts.keeper;
         let mut nonce = {
@@ -396,7 +396,7 @@ impl Service {
         let keeper = &self.parts.keeper;
         let confirmed = keeper.reader().account(&address)?;
         let pending = keeper.pool().account(&address, keeper.reader())?;
-        let name = self.parts.wallet.name_of(&address).map(str::to_owned);
+        let name = self.parts.wallet.name_of(&address);
         Ok(reply::Balance { name, address, confirmed, pending })
     }
 }

@@ -37,7 +37,7 @@ pub fn reply(reply: &Reply, wallet: &Wallet) -> Value {
         }),
         Reply::Items { items, .. } => {
             let item = |(name, holder): &(_, Option<bard_chain::address::Address>)| {
-                let holder_name = holder.and_then(|holder| wallet.name_of(&holder).map(str::to_owned));
+                let holder_name = holder.and_then(|holder| wallet.name_of(&holder));
                 json!({ "item": name, "holder": holder.map(|h| h.to_string()), "holder_name": holder_name })
             };
             json!({ "items": items.iter().map(item).collect::<Vec<_>>() })

@@ -60,7 +60,7 @@ fn with_head(head: String, all: impl Iterator<Item = String>) -> String {
 
 /// The name of an address where it has one, the address otherwise.
 pub fn who(address: &Address, wallet: &Wallet) -> String {
-    wallet.name_of(address).map_or_else(|| address.to_string(), str::to_owned)
+    wallet.name_of(address).unwrap_or_else(|| address.to_string())
 }
 
 fn node(node: &Node) -> String {
