@@ -1,6 +1,8 @@
 //! The one place that does what is asked.
 
-use std::{sync::Arc, time::Instant};
+mod replaced;
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bard_chain::{
     address::Address,
@@ -17,6 +19,8 @@ use bard_chain::{
 };
 use bard_protocol::NetworkHandle;
 
+pub use replaced::{Recorded, Resolved};
+
 use super::{
     command::{BlockChoice, Command, ItemFilter},
     connect::connect,
@@ -28,7 +32,7 @@ use crate::{
     keeper::{self, Closed},
     meeting, miner,
     relay::Relay,
-    wallet::{OWN_NAME, UnknownName, Wallet},
+    wallet::{NewKeyError, OWN_NAME, UnknownName, Wallet},
 };
 
 /// The most blocks in one answer.
@@ -90,6 +94,17 @@ impl From<UnknownName> for Failure {
     }
 }
 
+impl From<NewKeyError> for Failure {
+    fn from(error: NewKeyError) -> Self {
+        let kind = match &error {
+            NewKeyError::Name(_) | NewKeyError::Reserved(_) => FailureKind::Malformed,
+            NewKeyError::Taken(_) | NewKeyError::Full => FailureKind::Conflict,
+            NewKeyError::File(_) => FailureKind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<PoolRefusal> for Failure {
     fn from(refusal: PoolRefusal) -> Self {
         use bard_chain::invalid::Blame;
@@ -123,6 +138,8 @@ pub struct Parts {
     pub wallet: Arc<Wallet>,
     /// Addresses announced as they are.
     pub external: Vec<String>,
+    /// Where the API listens.
+    pub api: SocketAddr,
 }
 
 /// Does what is asked. Cheap to clone.
@@ -132,12 +149,14 @@ pub struct Service {
     started: Instant,
     /// Who signs with one key does it one after the other: the nonce of a transaction follows the one before.
     signing: Arc<tokio::sync::Mutex<()>>,
+    /// What only the calls of the replaced programs need.
+    replaced: Arc<replaced::Limits>,
 }
 
 impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, started: Instant::now(), signing: Arc::default() }
+        Self { parts, started: Instant::now(), signing: Arc::default(), replaced: Arc::default() }
     }
 
     /// The names of addresses.
@@ -200,6 +219,7 @@ impl Service {
                 let balances = self.parts.wallet.names().into_iter().map(|(_, address)| self.balance(address));
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
             }
+            Command::NewKey { name } => self.blocking(move |service| service.new_key(name)).await,
             Command::Verify => {
                 self.blocking(|service| verify::verify(&service.parts.keeper).map(Reply::Verified)).await
             }
@@ -390,6 +410,11 @@ impl Service {
             Some(ItemFilter::Available) => holder.is_none(),
         });
         Ok(Reply::Items { filter, items: items.collect() })
+    }
+
+    fn new_key(&self, name: String) -> Result<Reply, Failure> {
+        let address = self.parts.wallet.create(&name)?;
+        Ok(Reply::NewKey { name, address })
     }
 
     fn balance(&self, address: Address) -> Result<reply::Balance, Failure> {

@@ -25,16 +25,40 @@ fn check(access: &Access, method: &Method, headers: &HeaderMap) -> Result<(), Pr
         let detail = format!("this API answers to localhost and its own address only, not to {host:?}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "host", "The host is not this node", detail));
     }
-    if method.is_safe() {
-        return Ok(());
+    if method.is_safe() { Ok(()) } else { check_change(access, headers) }
+}
+
+/// Lets a request through that changes something although its method is one that should not.
+pub(super) async fn guard_change(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match check_change(&access, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-    if let Some(origin) = text(headers, header::ORIGIN)
-        && origin.split_once("://").is_none_or(|(_, of)| of != host)
-    {
-        let detail = format!("a page of {origin} may not change anything here");
+}
+
+fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(other) = other_page(headers) {
+        let detail = format!("a page of {other} may not change anything here");
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin", "Another page may not do this", detail));
     }
     check_token(access, headers)
+}
+
+/// Where a request comes from that a page of another origin sent; `None` for own pages and for programs. Browsers say it in
+/// `Origin`; some leave that out of a form or a link, but not all of the others.
+fn other_page(headers: &HeaderMap) -> Option<String> {
+    let host = text(headers, header::HOST).unwrap_or_default();
+    let is_own = |url: &str| url.split_once("://").is_some_and(|(_, of)| of.split('/').next() == Some(host));
+    if headers.contains_key(header::ORIGIN) {
+        let origin = text(headers, header::ORIGIN).unwrap_or("an unreadable origin");
+        return (!is_own(origin)).then(|| origin.to_owned());
+    }
+    if let Some(site) = headers.get("sec-fetch-site") {
+        let own = site == "same-origin" || site == "none";
+        return (!own).then(|| "another site".to_owned());
+    }
+    let referer = text(headers, header::REFERER)?;
+    (!is_own(referer)).then(|| "another site".to_owned())
 }
 
 fn check_token(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
@@ -105,6 +129,18 @@ mod tests {
         assert_eq!(status(&access, &Method::GET, &other), StatusCode::OK);
         assert_eq!(status(&access, &Method::GET, &[("host", "evil.example")]), StatusCode::FORBIDDEN);
         assert_eq!(status(&access, &Method::POST, &[("host", "x:1"), ("origin", "null")]), StatusCode::FORBIDDEN);
+        for (name, value, allowed) in [
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "same-site", false),
+            ("sec-fetch-site", "cross-site", false),
+            ("referer", "http://127.0.0.1:5000/", true),
+            ("referer", "http://127.0.0.1:50001/", false),
+            ("referer", "http://evil.example/127.0.0.1:5000", false),
+        ] {
+            let headers = [("host", "127.0.0.1:5000"), (name, value)];
+            assert_eq!(status(&access, &Method::POST, &headers) == StatusCode::OK, allowed, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -2,10 +2,13 @@
 //!
 //! # Security
 //! It listens on loopback unless told otherwise. Against other web pages: the `Host` header must be this machine's own name
-//! (DNS rebinding), and whatever changes something must be JSON, which no form of another page can send unasked. On any
-//! other address everything that changes something needs the token.
+//! (DNS rebinding), and whatever changes something must not come from a page of another origin, and be JSON, which no form of
+//! such a page can send unasked; only the calls of [`old`] programs take forms too. On any other address everything that
+//! changes something needs the token.
 
 mod guard;
+mod keys;
+mod old;
 mod problem;
 mod routes;
 

@@ -14,7 +14,7 @@ use bard_chain::units::{Amount, Height};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Access, guard, problem::Problem};
+use super::{Access, guard, keys, old, problem::Problem};
 use crate::{
     application::{BlockChoice, Command, Service},
     interface::view,
@@ -45,6 +45,7 @@ pub(super) fn router(service: Service, access: Access) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .nest("/api/v1", api)
+        .merge(keys::router().merge(old::router(&access)))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

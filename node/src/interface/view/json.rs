@@ -44,6 +44,7 @@ pub fn reply(reply: &Reply, wallet: &Wallet) -> Value {
         }
         Reply::Balance(one) => balance(one),
         Reply::Wallets(all) => json!({ "wallets": all.iter().map(balance).collect::<Vec<_>>() }),
+        Reply::NewKey { name, address } => json!({ "name": name, "address": address.to_string() }),
         Reply::Verified(one) => verified(one),
         Reply::Synced(summary, height) => synced(summary, height.get()),
     }
@@ -134,6 +135,7 @@ pub fn block(block: &Block) -> Value {
         "previous_hash": header.parent.to_string(),
         "timestamp": clock::rfc3339(header.timestamp),
         "nonce": header.nonce,
+        "data": super::replaced::data(block),
         "version": header.version,
         "target": header.target.to_string(),
         "difficulty": difficulty.to_string(),

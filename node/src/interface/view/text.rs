@@ -45,6 +45,7 @@ pub fn reply(reply: &Reply, wallet: &Wallet) -> String {
         Reply::Items { filter, items } => items_told(*filter, items, wallet),
         Reply::Balance(one) => balance(one),
         Reply::Wallets(all) => lines(all.iter().map(balance)),
+        Reply::NewKey { name, address } => format!("{name} {address}"),
         Reply::Verified(one) => verified(one),
         Reply::Synced(summary, height) => synced(summary, height.get()),
     }
