@@ -1,7 +1,6 @@
 //! Pages of others, and strangers without the token.
 
 use bard_tests::process::Node;
-use serde_json::json;
 
 use crate::caller::{authority, raw};
 
@@ -46,7 +45,8 @@ fn a_page_of_another_site_changes_nothing() {
         }
     }
     assert_eq!((node.height(), node.pool().len()), (0, 1), "nothing came of it");
-    assert_eq!(status(&node, "HEAD /mine", &[&own, "Connection: close"], ""), 405);
+    let head = node.http().raw(format!("HEAD /mine HTTP/1.1\r\n{own}\r\nConnection: close\r\n\r\n").as_bytes());
+    assert!(head.starts_with("HTTP/1.1 405"), "{head}");
     assert_eq!(node.height(), 0, "whoever asks by HEAD wants nothing done");
     assert_eq!(status(&node, "POST /add_transaction", &[&own, FORM, &own_origin], PAYMENT), 201);
     assert_eq!(status(&node, "GET /mine", &[&own, "Sec-Fetch-Site: none"], ""), 200);
@@ -84,5 +84,5 @@ fn off_loopback_whatever_changes_something_needs_the_token() {
     for line in ["GET /chain", "GET /wallets", "GET /nodes", "GET /info"] {
         assert_eq!(send(line, &[]), 200, "{line}");
     }
-    assert_eq!(node.builder_of().dir().join("keys").exists(), json!(false) == json!(true), "and no key was made");
+    assert!(!node.builder_of().dir().join("keys").exists(), "and no key was made");
 }

@@ -69,7 +69,10 @@ fn five_steps_as_json() {
         let mined = caller.run(&one, "curl -X POST http://localhost:5000/mine").with(201);
         assert_eq!((&mined["block"]["index"], &mined["message"]), (&json!(1), &json!("New block mined")));
         let payment = &mined["block"]["transactions"][0];
-        assert_eq!((&payment["sender"], &payment["receiver"]), (&json!("alice"), &json!("carla")));
+        assert_eq!((&payment["sender"], &payment["amount"]), (&json!("alice"), &json!(10)));
+        let keys = one.get("/api/v1/wallet/keys").success()["keys"].clone();
+        let carla = keys.as_array().unwrap().iter().find(|key| key["name"] == "carla").unwrap();
+        assert_eq!(payment["receiver"], carla["address"], "a name of one node means nothing on another");
         wait_until("the other has it", PATIENCE, || two.height() == 1);
         let agreed = caller.run(&two, "curl -X POST http://localhost:5000/consensus").with(200);
         assert_eq!(agreed["chain"].as_array().unwrap().len(), 2);

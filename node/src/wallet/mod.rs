@@ -102,6 +102,8 @@ impl Keys {
 #[derive(Debug)]
 pub struct Wallet {
     own: Address,
+    /// The accounts whose names and keys everybody on this chain knows.
+    public: HashMap<Address, &'static str>,
     keys: RwLock<Keys>,
     dir: PathBuf,
     /// Held while a key is made, so that a name is given once and the count holds. It says how many were made.
@@ -118,11 +120,11 @@ impl Wallet {
         let seed = load_or_create(&data_dir.join(OWN_KEY_FILE))?;
         let mut keys = Keys::default();
         let own = keys.add(OWN_NAME, SecretKey::from_seed(&seed));
+        let mut public = HashMap::new();
         if with_dev_accounts {
-            let dev = presets::DEV_ACCOUNTS.into_iter();
-            dev.filter_map(|name| presets::dev_key(name).map(|key| (name, key))).for_each(|(name, key)| {
-                keys.add(name, key);
-            });
+            for name in presets::DEV_ACCOUNTS {
+                public.extend(presets::dev_key(name).map(|key| (keys.add(name, key), name)));
+            }
         }
         let dir = data_dir.join(KEYS_DIR);
         let mut made = 0;
@@ -132,7 +134,7 @@ impl Wallet {
                 made += 1;
             }
         }
-        Ok(Self { own, keys: RwLock::new(keys), dir, making: Mutex::new(made) })
+        Ok(Self { own, public, keys: RwLock::new(keys), dir, making: Mutex::new(made) })
     }
 
     fn keys(&self) -> RwLockReadGuard<'_, Keys> {
@@ -185,6 +187,11 @@ impl Wallet {
     /// The name of an address, if it has one here.
     pub fn name_of(&self, address: &Address) -> Option<String> {
         self.keys().by_address.get(address).cloned()
+    }
+
+    /// The name of an address that every node of this chain has for it too, if there is one.
+    pub fn public_name_of(&self, address: &Address) -> Option<&'static str> {
+        self.public.get(address).copied()
     }
 
     /// The address that a name or an address means.
@@ -241,6 +248,7 @@ mod tests {
         assert_eq!(wallet.address("alice"), Ok(alice));
         assert_eq!(wallet.address(&alice.to_string()), Ok(alice));
         assert_eq!(wallet.name_of(&alice).as_deref(), Some("alice"));
+        assert_eq!((wallet.public_name_of(&alice), wallet.public_name_of(&wallet.own())), (Some("alice"), None));
         assert_eq!(wallet.address(OWN_NAME), Ok(wallet.own()));
         assert!(matches!(wallet.address("mallory"), Err(UnknownName::Name { .. })));
         assert!(matches!(wallet.address("bard1qqq"), Err(UnknownName::Address { .. })));

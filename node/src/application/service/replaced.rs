@@ -7,10 +7,14 @@ use bard_chain::{
     transaction::Action,
     units::{Amount, Height},
 };
+use bard_protocol::{Candidate, Origin};
 use futures::StreamExt;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 
-use super::{Failure, FailureKind, Reply, Service, connect, reply};
+use super::{Failure, FailureKind, Reply, Service, reply};
 use crate::{
     catch_up,
     meeting::{AddError, HostPort, Place},
@@ -23,10 +27,12 @@ const MINING_SOON: usize = 1_024;
 const MAX_ROUNDS: usize = 64;
 /// How long a caller waits for a block. It is mined all the same when it takes longer.
 const MINING_DEADLINE: Duration = Duration::from_secs(60);
-/// How long nodes that were registered just now may take to be connected to, all together.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Nodes connected to at the same time.
-const CONNECT_AT_ONCE: usize = 8;
+/// How long nodes that were registered just now may take to be connected, all together.
+const MEET_DEADLINE: Duration = Duration::from_secs(5);
+/// Nodes waited for at the same time.
+const MEET_AT_ONCE: usize = 8;
+/// When to ask again where nobody could be asked.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// How long asking every peer may take.
 const SYNC_DEADLINE: Duration = Duration::from_secs(60);
 /// The account of the `dev` chain that an old program's `genesis` stands for: the one that its examples do not name.
@@ -197,23 +203,46 @@ impl Service {
         }
     }
 
-    /// Connects to registered nodes that are not connected yet, asks every peer, and follows whoever has more work.
+    /// Waits a little for registered nodes that are not connected yet, asks every peer, and follows whoever has more work.
     ///
     /// # Errors
     /// Where the node stops.
     pub async fn resolve(&self) -> Result<Resolved, Failure> {
         let before = self.parts.keeper.tip().id;
+        let end = Instant::now() + MEET_DEADLINE;
         let nodes = futures::stream::iter(self.parts.meeting.http_nodes());
-        let connecting = nodes.for_each_concurrent(CONNECT_AT_ONCE, |node| async move {
-            // Who cannot be reached now is asked again by the table of nodes, which says so in the log.
-            let _ = connect(&self.parts.network, &self.parts.meeting, &node.url("/")).await;
-        });
-        let _ = tokio::time::timeout(CONNECT_DEADLINE, connecting).await;
-        let summary = match tokio::time::timeout(SYNC_DEADLINE, self.parts.catch_up.sync()).await {
-            Ok(summary) => Some(summary?),
-            Err(_) => None,
-        };
+        let meeting = nodes.for_each_concurrent(MEET_AT_ONCE, |node| self.meet(node));
+        let met = tokio::time::timeout_at(end, meeting).await.is_ok() && !self.parts.meeting.http_nodes().is_empty();
+        let mut summary = self.ask_everybody().await?;
+        // A peer that came this moment may not be ready for questions yet.
+        while met && summary.as_ref().is_some_and(|summary| summary.asked == 0 || !summary.problems.is_empty()) {
+            if Instant::now() + ASK_AGAIN > end {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+            summary = self.ask_everybody().await?;
+        }
         Ok(Resolved { replaced: self.parts.keeper.tip().id != before, summary })
+    }
+
+    async fn ask_everybody(&self) -> Result<Option<catch_up::Summary>, Failure> {
+        match tokio::time::timeout(SYNC_DEADLINE, self.parts.catch_up.sync()).await {
+            Ok(summary) => Ok(Some(summary?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Has a registered node asked now rather than when it is due, and waits until it is connected. It is not dialled from
+    /// here: of two connections that are made at once, one is closed again.
+    async fn meet(&self, node: HostPort) {
+        // A full queue says that it is about to be asked anyway; who cannot be reached is named in the log.
+        let _ = self.parts.meeting.add_http_node(&node.url("/"));
+        let Ok(Candidate { peer: Some(peer), .. }) = self.parts.meeting.ask(&node, Origin::Manual).await else {
+            return;
+        };
+        let mut peers = self.parts.network.peers();
+        // An error says that the network has ended.
+        let _ = peers.wait_for(|peers| peers.iter().any(|known| known.id == peer)).await;
     }
 
     /// The nodes that are known by HTTP addresses, as `host:port`.

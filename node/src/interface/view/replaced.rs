@@ -1,6 +1,8 @@
 //! Blocks and transactions with the field names of the programs that BlockBard replaces, besides its own.
 
 use bard_chain::{
+    address::Address,
+    hash::TransactionId,
     target::Target,
     transaction::{Action, Transaction},
     units::Height,
@@ -38,28 +40,29 @@ fn recorded(action: &Action) -> Option<Value> {
     Some(value.or_else(text).unwrap_or_else(hex))
 }
 
-/// A block as the old calls show it: as the API does, and each transaction with the old names too.
+/// A block as the old calls show it: as the API does, and each transaction with the old names too. It is the same on every
+/// node: of the accounts only those have a name that everybody knows by it.
 pub fn block(block: &Block, wallet: &Wallet) -> Value {
     let mut shown = json::block(block);
     let time = clock::rfc3339(block.header().timestamp);
     if let Some(list) = shown.get_mut("transactions").and_then(Value::as_array_mut) {
         for (shown, one) in list.iter_mut().zip(&block.block.block().transactions) {
-            add_old_names(shown, one, wallet);
+            add_old_names(shown, one, &|address| wallet.public_name_of(address).map(str::to_owned));
             insert(shown, "timestamp", time.clone().into());
         }
     }
     shown
 }
 
-/// A transaction as the old calls show it, with names where this node has them.
-pub fn transaction(id: bard_chain::hash::TransactionId, one: &Transaction, wallet: &Wallet) -> Value {
+/// A transaction as the old calls show it to whoever made it, with the names that this node has.
+pub fn transaction(id: TransactionId, one: &Transaction, wallet: &Wallet) -> Value {
     let mut shown = json::transaction(id, one);
-    add_old_names(&mut shown, one, wallet);
+    add_old_names(&mut shown, one, &|address| wallet.name_of(address));
     shown
 }
 
-fn add_old_names(shown: &mut Value, one: &Transaction, wallet: &Wallet) {
-    let named = |address: &_| wallet.name_of(address).unwrap_or_else(|| address.to_string());
+fn add_old_names(shown: &mut Value, one: &Transaction, name_of: &dyn Fn(&Address) -> Option<String>) {
+    let named = |address: &Address| name_of(address).unwrap_or_else(|| address.to_string());
     if let Some(id) = shown.get("id").cloned() {
         insert(shown, "transaction_id", id);
     }
@@ -97,7 +100,7 @@ pub fn zero_digits(block: &Block) -> u32 {
 pub fn is_same(shown: &Value, block: &Block, wallet: &Wallet) -> bool {
     let (plain, named) = (json::block(block), self::block(block, wallet));
     let Some(fields) = shown.as_object() else { return false };
-    // Whether it is on the active chain is an opinion, and which transaction names are known differs from node to node.
+    // Whether it is on the active chain is an opinion; an id says all about a transaction.
     let same = |name: &String, value: &Value| match name.as_str() {
         "active" => true,
         "transactions" => same_ids(value, &plain["transactions"]),
