@@ -10,7 +10,7 @@ use bard_chain::{
 use bard_protocol::{Candidate, Origin};
 use futures::StreamExt;
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
@@ -35,6 +35,10 @@ const MEET_AT_ONCE: usize = 8;
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// How long asking every peer may take.
 const SYNC_DEADLINE: Duration = Duration::from_secs(60);
+/// Answers with the whole chain that are made at once: each holds a part of it. One more waits for a place, a little.
+const WHOLE_CHAINS: usize = 16;
+/// How long.
+const WHOLE_CHAIN_WAIT: Duration = Duration::from_secs(5);
 /// The account of the `dev` chain that an old program's `genesis` stands for: the one that its examples do not name.
 const GENESIS_STANDS_FOR: &str = "dave";
 
@@ -44,13 +48,18 @@ const JSON: &str = "application/json";
 /// What one caller must not do as often as it likes.
 pub(super) struct Limits {
     mining_soon: Arc<Semaphore>,
+    whole_chains: Arc<Semaphore>,
     /// A check of the whole chain is one at a time: it takes every core.
     verifying: Mutex<()>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { mining_soon: Arc::new(Semaphore::new(MINING_SOON)), verifying: Mutex::default() }
+        Self {
+            mining_soon: Arc::new(Semaphore::new(MINING_SOON)),
+            whole_chains: Arc::new(Semaphore::new(WHOLE_CHAINS)),
+            verifying: Mutex::default(),
+        }
     }
 }
 
@@ -163,6 +172,21 @@ impl Service {
     /// Transactions that wait to be mined.
     pub fn pool_len(&self) -> usize {
         self.parts.keeper.pool().len()
+    }
+
+    /// A place among the answers with the whole chain, which is theirs until it is dropped.
+    ///
+    /// # Errors
+    /// Where none is free, and none becomes free.
+    pub async fn whole_chain_place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = Arc::clone(&self.replaced.whole_chains).acquire_owned();
+        match tokio::time::timeout(WHOLE_CHAIN_WAIT, place).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => {
+                let message = format!("{WHOLE_CHAINS} answers with the whole chain are under way; try again later");
+                Err(Failure::new(FailureKind::Unavailable, message))
+            }
+        }
     }
 
     /// Blocks of the active chain from a height up to another, until they have so many bytes together; at least one where

@@ -1,6 +1,6 @@
 //! The whole chain, and asking others for a better one.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,22 +12,22 @@ use super::{
 use crate::application::Service;
 
 /// `GET /chain`.
-pub(super) async fn chain(State(service): State<Service>) -> Response {
+pub(super) async fn chain(State(service): State<Service>) -> Answer {
     let (last, _) = service.height_and_reward();
-    stream::object(&service, &json!({ "length": last.get().saturating_add(1) }), "chain", last)
+    stream::object(&service, &json!({ "length": last.get().saturating_add(1) }), "chain", last).await
 }
 
 /// `GET /get_chain`: the blocks and nothing around them.
-pub(super) async fn get_chain(State(service): State<Service>) -> Response {
+pub(super) async fn get_chain(State(service): State<Service>) -> Answer {
     let (last, _) = service.height_and_reward();
-    stream::list(&service, last)
+    stream::list(&service, last).await
 }
 
 /// `GET /nodes/resolve`.
 pub(super) async fn resolve(State(service): State<Service>) -> Answer {
     let (replaced, fields) = asked_everybody(&service).await?;
     let (last, _) = service.height_and_reward();
-    Ok(stream::object(&service, &fields, if replaced { "new_chain" } else { "chain" }, last))
+    stream::object(&service, &fields, if replaced { "new_chain" } else { "chain" }, last).await
 }
 
 /// `POST /consensus`.
@@ -37,7 +37,7 @@ pub(super) async fn consensus(State(service): State<Service>, asked: Asked) -> A
         return Ok(to_page());
     }
     let (last, _) = service.height_and_reward();
-    Ok(stream::object(&service, &fields, "chain", last))
+    stream::object(&service, &fields, "chain", last).await
 }
 
 /// Whether this node has another chain after asking everybody, and what to say of it.

@@ -5,12 +5,14 @@ use std::{collections::VecDeque, io};
 use axum::{
     body::{Body, Bytes},
     http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use bard_chain::{hash::BlockId, units::Height};
 use futures::stream;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::answer::Answer;
 use crate::{
     application::{Service, reply::Block},
     interface::view::replaced,
@@ -29,23 +31,26 @@ struct Walk {
     last: Height,
     /// The last block that was sent.
     sent: Option<BlockId>,
+    /// Given back when the answer is sent, or nobody takes it.
+    _place: OwnedSemaphorePermit,
 }
 
 /// An object with these fields, and with all blocks up to `last` as the field `chain`.
-pub(super) fn object(service: &Service, fields: &Value, chain: &str, last: Height) -> Response {
+pub(super) async fn object(service: &Service, fields: &Value, chain: &str, last: Height) -> Answer {
     let head = fields.to_string();
     // The fields without the brace that ends them; there is always one.
     let head = format!("{},\"{chain}\":[", head.strip_suffix('}').unwrap_or(&head));
-    answer(service, head, "]}", last)
+    answer(service, head, "]}", last).await
 }
 
 /// All blocks up to `last` as a list.
-pub(super) fn list(service: &Service, last: Height) -> Response {
-    answer(service, "[".to_owned(), "]", last)
+pub(super) async fn list(service: &Service, last: Height) -> Answer {
+    answer(service, "[".to_owned(), "]", last).await
 }
 
-fn answer(service: &Service, before: String, after: &str, last: Height) -> Response {
+async fn answer(service: &Service, before: String, after: &str, last: Height) -> Answer {
     let walk = Walk {
+        _place: service.whole_chain_place().await?,
         service: service.clone(),
         before: Some(before),
         after: Some(after.to_owned()),
@@ -57,7 +62,7 @@ fn answer(service: &Service, before: String, after: &str, last: Height) -> Respo
         let part = walk.part().await?;
         Ok::<_, io::Error>(part.map(|part| (part, walk)))
     });
-    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response()
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response())
 }
 
 impl Walk {
@@ -83,18 +88,18 @@ impl Walk {
         self.next = reached.and_then(|height| height.next()).filter(|next| *next <= self.last);
         let service = self.service.clone();
         let text = tokio::task::spawn_blocking(move || text(&service, blocks.into(), first));
-        text.await.map(|text| Some(text.into())).map_err(io::Error::other)
+        text.await.map_err(io::Error::other)?.map(|text| Some(text.into()))
     }
 }
 
 /// Blocks as JSON with commas between them, and before the first unless it is the first of all.
-fn text(service: &Service, mut blocks: VecDeque<Block>, mut first: bool) -> String {
-    let mut text = String::new();
+fn text(service: &Service, mut blocks: VecDeque<Block>, mut first: bool) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
     while let Some(block) = blocks.pop_front() {
         if !std::mem::take(&mut first) {
-            text.push(',');
+            text.push(b',');
         }
-        text.push_str(&replaced::block(&block, service.wallet()).to_string());
+        serde_json::to_writer(&mut text, &replaced::block(&block, service.wallet()))?;
     }
-    text
+    Ok(text)
 }
