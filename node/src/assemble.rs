@@ -151,6 +151,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         miner,
         wallet,
         external: options.external_address.iter().map(ToString::to_string).collect(),
+        api: address,
     });
     spawn(supervisor, "relay", relay_tasks.run());
     spawn(supervisor, "catch-up", catch_up_task.run());

@@ -10,6 +10,17 @@ pub fn now() -> Timestamp {
     Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// How long this process has kept processors busy, all of them together; `None` where the system does not tell.
+pub fn processor_time() -> Option<std::time::Duration> {
+    #[cfg(unix)]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// A time as RFC 3339 with milliseconds in UTC, as in the HTTP API.
 pub fn rfc3339(time: Timestamp) -> String {
     i64::try_from(time.get())

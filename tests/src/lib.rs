@@ -10,6 +10,7 @@
 //! | `processes` | do real nodes find each other, agree, catch up, survive crashes, and stop when told? |
 //! | `meeting` | does every way to meet, alone, form a network that outlives what brought it together? |
 //! | `commands` | is every mistake, typed or sent, answered with one clear line and nothing worse? |
+//! | `replaced` | do the documented sessions of the programs that BlockBard replaces work as typed, and their mistakes do no harm? |
 //! | `network` | do nodes on different machines find each other and heal? (Linux, its own step) |
 //!
 //! | helper | offers |

@@ -237,6 +237,11 @@ pub enum Command {
     },
     /// The names this node has keys for.
     Wallets,
+    /// Make a key.
+    NewKey {
+        /// Its name.
+        name: String,
+    },
     /// Check the whole chain anew.
     Verify,
     /// Ask every peer now whether it knows more.

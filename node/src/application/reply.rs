@@ -264,6 +264,13 @@ pub enum Reply {
     Balance(Balance),
     /// The names, each with its balance.
     Wallets(Vec<Balance>),
+    /// A key that was made.
+    NewKey {
+        /// Its name.
+        name: String,
+        /// Its address.
+        address: Address,
+    },
     /// What the check of the chain found.
     Verified(Verified),
     /// What asking every peer came to.

@@ -47,7 +47,7 @@ use self::{
     book_file::BookFile,
     http::Client,
     http_peer::Own,
-    nodes::{Nodes, Wanted},
+    nodes::{Listed, Nodes, Wanted},
     tracker::Tracker,
 };
 
@@ -118,6 +118,7 @@ pub struct Handle {
     client: Client,
     own: Own,
     nodes: mpsc::Sender<Wanted>,
+    listed: Listed,
 }
 
 /// Why an HTTP address was not taken: one line.
@@ -129,6 +130,9 @@ pub enum AddError {
     /// Too many at once, or the node stops.
     #[error("too many addresses at once; try again in a second")]
     Busy,
+    /// The table is full.
+    #[error("{} nodes are known by HTTP addresses, no more are taken", nodes::MAX_NODES)]
+    Full,
 }
 
 impl Handle {
@@ -142,14 +146,30 @@ impl Handle {
     }
 
     /// Has the node whose API is at this URL (`http://host:port`, with or without `/` at the end) asked until it answers and
-    /// connected for ever, as one that a person asked for. The table of such nodes has 256 places; when they are taken, an
-    /// address more is dropped with one line of the log.
+    /// connected for ever, as one that a person asked for. The table of such nodes has 256 places.
     ///
     /// # Errors
-    /// [`AddError`]: no such URL, or too many at once.
-    pub fn add_http_node(&self, url: &str) -> Result<(), AddError> {
-        let wanted = Wanted { api: HostPort::from_url(url)?, origin: Origin::Manual, maybe_p2p: false };
-        self.nodes.try_send(wanted).map_err(|_| AddError::Busy)
+    /// [`AddError`]: no such URL, too many at once, or no place left.
+    pub fn add_http_node(&self, url: &str) -> Result<HostPort, AddError> {
+        let api = HostPort::from_url(url)?;
+        let known = self.listed.to_vec().contains(&api);
+        if !self.listed.add(&api) {
+            return Err(AddError::Full);
+        }
+        let wanted = Wanted { api: api.clone(), origin: Origin::Manual, maybe_p2p: false };
+        if self.nodes.try_send(wanted).is_err() {
+            if !known {
+                self.listed.remove(&api);
+            }
+            return Err(AddError::Busy);
+        }
+        Ok(api)
+    }
+
+    /// The nodes that are known by HTTP addresses: from the peers file and those that were added. One that turned out to be
+    /// this node is not among them.
+    pub fn http_nodes(&self) -> Vec<HostPort> {
+        self.listed.to_vec()
     }
 }
 
@@ -185,7 +205,8 @@ pub fn new(configured: Configured, book: Book, parts: Parts, stop: &Cancellation
     let own = Own { peer: network.peer_id(), chain, chain_name };
     let client = Client::new();
     let (nodes, inbox) = mpsc::channel(QUEUE);
-    let handle = Handle { client: client.clone(), own: own.clone(), nodes };
+    let listed = Listed::default();
+    let handle = Handle { client: client.clone(), own: own.clone(), nodes, listed: listed.clone() };
     let origin = Origin::PeersFile;
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
     for place in configured.places {
@@ -197,7 +218,7 @@ pub fn new(configured: Configured, book: Book, parts: Parts, stop: &Cancellation
     }
     let tracker = |server| Tracker::new(server, network.clone(), client.clone(), own.clone(), external.clone());
     let trackers = configured.trackers.into_iter().map(tracker).collect();
-    let nodes = Nodes::new(network.clone(), client.clone(), own.clone(), wanted, inbox);
+    let nodes = Nodes::new(network.clone(), client.clone(), own.clone(), wanted, inbox, listed);
     let stop = stop.child_token();
     let (done, ended) = oneshot::channel();
     let tasks = Tasks { network, candidates, nodes, trackers, book: book.0, stop: stop.clone(), done };

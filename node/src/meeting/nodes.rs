@@ -1,7 +1,10 @@
 //! Nodes that are known by an HTTP address: asked until they answer, and again whenever the peer they named is not
 //! connected, for the same address may then lead to another node or to other ports.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bard_protocol::{Candidate, Multiaddr, NetworkHandle, Origin, PeerId, PeerInfo};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -55,7 +58,42 @@ pub(super) struct Nodes {
     own: Own,
     entries: Vec<Entry>,
     inbox: mpsc::Receiver<Wanted>,
+    listed: Listed,
     full: bool,
+}
+
+/// The HTTP addresses of the table, for whoever asks: those it holds and those on their way to it. At most [`MAX_NODES`].
+#[derive(Clone, Default)]
+pub(super) struct Listed(Arc<Mutex<Vec<HostPort>>>);
+
+impl Listed {
+    fn all(&self) -> MutexGuard<'_, Vec<HostPort>> {
+        // One step changes it: there is no half of a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of them, in the order in which they came.
+    pub(super) fn to_vec(&self) -> Vec<HostPort> {
+        self.all().clone()
+    }
+
+    /// Adds one; `false` where there is no place left. One that is there already needs none.
+    pub(super) fn add(&self, api: &HostPort) -> bool {
+        let mut all = self.all();
+        if all.contains(api) {
+            return true;
+        }
+        let fits = all.len() < MAX_NODES;
+        if fits {
+            all.push(api.clone());
+        }
+        fits
+    }
+
+    /// Takes one off.
+    pub(super) fn remove(&self, api: &HostPort) {
+        self.all().retain(|listed| listed != api);
+    }
 }
 
 type Asked = (HostPort, Result<Candidate, AskError>);
@@ -68,8 +106,9 @@ impl Nodes {
         own: Own,
         wanted: Vec<Wanted>,
         inbox: mpsc::Receiver<Wanted>,
+        listed: Listed,
     ) -> Self {
-        let mut nodes = Self { network, client, own, entries: Vec::new(), inbox, full: false };
+        let mut nodes = Self { network, client, own, entries: Vec::new(), inbox, listed, full: false };
         wanted.into_iter().for_each(|one| nodes.add(one));
         nodes
     }
@@ -79,7 +118,7 @@ impl Nodes {
         let mut peers = self.network.peers();
         let mut asking: FuturesUnordered<BoxFuture<'static, Asked>> = FuturesUnordered::new();
         loop {
-            let connected = std::sync::Arc::clone(&peers.borrow_and_update());
+            let connected = Arc::clone(&peers.borrow_and_update());
             self.rest_while_connected(&connected);
             while asking.len() < AT_ONCE
                 && let Some(one) = self.next_due(&connected)
@@ -105,7 +144,7 @@ impl Nodes {
             entry.wanted.origin = entry.wanted.origin.min(wanted.origin);
             entry.due = Instant::now();
             entry.backoff.succeed();
-        } else if self.entries.len() < MAX_NODES {
+        } else if self.entries.len() < MAX_NODES && self.listed.add(&wanted.api) {
             let health = Health::new(format!("the node at http://{}", wanted.api));
             let (due, backoff) = (Instant::now(), Backoff::new(FIRST_WAIT));
             self.entries.push(Entry {
@@ -175,6 +214,7 @@ impl Nodes {
             }
         };
         if settled {
+            self.listed.remove(api);
             self.entries.swap_remove(at);
         }
         if let Some(candidate) = candidate {
@@ -226,6 +266,18 @@ async fn until(time: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_is_bounded_and_has_each_address_once() {
+        let listed = Listed::default();
+        let at = |port| HostPort::parse(&format!("localhost:{port}")).expect("one");
+        assert!((1..=MAX_NODES).all(|port| listed.add(&at(port))));
+        assert!(listed.add(&at(1)), "it has its place");
+        assert!(!listed.add(&at(MAX_NODES + 1)));
+        listed.remove(&at(1));
+        assert!(listed.add(&at(MAX_NODES + 1)));
+        assert_eq!(listed.to_vec().len(), MAX_NODES);
+    }
 
     #[test]
     fn an_address_that_names_ever_new_peers_is_trusted_less() {

@@ -54,6 +54,38 @@ pub fn load_or_create(path: &Path) -> Result<[u8; 32], KeyFileError> {
     }
 }
 
+/// The names of the key files (`NAME.key`) in a directory, in their order; none where it is not there.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub(super) fn names_in(dir: &Path) -> Result<Vec<String>, KeyFileError> {
+    let io = |source| KeyFileError::Io { what: "read", path: dir.to_owned(), source };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io)?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(".key")).map(str::to_owned));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Makes a directory that only its owner may look into, unless it is there.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub(super) fn make_dir(dir: &Path) -> Result<(), KeyFileError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|source| KeyFileError::Io { what: "make", path: dir.to_owned(), source })
+}
+
 fn parse(text: &str) -> Option<[u8; 32]> {
     let mut secret = [0; 32];
     if text.len() != 64 || !text.is_ascii() {

@@ -112,14 +112,14 @@ impl Service {
         self.parts.wallet.address(text).map_err(|error| malformed(format!("{field}: {error}")))
     }
 
-    async fn sign_and_submit(
+    pub(super) async fn sign_and_submit(
         &self,
         signer: Option<String>,
         fee: Amount,
         actions: Vec<Action>,
     ) -> Result<Reply, Failure> {
         let key = self.parts.wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
-        let key = key.map_err(|error| malformed(format!("from: {error}")))?.clone();
+        let key = key.map_err(|error| malformed(format!("from: {error}")))?;
         let service = self.clone();
         to_the_end(async move { service.submit_signed_by(&key, fee, actions).await }).await
     }

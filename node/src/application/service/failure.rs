@@ -2,7 +2,10 @@
 
 use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::SourceError};
 
-use crate::{keeper::Closed, wallet::UnknownName};
+use crate::{
+    keeper::Closed,
+    wallet::{NewKeyError, UnknownName},
+};
 
 /// Why something could not be done: one line for a person, and of what kind it is for a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,17 @@ impl From<SourceError> for Failure {
 impl From<UnknownName> for Failure {
     fn from(error: UnknownName) -> Self {
         Self::new(FailureKind::Malformed, error.to_string())
+    }
+}
+
+impl From<NewKeyError> for Failure {
+    fn from(error: NewKeyError) -> Self {
+        let kind = match &error {
+            NewKeyError::Name(_) | NewKeyError::Reserved(_) => FailureKind::Malformed,
+            NewKeyError::Taken(_) | NewKeyError::Full => FailureKind::Conflict,
+            NewKeyError::File(_) => FailureKind::Internal,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -3,8 +3,9 @@
 mod changing;
 mod failure;
 mod reading;
+mod replaced;
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bard_chain::{
     target::Target,
@@ -14,7 +15,10 @@ use bard_protocol::NetworkHandle;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-pub use self::failure::{Failure, FailureKind};
+pub use self::{
+    failure::{Failure, FailureKind},
+    replaced::{Recorded, Resolved},
+};
 use super::{
     command::Command,
     connect::connect,
@@ -53,6 +57,8 @@ pub struct Parts {
     pub wallet: Arc<Wallet>,
     /// Addresses announced as they are.
     pub external: Vec<String>,
+    /// Where the API listens.
+    pub api: SocketAddr,
 }
 
 /// Does what is asked. Cheap to clone.
@@ -64,12 +70,15 @@ pub struct Service {
     signing: Arc<Mutex<()>>,
     /// The chain is checked by one at a time: a check keeps a core busy for as long as the chain is.
     verifying: Arc<Semaphore>,
+    /// What only the calls of the replaced programs need.
+    replaced: Arc<replaced::Limits>,
 }
 
 impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, started: Instant::now(), signing: Arc::default(), verifying: Arc::new(Semaphore::new(1)) }
+        let verifying = Arc::new(Semaphore::new(1));
+        Self { parts, started: Instant::now(), signing: Arc::default(), verifying, replaced: Arc::default() }
     }
 
     /// The names of addresses.
@@ -153,8 +162,12 @@ impl Service {
                 Ok(Reply::Balance(self.balance(address)?))
             }
             Command::Wallets => {
-                let balances = self.parts.wallet.names().map(|(_, address)| self.balance(address));
+                let balances = self.parts.wallet.names().into_iter().map(|(_, address)| self.balance(address));
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
+            }
+            Command::NewKey { name } => {
+                let address = self.parts.wallet.create(&name)?;
+                Ok(Reply::NewKey { name, address })
             }
             other => Err(Failure::new(FailureKind::Internal, format!("{other:?} is not only read"))),
         }

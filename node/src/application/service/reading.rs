@@ -251,7 +251,7 @@ impl Service {
         let keeper = &self.parts.keeper;
         let confirmed = keeper.reader().account(&address)?;
         let pending = keeper.pool().account(&address, keeper.reader())?;
-        let name = self.parts.wallet.name_of(&address).map(str::to_owned);
+        let name = self.parts.wallet.name_of(&address);
         Ok(reply::Balance { name, address, confirmed, pending })
     }
 }

@@ -72,6 +72,10 @@ fn command(entry: &'static Entry, rest: &str) -> Result<Command, String> {
             "available" => Ok(Command::Items { filter: Some(ItemFilter::Available) }),
             _ => Err(usage(entry)),
         },
+        "wallet" => match *words(rest) {
+            ["new", name] => Ok(Command::NewKey { name: name.to_owned() }),
+            _ => Err(usage(entry)),
+        },
         "balance" => match *words(rest) {
             [] => Ok(Command::Balance { who: None }),
             [who] => Ok(Command::Balance { who: Some(who.to_owned()) }),
@@ -240,6 +244,7 @@ mod tests {
         assert_eq!(command_of("mine 3"), Command::Mine { blocks: 3, data: None });
         assert_eq!(command_of("mine"), Command::Mine { blocks: 1, data: None });
         assert_eq!(command_of("mine 2 --data two words"), Command::Mine { blocks: 2, data: Some("two words".into()) });
+        assert_eq!(command_of("wallet new zed"), Command::NewKey { name: "zed".into() });
         assert_eq!(command_of("mine off"), Command::SetMining { enabled: false, threads: None });
         let send = |from: Option<&str>, fee| Command::Send {
             from: from.map(str::to_owned),
@@ -285,6 +290,8 @@ mod tests {
             ("release a b", "usage: release"),
             ("request", "usage: request"),
             ("status now", "usage: status"),
+            ("wallet", "usage: wallet new NAME"),
+            ("wallet new a b", "usage: wallet new NAME"),
             ("chain 5 2", "below FROM"),
             ("help me", "not a command"),
             ("\u{1b}[31m", "not a command"),

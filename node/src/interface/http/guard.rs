@@ -2,7 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use subtle::ConstantTimeEq;
 
 use super::{Access, problem::Problem};
@@ -14,23 +19,23 @@ pub(super) fn check(access: &Access, method: &Method, uri: &Uri, headers: &Heade
         let detail = format!("this API answers to localhost and its own address only, not to {host:?}");
         return Err(Problem::forbidden("host", "The host is not this node", detail));
     }
-    if method.is_safe() {
-        return Ok(());
-    }
-    if let Some(origin) = text(headers, header::ORIGIN.as_str())
-        && origin.split_once("://").is_none_or(|(_, of)| of != host)
-    {
-        return Err(other_page(format!("a page of {origin} may not change anything here")));
-    }
-    // Browsers say this of every request, also where they leave the origin out.
-    if let Some(site) = text(headers, "sec-fetch-site").filter(|site| !["same-origin", "none"].contains(site)) {
-        return Err(other_page(format!("a page of another site ({site}) may not change anything here")));
-    }
-    check_token(access, headers)
+    if method.is_safe() { Ok(()) } else { check_change(access, headers) }
 }
 
-fn other_page(detail: String) -> Problem {
-    Problem::forbidden("origin", "Another page may not do this", detail)
+/// Lets a request through that changes something although its method is one that should not.
+pub(super) async fn guard_change(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match check_change(&access, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(other) = other_page(headers) {
+        let detail = format!("a page of {other} may not change anything here");
+        return Err(Problem::forbidden("origin", "Another page may not do this", detail));
+    }
+    check_token(access, headers)
 }
 
 /// The host that a request is for: said once, and not in two ways that differ.
@@ -43,6 +48,28 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
         return Err(Problem::malformed("the request names more than one host"));
     }
     Ok(named)
+}
+
+/// Where a request comes from that a page of another origin sent; `None` for own pages and for programs. Browsers say it in
+/// `Origin`; some leave that out of a form or a link, but not all of the others.
+fn other_page(headers: &HeaderMap) -> Option<String> {
+    let host = text(headers, header::HOST.as_str()).unwrap_or_default();
+    let is_own = |url: &str| url.split_once("://").is_some_and(|(_, of)| of.split('/').next() == Some(host));
+    if headers.contains_key(header::ORIGIN) {
+        let origin = text(headers, header::ORIGIN.as_str()).unwrap_or("an unreadable origin");
+        if !is_own(origin) {
+            return Some(origin.to_owned());
+        }
+    }
+    if let Some(site) = headers.get("sec-fetch-site") {
+        let own = site == "same-origin" || site == "none";
+        return (!own).then(|| "another site".to_owned());
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let referer = text(headers, header::REFERER.as_str())?;
+    (!is_own(referer)).then(|| "another site".to_owned())
 }
 
 fn check_token(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
@@ -76,8 +103,6 @@ fn is_own_name(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
-
     use super::*;
 
     fn access(address: &str, token: Option<&str>) -> Access {
@@ -115,6 +140,18 @@ mod tests {
         assert_eq!(status(&access, &Method::GET, &other), StatusCode::OK);
         assert_eq!(status(&access, &Method::GET, &[("host", "evil.example")]), StatusCode::FORBIDDEN);
         assert_eq!(status(&access, &Method::POST, &[("host", "x:1"), ("origin", "null")]), StatusCode::FORBIDDEN);
+        for (name, value, allowed) in [
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "same-site", false),
+            ("sec-fetch-site", "cross-site", false),
+            ("referer", "http://127.0.0.1:5000/", true),
+            ("referer", "http://127.0.0.1:50001/", false),
+            ("referer", "http://evil.example/127.0.0.1:5000", false),
+        ] {
+            let headers = [("host", "127.0.0.1:5000"), (name, value)];
+            assert_eq!(status(&access, &Method::POST, &headers) == StatusCode::OK, allowed, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -6,14 +6,16 @@
 //!
 //! # Security
 //! It listens on loopback unless told otherwise. Against other web pages: the `Host` header must be this machine's own name
-//! (DNS rebinding), and whatever changes something must be JSON, which no form of another page can send unasked. On any
-//! other address everything that changes something needs the token.
+//! (DNS rebinding), and whatever changes something must not come from a page of another origin, and be JSON, which no form of
+//! such a page can send unasked; only the calls of [`old`] programs take forms too. On any other address everything that
+//! changes something needs the token.
 
 mod conditional;
 mod docs;
 mod envelope;
 mod extract;
 mod guard;
+mod old;
 mod openapi;
 mod problem;
 mod routes;
@@ -69,6 +71,7 @@ pub async fn serve(tcp: TcpListener, service: Service, access: Access, stop: Can
 /// All routes, behind everything that stands before them.
 fn router(service: Service, access: Access) -> Router {
     let (routes, document) = described().split_for_parts();
+    let routes = routes.merge(old::router(&access));
     let small = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"));
     routes
         .fallback(unknown)

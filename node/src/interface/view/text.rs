@@ -45,6 +45,7 @@ pub fn reply(reply: &Reply, wallet: &Wallet) -> String {
         Reply::Items { filter, items } => items_told(*filter, items, wallet),
         Reply::Balance(one) => balance(one),
         Reply::Wallets(all) => lines(all.iter().map(balance)),
+        Reply::NewKey { name, address } => format!("{name} {address}"),
         Reply::Verified(one) => verified(one),
         Reply::Synced(summary, height) => synced(summary, height.get()),
         // No command of the console asks for the others: as programs see them.
@@ -62,7 +63,7 @@ fn with_head(head: String, all: impl Iterator<Item = String>) -> String {
 
 /// The name of an address where it has one, the address otherwise.
 pub fn who(address: &Address, wallet: &Wallet) -> String {
-    wallet.name_of(address).map_or_else(|| address.to_string(), str::to_owned)
+    wallet.name_of(address).unwrap_or_else(|| address.to_string())
 }
 
 fn node(node: &Node) -> String {

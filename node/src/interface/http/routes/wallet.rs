@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
-        .routes(routes!(keys))
+        .routes(routes!(keys, new_key))
         .routes(routes!(transfer))
         .routes(routes!(put_on_record))
         .routes(routes!(request_item))
@@ -42,6 +42,23 @@ async fn sign(service: &Service, command: Command) -> Answer {
     responses((status = 200, description = "Names and addresses, never secrets.", body = view::json::Keys)))]
 async fn keys(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Wallets).await
+}
+
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    /// Its name: letters, digits, `_` and `-`.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,32}$")]
+    name: String,
+}
+
+/// Make a key
+#[utoipa::path(post, path = "/api/v1/wallet/keys", tag = "wallet", request_body = NewKey,
+    responses((status = 201, description = "Name and address of the new key.", body = view::json::NewKey)))]
+async fn new_key(State(service): State<Service>, Body(key): Body<NewKey>) -> Answer {
+    let reply = service.execute(Command::NewKey { name: key.name }).await?;
+    Ok((StatusCode::CREATED, Json(view::json::reply(&reply, service.wallet()))).into_response())
 }
 
 /// A payment.

@@ -47,6 +47,20 @@ pub struct Keys<'a> {
     keys: Vec<Account<'a>>,
 }
 
+/// A key that was made.
+#[derive(Serialize, ToSchema)]
+pub struct NewKey<'a> {
+    /// Its name.
+    name: &'a str,
+    address: Address,
+}
+
+impl<'a> NewKey<'a> {
+    pub(super) fn new(name: &'a str, address: bard_chain::address::Address) -> Self {
+        Self { name, address: Address(address) }
+    }
+}
+
 /// An item.
 #[derive(Serialize, ToSchema)]
 pub struct Item<'a> {
@@ -57,7 +71,7 @@ pub struct Item<'a> {
     holder: Option<Address>,
     /// The holder's name on this node, if it has one.
     #[schema(required)]
-    holder_name: Option<&'a str>,
+    holder_name: Option<String>,
 }
 
 /// A page of items, by name.
@@ -74,7 +88,7 @@ pub struct ItemPage<'a> {
 pub struct ItemHistory<'a> {
     /// The item's name.
     item: &'a str,
-    history: Vec<HandoverEntry<'a>>,
+    history: Vec<HandoverEntry>,
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
     next: Option<String>,
@@ -82,7 +96,7 @@ pub struct ItemHistory<'a> {
 
 /// What a transaction did to an item.
 #[derive(Serialize, ToSchema)]
-pub struct HandoverEntry<'a> {
+pub struct HandoverEntry {
     /// `item_request`, `item_release` or `item_transfer`.
     action: &'static str,
     transaction: Hash,
@@ -95,13 +109,13 @@ pub struct HandoverEntry<'a> {
     from: Option<Address>,
     /// Their name on this node.
     #[schema(required)]
-    from_name: Option<&'a str>,
+    from_name: Option<String>,
     /// Who held it afterwards; null where it was free.
     #[schema(required)]
     to: Option<Address>,
     /// Their name on this node.
     #[schema(required)]
-    to_name: Option<&'a str>,
+    to_name: Option<String>,
 }
 
 impl<'a> From<&'a Balance> for Account<'a> {

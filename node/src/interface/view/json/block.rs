@@ -28,6 +28,8 @@ pub struct Block<'a> {
     /// The transactions in their order.
     #[schema(inline = false)]
     transactions: Vec<Transaction<'a>>,
+    /// What is on record in it: the one record, several as a list, null where there is none.
+    data: serde_json::Value,
     /// Length in canonical bytes.
     size: usize,
     /// Whether it is on the active chain.
@@ -262,6 +264,7 @@ impl<'a> From<&'a reply::Block> for Block<'a> {
             index: header.height.get(),
             header: Header::new(id, header),
             transactions: both.map(|(id, one)| Transaction::new(*id, one)).collect(),
+            data: super::super::replaced::data(block),
             size: block.block.bytes().len(),
             active: block.active,
         }

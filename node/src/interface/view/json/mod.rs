@@ -11,7 +11,7 @@ use bard_chain::transaction::ItemName;
 use serde::Serialize;
 
 pub use self::{
-    account::{Account, AccountPage, HandoverEntry, Item, ItemHistory, ItemPage, Keys, Pending},
+    account::{Account, AccountPage, HandoverEntry, Item, ItemHistory, ItemPage, Keys, NewKey, Pending},
     block::{
         Action, Admitted, Block, BlockOutcome, BlockPage, BlockTaken, BlockVerdict, Forks, Header, KnownBlock,
         MinedBlock, MinedBlocks, PlaceInBlock, PlacedTransaction, PoolPage, PoolState, Transaction, TransactionPage,
@@ -56,6 +56,7 @@ pub enum View<'a> {
     AccountPage(AccountPage<'a>),
     Account(Account<'a>),
     Keys(Keys<'a>),
+    NewKey(NewKey<'a>),
     Verified(Verified<'a>),
     Synced(Synced<'a>),
 }
@@ -94,6 +95,7 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::Accounts { accounts, next } => View::AccountPage(AccountPage::new(accounts, *next)),
         Reply::Balance(one) => View::Account(one.into()),
         Reply::Wallets(all) => View::Keys(Keys::new(all)),
+        Reply::NewKey { name, address } => View::NewKey(NewKey::new(name, *address)),
         Reply::Verified(one) => View::Verified(one.into()),
         Reply::Synced(summary, height) => View::Synced(Synced::new(summary, height.get())),
     }

@@ -1,0 +1,93 @@
+//! `POST /add_block`: the old programs' way to hand a block on.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Refusal},
+    body::Asked,
+    chain,
+};
+use crate::{
+    application::{
+        BlockChoice, Command, Reply, Service,
+        reply::Block,
+        service::{Failure, FailureKind},
+    },
+    interface::view::replaced,
+};
+
+/// How long everybody is asked for a block that this node does not have.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A block of the old programs has no signatures and no state: it can be no block of this chain. One of this chain's own, as
+/// the calls show it, is good if this node has it or can get it from others.
+pub(super) async fn add_block(State(service): State<Service>, asked: Asked) -> Answer {
+    let shown = &asked.fields;
+    let invalid = |what: &str| Refusal::error("Invalid block data", what);
+    if shown.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err(invalid("a block is expected: index, timestamp, data or transactions, previous_hash, hash"));
+    }
+    let index = shown.get("index").and_then(Value::as_u64).ok_or_else(|| invalid("index: a number is expected"))?;
+    for field in ["hash", "previous_hash"] {
+        if !shown.get(field).is_some_and(Value::is_string) {
+            return Err(invalid(&format!("{field}: a text is expected")));
+        }
+    }
+    if shown.get("data").is_none() && shown.get("transactions").is_none() {
+        return Err(invalid("data or transactions: one of them is expected"));
+    }
+    let hash = shown.get("hash").and_then(Value::as_str).unwrap_or_default();
+    let Some(block) = hash.parse().ok().map(|id| Command::Block { block: BlockChoice::Id(id) }) else {
+        return Ok(refused(shown, "hash: 64 hex digits are expected", None));
+    };
+    if let Some(known) = look(&service, block.clone()).await? {
+        return Ok(judged(&service, shown, index, &known, None));
+    }
+    let asked = tokio::time::timeout(DEADLINE, chain::asked_everybody(&service)).await;
+    let resolved = asked.ok().transpose()?.map(|(_, fields)| fields);
+    Ok(match look(&service, block).await? {
+        Some(known) => judged(&service, shown, index, &known, resolved),
+        None => refused(shown, "no block with this hash is known here or to any peer", resolved),
+    })
+}
+
+async fn look(service: &Service, block: Command) -> Result<Option<Block>, Refusal> {
+    match service.execute(block).await {
+        Ok(Reply::Block(block)) => Ok(Some(block)),
+        Ok(_) | Err(Failure { kind: FailureKind::NotFound, .. }) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn judged(service: &Service, shown: &Value, index: u64, known: &Block, resolved: Option<Value>) -> Response {
+    if !replaced::is_same(shown, known, service.wallet()) {
+        return refused(shown, "the block of this hash is another one", resolved);
+    }
+    let message = format!("Block {index} added");
+    (StatusCode::CREATED, Json(json!({ "message": message, "active": known.active }))).into_response()
+}
+
+/// A block with `data` and no `nonce` is refused as BlockBard did it, any other as its relative with a menu.
+fn refused(shown: &Value, why: &str, resolved: Option<Value>) -> Response {
+    let of_blockbard = shown.get("data").is_some() && shown.get("nonce").is_none();
+    let (status, message) = if of_blockbard {
+        (StatusCode::CONFLICT, "Block invalid or already present")
+    } else {
+        (StatusCode::BAD_REQUEST, "Attempted to resolve conflicts")
+    };
+    let body = json!({
+        "error": "Invalid block",
+        "message": message,
+        "details": why,
+        "resolve_response": resolved.unwrap_or_else(|| json!({ "message": "Our chain is authoritative" })),
+    });
+    (status, Json(body)).into_response()
+}
