@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     application::{
-        Service,
+        Sample, Service, events,
         service::{Failure, Parts},
     },
     catch_up, clock,
@@ -19,6 +19,7 @@ use crate::{
     },
     keeper, logging,
     meeting::{self, Configured},
+    metrics::Metrics,
     miner, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
@@ -120,20 +121,31 @@ struct Running {
 
 async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
     let Ground { spec, listener, address, data_dir, look_around, configured, _log } = ground;
-    let keeper = start_keeper(&spec, &data_dir, supervisor).await?;
+    let started = clock::now();
+    let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
+    let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
     let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
     let miner_address = match &options.miner {
         Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}")))?,
         None => wallet.own(),
     };
     let (book, known) = meeting::open_book(&data_dir);
-    let network = start_network(options, &spec, &data_dir, known).await?;
+    let mut network = start_network(options, &spec, &data_dir, known).await?;
+    network.driver.measure(metrics.registry());
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
     let (hints, hinted) = mpsc::channel(HINTS);
-    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone());
+    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone(), metrics.relay.clone());
     let (catching_up, catch_up_task) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
     let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
+    let sources = events::Sources {
+        keeper: keeper.clone(),
+        network: handle.clone(),
+        miner: miner.clone(),
+        catch_up: catching_up.clone(),
+    };
+    let (events, events_task) = events::new(started.get(), &sources);
+    metrics.sample(Box::new(Sample { sources, events: events.clone() }));
     let stop = supervisor.stop_token();
     let for_meeting = meeting::Parts {
         network: handle.clone(),
@@ -151,7 +163,11 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         miner,
         wallet,
         external: options.external_address.iter().map(ToString::to_string).collect(),
+        events,
+        metrics: Arc::new(metrics),
+        ready: options.ready(),
     });
+    spawn(supervisor, "events", events_task.run());
     spawn(supervisor, "relay", relay_tasks.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
@@ -185,6 +201,7 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 async fn start_keeper(
     spec: &Arc<ChainSpec>,
     data_dir: &std::path::Path,
+    metrics: &Metrics,
     supervisor: &mut Supervisor,
 ) -> Result<keeper::Handle, NodeError> {
     let (dir, for_store) = (data_dir.to_owned(), Arc::clone(spec));
@@ -194,7 +211,7 @@ async fn start_keeper(
         tracing::warn!("{repair}");
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) = keeper::start(engine, store).map_err(error)?;
+    let (handle, keeper) = keeper::start(engine, store, metrics.chain.clone()).map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

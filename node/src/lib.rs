@@ -21,6 +21,7 @@
 //! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`registry`] | `node.json` |
+//! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
 
 pub mod application;
@@ -33,6 +34,7 @@ pub mod interface;
 pub mod keeper;
 pub mod logging;
 pub mod meeting;
+pub mod metrics;
 pub mod miner;
 pub mod ports;
 pub mod registry;

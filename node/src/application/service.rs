@@ -20,13 +20,17 @@ use bard_protocol::NetworkHandle;
 use super::{
     command::{BlockChoice, Command, ItemFilter},
     connect::connect,
+    events::Journal,
+    health::ReadyRules,
     reply::{self, Reply},
     verify,
 };
 use crate::{
     catch_up,
     keeper::{self, Closed},
-    meeting, miner,
+    meeting,
+    metrics::Metrics,
+    miner,
     relay::Relay,
     wallet::{OWN_NAME, UnknownName, Wallet},
 };
@@ -123,6 +127,12 @@ pub struct Parts {
     pub wallet: Arc<Wallet>,
     /// Addresses announced as they are.
     pub external: Vec<String>,
+    /// What happens.
+    pub events: Journal,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// When this node is ready.
+    pub ready: ReadyRules,
 }
 
 /// Does what is asked. Cheap to clone.
@@ -145,14 +155,18 @@ impl Service {
         &self.parts.wallet
     }
 
-    /// The chain's handle, for news.
-    pub fn keeper(&self) -> &keeper::Handle {
-        &self.parts.keeper
+    /// What happens, for those who follow it.
+    pub fn events(&self) -> &Journal {
+        &self.parts.events
     }
 
-    /// The connected peers, for news.
-    pub fn network(&self) -> &NetworkHandle {
-        &self.parts.network
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// Does what is asked.

@@ -5,7 +5,11 @@
 //! (DNS rebinding), and whatever changes something must be JSON, which no form of another page can send unasked. On any
 //! other address everything that changes something needs the token.
 
+mod events;
 mod guard;
+mod health;
+mod metrics;
+mod patience;
 mod problem;
 mod routes;
 
@@ -37,5 +41,5 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let app: Router = routes::router(service, access);
-    axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    axum::serve(patience::Patient(listener), app).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }

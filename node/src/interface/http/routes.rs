@@ -12,9 +12,9 @@ use axum::{
 };
 use bard_chain::units::{Amount, Height};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Access, guard, problem::Problem};
+use super::{Access, events, guard, health, metrics, problem::Problem};
 use crate::{
     application::{BlockChoice, Command, Service},
     interface::view,
@@ -43,12 +43,14 @@ pub(super) fn router(service: Service, access: Access) -> Router {
         .route("/pool", get(pool))
         .route("/wallet/transfer", post(transfer));
     Router::new()
-        .route("/healthz", get(healthz))
-        .nest("/api/v1", api)
+        .merge(metrics::routes())
+        .merge(health::routes())
+        .nest("/api/v1", api.merge(events::routes()))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(access, guard::guard))
+        .layer(middleware::from_fn_with_state(service.clone(), metrics::count))
         .with_state(service)
 }
 
@@ -59,10 +61,6 @@ async fn execute(service: &Service, command: Command) -> Result<Value, Problem> 
 
 async fn answer(service: &Service, command: Command) -> Answer {
     Ok(Json(execute(service, command).await?).into_response())
-}
-
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
 }
 
 async fn unknown(request: Request) -> Problem {

@@ -1,4 +1,5 @@
 //! Replies as people and programs see them.
 
+pub mod event;
 pub mod json;
 pub mod text;
