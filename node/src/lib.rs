@@ -1,7 +1,7 @@
 //! BlockBard's node: the only crate with files, a clock, HTTP and a terminal.
 //!
 //! ```text
-//! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, news
+//! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, events
 //!                  \-> serve (reader)    ^            ^
 //!            catch_up -------------------+            |
 //! stdin | HTTP -> interface -> application/command -> service

@@ -319,7 +319,6 @@ impl Task {
 
     async fn ended(&mut self, leader: PeerId, accepted: u64, result: Result<(), Stopped>) {
         self.summary.accepted += accepted;
-        self.keeper.counts().fetched.inc_by(accepted);
         let behind = self.standings.borrow().get(&leader).and_then(|standing| standing.status.as_ref()).map(|s| s.work)
             > Some(self.keeper.tip().work);
         // A leader that ends well without the work it claimed is as useless as one that fails.

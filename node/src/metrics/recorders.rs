@@ -19,6 +19,23 @@ use prometheus_client::{
 /// A label whose values are few and fixed.
 type Label<const N: usize> = [(&'static str, &'static str); N];
 
+/// What accepting a block did.
+const OUTCOMES: &[&str] = &["extended", "reorganised", "side_branch", "branch_refused"];
+/// Why a block is not accepted.
+const BLOCK_REASONS: &[&str] =
+    &["known", "known_invalid", "unknown_parent", "time_too_new", "invalid", "state", "store"];
+/// Why a transaction is not admitted.
+const POOL_REASONS: &[&str] = &["known", "full", "sender_full", "invalid", "state", "store"];
+/// What may become of a gossiped message.
+const VERDICTS: &[&str] = &["accept", "ignore", "reject", "dropped"];
+
+/// Makes the series of a family with one label.
+fn start(family: &Family<Label<1>, Counter>, label: &'static str, values: &[&'static str]) {
+    for value in values {
+        drop(family.get_or_create(&[(label, value)]));
+    }
+}
+
 /// What the keeper counts. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -67,6 +84,10 @@ impl Chain {
         let seconds = self.commit_seconds.clone();
         registry.register("store_commit_seconds", "Time to make a group of blocks durable", seconds);
         registry.register("sync_blocks_fetched", "Blocks that catching up brought", self.fetched.clone());
+        // From 0, or the first of each would be no change to whoever looks at rates.
+        start(&self.blocks_accepted, "outcome", OUTCOMES);
+        start(&self.blocks_refused, "reason", BLOCK_REASONS);
+        start(&self.pool_refused, "reason", POOL_REASONS);
     }
 
     /// Notes what came of a block.
@@ -123,6 +144,11 @@ pub struct Relay {
 impl Relay {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("relay_messages", "Gossiped messages judged, by kind and verdict", self.messages.clone());
+        for kind in ["block", "transactions"] {
+            for verdict in VERDICTS {
+                drop(self.messages.get_or_create(&[("kind", kind), ("verdict", verdict)]));
+            }
+        }
     }
 
     /// Notes the verdict on a message.

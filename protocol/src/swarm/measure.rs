@@ -25,10 +25,16 @@ pub(super) struct Measures {
 impl Measures {
     fn new(registry: &mut Registry) -> Self {
         let libp2p = Metrics::new(registry);
-        let (penalties, bans) = (Family::default(), Family::default());
+        let (penalties, bans): (Family<Severity, Counter>, Family<_, _>) = (Family::default(), Family::default());
         let own = registry.sub_registry_with_prefix("bard");
         own.register("peer_penalties", "Provable faults of peers, by how grave", penalties.clone());
         own.register("peer_bans", "Peers banned, by how grave the last fault was", bans.clone());
+        // From 0, or the first of each would be no change to whoever looks at rates.
+        for family in [&penalties, &bans] {
+            for fault in [Fault::Minor, Fault::Serious, Fault::Fatal] {
+                drop(family.get_or_create(&[("severity", fault.to_string())]));
+            }
+        }
         Self { libp2p, penalties, bans }
     }
 

@@ -41,6 +41,8 @@ pub struct Task {
     activity: miner::Activity,
     progress: Option<catch_up::Progress>,
     told: Instant,
+    /// Blocks that catching up had brought when it last ended.
+    fetched: u64,
 }
 
 /// A journal, and the task that fills it. `run` is a number greater than that of every run before.
@@ -57,6 +59,7 @@ pub fn new(run: u64, sources: &Sources) -> (Journal, Task) {
         activity: sources.miner.activity(),
         progress: None,
         told: Instant::now(),
+        fetched: 0,
     };
     (journal, task)
 }
@@ -127,16 +130,26 @@ impl Task {
 
     fn sync_changed(&mut self) {
         let now = *self.sync.borrow_and_update();
-        let (state, progress) = match (self.progress, now) {
-            (None, Some(progress)) => (SyncState::Started, progress),
-            (Some(_), Some(progress)) => (SyncState::Progress, progress),
-            (Some(last), None) => (SyncState::Finished, last),
-            (None, None) => return,
-        };
-        self.progress = now;
-        if state == SyncState::Progress && self.told.elapsed() < SYNC_PERIOD {
-            return;
+        match (self.progress, now) {
+            (None, Some(progress)) => self.tell(SyncState::Started, progress),
+            (Some(_), Some(progress)) if self.told.elapsed() >= SYNC_PERIOD => self.tell(SyncState::Progress, progress),
+            (Some(_), Some(_)) => {}
+            (Some(last), None) => self.tell(SyncState::Finished, last),
+            // It began and ended before this task came round.
+            (None, None) => {
+                let target = self.keeper.tip().height;
+                let accepted = self.keeper.counts().fetched.get().saturating_sub(self.fetched);
+                self.tell(SyncState::Started, catch_up::Progress { target, accepted: 0 });
+                self.tell(SyncState::Finished, catch_up::Progress { target, accepted });
+            }
         }
+        self.progress = now;
+        if now.is_none() {
+            self.fetched = self.keeper.counts().fetched.get();
+        }
+    }
+
+    fn tell(&mut self, state: SyncState, progress: catch_up::Progress) {
         self.told = Instant::now();
         self.writer.push(Change::Sync { state, progress, height: self.keeper.tip().height });
     }
