@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use bard_chain::{engine::Engine, spec::ChainSpec};
+use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
 use bard_protocol::{Agent, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -71,6 +71,7 @@ struct Ground {
 /// # Errors
 /// One line: why it did not start, or what made it stop.
 pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
+    ports::allow_connections();
     let mut signals = Signals::new().map_err(error)?;
     let ground = Ground::prepare(&options).await?;
     let (data_dir, address) = (ground.data_dir.clone(), ground.address);
@@ -125,10 +126,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
     let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
     let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
-    let miner_address = match &options.miner {
-        Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}")))?,
-        None => wallet.own(),
-    };
+    let miner_address = miner_address(options, &wallet)?;
     let (book, known) = meeting::open_book(&data_dir);
     let mut network = start_network(options, &spec, &data_dir, known).await?;
     network.driver.measure(metrics.registry());
@@ -147,12 +145,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let (events, events_task) = events::new(started.get(), &sources);
     metrics.sample(Box::new(Sample { sources, events: events.clone() }));
     let stop = supervisor.stop_token();
-    let for_meeting = meeting::Parts {
-        network: handle.clone(),
-        chain: spec.chain_id(),
-        chain_name: spec.name.clone(),
-        external: options.external_address.clone(),
-    };
+    let for_meeting = for_meeting(options, &spec, &handle);
     let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
     let service = Service::new(Parts {
         keeper: keeper.clone(),
@@ -184,6 +177,24 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
     Ok(Running { service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+}
+
+/// Who gets the reward of mined blocks.
+fn miner_address(options: &NodeOptions, wallet: &Wallet) -> Result<Address, NodeError> {
+    match &options.miner {
+        Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}"))),
+        None => Ok(wallet.own()),
+    }
+}
+
+/// What finding other nodes needs to know of this one.
+fn for_meeting(options: &NodeOptions, spec: &ChainSpec, network: &NetworkHandle) -> meeting::Parts {
+    meeting::Parts {
+        network: network.clone(),
+        chain: spec.chain_id(),
+        chain_name: spec.name.clone(),
+        external: options.external_address.clone(),
+    }
 }
 
 /// Spawns a task that has nothing to say when it ends, and that ends when the node stops.

@@ -77,8 +77,8 @@ fn metrics_follow_what_happens() {
         assert!(after.get(name).is_some_and(|value| *value >= least), "{name} of {after:#?}");
     }
     assert!(after.keys().any(|name| name.starts_with("libp2p_swarm_connections_established")), "{after:#?}");
-    let fetched = of(&other)["bard_sync_blocks_fetched_total"];
-    assert!((1.0..=3.0).contains(&fetched), "{fetched}");
+    // Blocks may come by gossip, too, once the peers are connected.
+    wait_until("it counts what it fetched", PATIENCE, || of(&other)["bard_sync_blocks_fetched_total"] >= 1.0);
     let counts = |name: &&String| name.contains("_total");
     for name in before.keys().filter(counts) {
         assert!(after[name] >= before[name], "{name} goes down");

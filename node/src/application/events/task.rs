@@ -69,6 +69,8 @@ impl Task {
     pub async fn run(mut self) {
         loop {
             tokio::select! {
+                // The chain first: what a block led to is told after it.
+                biased;
                 event = self.chain.recv() => match event {
                     Ok(event) => self.chain_event(event),
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
