@@ -1,8 +1,16 @@
 //! Events: what programs are told, that nothing is lost or told twice, and what they may cost.
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
 
-use bard_tests::process::{Event, Events, Node, PATIENCE, wait_until};
+use bard_tests::{
+    process::{Event, Events, Node, PATIENCE, wait_until},
+    workspace::root,
+};
 use serde_json::json;
 
 /// Clients that may follow at the same time.
@@ -161,6 +169,29 @@ fn a_client_that_does_not_read_is_dropped_and_others_go_on() {
     assert_eq!(last.data["reason"], json!("too-slow"));
     assert!(read < 2 * total, "{read} of {} events", 2 * total);
     assert_eq!(slow.next(), None, "that was the end");
+}
+
+#[test]
+fn the_documented_program_follows() {
+    let node = Node::start();
+    let page = fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let (_, program) = page.split_once("```python\n").unwrap();
+    let program = program.split("```").next().unwrap();
+    let program = program.replace("http://127.0.0.1:5000/", &node.file().api);
+    let started = Command::new("python3").args(["-c", &program]).stdout(Stdio::piped()).spawn();
+    // A clone needs only Rust; where Python is missing, there is nobody to follow.
+    let Ok(mut python) = started else { return };
+    let stdout = python.stdout.take().unwrap();
+    wait_until("it follows", PATIENCE, || {
+        node.get("/metrics").body.lines().any(|line| line == "bard_events_followers 1.0")
+    });
+    let mined = node.mine(1).swap_remove(0);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let words: Vec<_> = line.split_whitespace().skip(1).collect();
+    assert_eq!(words, ["block", "1", &mined], "{line}");
+    drop(node);
+    assert!(python.wait().unwrap().code().is_some(), "it ends with the stream");
 }
 
 #[test]
