@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use bard_chain::{engine::Engine, spec::ChainSpec};
+use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
 use bard_protocol::{Agent, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     application::{
-        Service,
+        Sample, Service, events,
         service::{Failure, Parts},
     },
     catch_up, clock,
@@ -19,6 +19,7 @@ use crate::{
     },
     keeper, logging,
     meeting::{self, Configured},
+    metrics::Metrics,
     miner, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
@@ -70,6 +71,7 @@ struct Ground {
 /// # Errors
 /// One line: why it did not start, or what made it stop.
 pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
+    ports::allow_connections();
     let mut signals = Signals::new().map_err(error)?;
     let ground = Ground::prepare(&options).await?;
     let (data_dir, address) = (ground.data_dir.clone(), ground.address);
@@ -120,27 +122,30 @@ struct Running {
 
 async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
     let Ground { spec, listener, address, data_dir, look_around, configured, _log } = ground;
-    let keeper = start_keeper(&spec, &data_dir, supervisor).await?;
+    let started = clock::now();
+    let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
+    let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
     let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
-    let miner_address = match &options.miner {
-        Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}")))?,
-        None => wallet.own(),
-    };
+    let miner_address = miner_address(options, &wallet)?;
     let (book, known) = meeting::open_book(&data_dir);
-    let network = start_network(options, &spec, &data_dir, known).await?;
+    let mut network = start_network(options, &spec, &data_dir, known).await?;
+    network.driver.measure(metrics.registry());
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
     let (hints, hinted) = mpsc::channel(HINTS);
-    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone());
+    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone(), metrics.relay.clone());
     let (catching_up, catch_up_task) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
     let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
-    let stop = supervisor.stop_token();
-    let for_meeting = meeting::Parts {
+    let sources = events::Sources {
+        keeper: keeper.clone(),
         network: handle.clone(),
-        chain: spec.chain_id(),
-        chain_name: spec.name.clone(),
-        external: options.external_address.clone(),
+        miner: miner.clone(),
+        catch_up: catching_up.clone(),
     };
+    let (events, events_task) = events::new(started.get(), &sources);
+    metrics.sample(Box::new(Sample { sources, events: events.clone() }));
+    let stop = supervisor.stop_token();
+    let for_meeting = for_meeting(options, &spec, &handle);
     let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
     let service = Service::new(Parts {
         keeper: keeper.clone(),
@@ -152,7 +157,11 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         wallet,
         external: options.external_address.iter().map(ToString::to_string).collect(),
         api: address,
+        events,
+        metrics: Arc::new(metrics),
+        ready: options.ready(),
     });
+    spawn(supervisor, "events", events_task.run());
     spawn(supervisor, "relay", relay_tasks.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
@@ -171,6 +180,24 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     Ok(Running { service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
 }
 
+/// Who gets the reward of mined blocks.
+fn miner_address(options: &NodeOptions, wallet: &Wallet) -> Result<Address, NodeError> {
+    match &options.miner {
+        Some(name) => wallet.address(name).map_err(|e| error(format!("--miner: {e}"))),
+        None => Ok(wallet.own()),
+    }
+}
+
+/// What finding other nodes needs to know of this one.
+fn for_meeting(options: &NodeOptions, spec: &ChainSpec, network: &NetworkHandle) -> meeting::Parts {
+    meeting::Parts {
+        network: network.clone(),
+        chain: spec.chain_id(),
+        chain_name: spec.name.clone(),
+        external: options.external_address.clone(),
+    }
+}
+
 /// Spawns a task that has nothing to say when it ends, and that ends when the node stops.
 fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let stop = supervisor.stop_token();
@@ -186,6 +213,7 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 async fn start_keeper(
     spec: &Arc<ChainSpec>,
     data_dir: &std::path::Path,
+    metrics: &Metrics,
     supervisor: &mut Supervisor,
 ) -> Result<keeper::Handle, NodeError> {
     let (dir, for_store) = (data_dir.to_owned(), Arc::clone(spec));
@@ -195,7 +223,7 @@ async fn start_keeper(
         tracing::warn!("{repair}");
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) = keeper::start(engine, store).map_err(error)?;
+    let (handle, keeper) = keeper::start(engine, store, metrics.chain.clone()).map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

@@ -8,6 +8,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bard_chain::{
@@ -17,7 +18,7 @@ use bard_chain::{
 use bard_protocol::Multiaddr;
 use clap::{Args, CommandFactory, FromArgMatches, builder::FalseyValueParser};
 
-use crate::{logging, miner};
+use crate::{application::health::ReadyRules, logging, miner};
 
 /// Run a node: P2P, HTTP API, console on stdin.
 #[derive(Args, Clone, Debug)]
@@ -97,6 +98,12 @@ pub struct NodeOptions {
     /// Required for changing requests when --host is not loopback; made and printed where none is given
     #[arg(long, value_name = "TOKEN", env = "BARD_API_TOKEN", hide_env_values = true)]
     pub api_token: Option<String>,
+    /// Peers that this node needs to call itself ready at /readyz
+    #[arg(long, value_name = "N", default_value_t = 0, env = "BARD_READY_PEERS")]
+    pub ready_peers: usize,
+    /// Age of the last block, in seconds, above which it does not; any age if left out
+    #[arg(long, value_name = "SECONDS", env = "BARD_READY_TIP_AGE")]
+    pub ready_tip_age: Option<u64>,
     /// A TOML file with options, by their long names
     #[arg(long, value_name = "FILE", env = "BARD_CONFIG")]
     pub config: Option<PathBuf>,
@@ -159,6 +166,11 @@ impl NodeOptions {
     /// Names the file or the unknown name.
     pub fn spec(&self) -> Result<Arc<ChainSpec>, ConfigError> {
         load_spec(&self.chain).map(Arc::new)
+    }
+
+    /// When this node calls itself ready.
+    pub fn ready(&self) -> ReadyRules {
+        ReadyRules { peers: self.ready_peers, tip_age: self.ready_tip_age.map(Duration::from_secs) }
     }
 
     /// Threads to mine on.

@@ -1,7 +1,7 @@
 //! BlockBard's node: the only crate with files, a clock, HTTP and a terminal.
 //!
 //! ```text
-//! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, news
+//! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, events
 //!                  \-> serve (reader)    ^            ^
 //!            catch_up -------------------+            |
 //! stdin | HTTP -> interface -> application/command -> service
@@ -22,6 +22,7 @@
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
 //! | [`registry`] | `node.json` |
+//! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
 
 pub mod application;
@@ -35,6 +36,7 @@ pub mod keeper;
 pub mod listener;
 pub mod logging;
 pub mod meeting;
+pub mod metrics;
 pub mod miner;
 pub mod ports;
 pub mod registry;

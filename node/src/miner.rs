@@ -73,6 +73,7 @@ enum Order {
 pub struct Handle {
     orders: mpsc::Sender<Order>,
     activity: watch::Receiver<Activity>,
+    hashes: Arc<AtomicU64>,
 }
 
 impl Handle {
@@ -98,6 +99,16 @@ impl Handle {
     /// What it is doing.
     pub fn activity(&self) -> Activity {
         *self.activity.borrow()
+    }
+
+    /// What it is doing, to wait for its changes.
+    pub fn watch(&self) -> watch::Receiver<Activity> {
+        self.activity.clone()
+    }
+
+    /// Hashes tried since the start.
+    pub fn hashes(&self) -> u64 {
+        self.hashes.load(Ordering::Relaxed)
     }
 }
 
@@ -131,6 +142,7 @@ pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: boo
     let (order_sender, orders) = mpsc::channel(ORDERS);
     let (activity, activity_receiver) =
         watch::channel(Activity { continuous, threads: threads.max(1), ..Activity::default() });
+    let hashes = Arc::new(AtomicU64::new(0));
     let task = Task {
         keeper,
         relay,
@@ -139,9 +151,9 @@ pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: boo
         activity,
         jobs: std::collections::VecDeque::new(),
         rest_until: None,
-        hashes: Arc::default(),
+        hashes: Arc::clone(&hashes),
     };
-    (Handle { orders: order_sender, activity: activity_receiver }, task)
+    (Handle { orders: order_sender, activity: activity_receiver, hashes }, task)
 }
 
 /// Why a search ended.

@@ -1,4 +1,4 @@
-//! Taking a port.
+//! Taking a port, and as many connections as the system allows.
 
 use std::{
     io,
@@ -6,6 +6,19 @@ use std::{
 };
 
 use tokio::net::TcpListener;
+
+/// Asks the system for as many open files as this user may have: a thousand clients and their connections are more than the
+/// usual default. Where it declines, the node has as many as it had.
+pub fn allow_connections() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limits = getrlimit(Resource::Nofile);
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
+            tracing::debug!(%error, "no more open files are allowed");
+        }
+    }
+}
 
 /// Takes a port for HTTP; 0 is a free one. Returns where it listens, too.
 ///

@@ -18,6 +18,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     clock,
     keeper::{self, Closed},
+    metrics,
 };
 
 /// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
@@ -45,6 +46,7 @@ pub struct Relay {
     blocks: mpsc::Sender<Gossip<Vec<u8>>>,
     batches: mpsc::Sender<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Sender<Arc<CheckedTransaction>>,
+    counts: metrics::Relay,
 }
 
 /// The relay's tasks, to be run.
@@ -55,21 +57,35 @@ pub struct Tasks {
     blocks: mpsc::Receiver<Gossip<Vec<u8>>>,
     batches: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Receiver<Arc<CheckedTransaction>>,
+    counts: metrics::Relay,
 }
 
-/// Makes a relay. `hints` is told of peers that seem to know more than this node; a hint too many is dropped.
-pub fn new(keeper: keeper::Handle, network: NetworkHandle, hints: mpsc::Sender<PeerId>) -> (Relay, Tasks) {
+/// Makes a relay. `hints` is told of peers that seem to know more than this node; a hint too many is dropped. Verdicts are
+/// counted in `counts`.
+pub fn new(
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    hints: mpsc::Sender<PeerId>,
+    counts: metrics::Relay,
+) -> (Relay, Tasks) {
     let (block_sender, blocks) = mpsc::channel(BLOCK_QUEUE);
     let (batch_sender, batches) = mpsc::channel(BATCH_QUEUE);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
-    let relay = Relay { network: network.clone(), blocks: block_sender, batches: batch_sender, outbox: outbox_sender };
-    (relay, Tasks { keeper, network, hints, blocks, batches, outbox })
+    let relay = Relay {
+        network: network.clone(),
+        blocks: block_sender,
+        batches: batch_sender,
+        outbox: outbox_sender,
+        counts: counts.clone(),
+    };
+    (relay, Tasks { keeper, network, hints, blocks, batches, outbox, counts })
 }
 
 impl Relay {
     /// Takes a gossiped block.
     pub async fn block(&self, source: PeerId, id: GossipId, bytes: Vec<u8>) {
         if let Err(error) = self.blocks.try_send(Gossip { source, id, content: bytes }) {
+            self.counts.judged("block", "dropped");
             self.network.report(error.into_inner().id, Verdict::Ignore).await;
         }
     }
@@ -77,6 +93,7 @@ impl Relay {
     /// Takes a gossiped batch of transactions.
     pub async fn batch(&self, source: PeerId, id: GossipId, batch: Vec<Vec<u8>>) {
         if let Err(error) = self.batches.try_send(Gossip { source, id, content: batch }) {
+            self.counts.judged("transactions", "dropped");
             self.network.report(error.into_inner().id, Verdict::Ignore).await;
         }
     }
@@ -98,12 +115,18 @@ impl Relay {
 impl Tasks {
     /// Runs until the node stops.
     pub async fn run(self) {
-        let Self { keeper, network, hints, blocks, batches, outbox } = self;
-        let judge = Blocks { keeper: keeper.clone(), network: network.clone(), hints, early: Vec::new() };
+        let Self { keeper, network, hints, blocks, batches, outbox, counts } = self;
+        let judge = Blocks {
+            keeper: keeper.clone(),
+            network: network.clone(),
+            hints,
+            early: Vec::new(),
+            counts: counts.clone(),
+        };
         // When the keeper closes, the first of them ends, and the others have nothing left to do.
         tokio::select! {
             _ = judge.run(blocks) => {}
-            _ = judge_batches(keeper, network.clone(), batches) => {}
+            _ = judge_batches(keeper, network.clone(), batches, counts) => {}
             () = send_out(network, outbox) => {}
         }
     }
@@ -115,6 +138,7 @@ struct Blocks {
     hints: mpsc::Sender<PeerId>,
     /// Blocks that this clock finds too new, with the time from which they are acceptable.
     early: Vec<(Timestamp, Vec<u8>)>,
+    counts: metrics::Relay,
 }
 
 impl Blocks {
@@ -151,6 +175,7 @@ impl Blocks {
                 Verdict::Ignore
             }
         };
+        self.counts.judged("block", label(verdict));
         self.network.report(id, verdict).await;
         Ok(())
     }
@@ -195,13 +220,24 @@ impl Blocks {
     }
 }
 
+/// A verdict as a label of a metric.
+const fn label(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => "accept",
+        Verdict::Reject => "reject",
+        Verdict::Ignore => "ignore",
+    }
+}
+
 async fn judge_batches(
     keeper: keeper::Handle,
     network: NetworkHandle,
     mut inbox: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
+    counts: metrics::Relay,
 ) -> Result<(), Closed> {
     while let Some(Gossip { source, id, content }) = inbox.recv().await {
         let verdict = judge_batch(&keeper, &network, source, content).await?;
+        counts.judged("transactions", label(verdict));
         network.report(id, verdict).await;
     }
     Ok(())

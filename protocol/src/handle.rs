@@ -127,6 +127,7 @@ pub(crate) enum Command {
     Penalise(PeerId, Fault, String),
     Disconnect(PeerId),
     KnownNodes(oneshot::Sender<Vec<KnownNode>>),
+    Answer(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -245,6 +246,13 @@ impl NetworkHandle {
     /// Closes all connections to a peer. It may be dialled again.
     pub async fn disconnect(&self, peer: PeerId) {
         self.send(Command::Disconnect(peer)).await;
+    }
+
+    /// Waits for its turn like any command and tells whether the driver still answers.
+    pub async fn answers(&self) -> bool {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::Answer(sender)).await;
+        receiver.await.is_ok()
     }
 
     /// Closes all connections and ends the driver; returns when that is done.

@@ -153,18 +153,11 @@ struct Exception {
     why: &'static str,
 }
 
-const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        room: "bard_node::catch_up",
-        used: "bard_node::serve::Server",
-        why: "it opens each conversation with the status that the server makes of this node",
-    },
-    Exception {
-        room: "bard_node::interface::news",
-        used: "bard_node::keeper::ChainEvent",
-        why: "news are the keeper's events as lines; they come by the application's service, as data",
-    },
-];
+const EXCEPTIONS: &[Exception] = &[Exception {
+    room: "bard_node::catch_up",
+    used: "bard_node::serve::Server",
+    why: "it opens each conversation with the status that the server makes of this node",
+}];
 
 fn is_excepted(import: &Import) -> bool {
     EXCEPTIONS.iter().any(|exception| is_in(&import.user, exception.room) && is_in(&import.used, exception.used))
@@ -184,6 +177,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::logging", "log files"),
+    ("bard_node::metrics::process", "what the system tells of this process, in /proc/self"),
     ("bard_node::commands", "files that a person names on the command line"),
     ("bard_node::assemble", "the data directory, before anything lives in it"),
 ];
@@ -220,6 +214,14 @@ const ONLY: &[Only] = &[
         rooms: &[
             ("bard_node::meeting::http", "the one client that calls servers nobody vouches for, with its limits"),
             ("bard_node::commands::bench", "it drives nodes of its own"),
+        ],
+    },
+    Only {
+        what: "prometheus_client",
+        rooms: &[
+            ("bard_node::metrics", "the registry"),
+            ("bard_node::application::sample", "metrics that are read from their owners"),
+            ("bard_protocol::swarm::measure", "libp2p's own metrics, faults and bans"),
         ],
     },
     Only { what: "redb", rooms: &[("bard_node::store", "the derived store")] },

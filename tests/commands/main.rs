@@ -5,5 +5,6 @@
 
 mod console;
 mod http;
+mod metrics;
 mod options;
 mod tracker;

@@ -8,6 +8,7 @@ mod catching_up;
 mod crash;
 mod damage;
 mod discovery;
+mod events;
 mod meeting;
 mod partition;
 mod reconnecting;

@@ -1,11 +1,16 @@
-//! All that a person or a program may ask of a node, as data ([`command`]), and the one place that does it ([`service`]).
+//! All that a person or a program may ask of a node, as data ([`command`]), and the one place that does it ([`service`]); what happens
+//! there ([`events`]) and how it is ([`health`]).
 
 pub mod command;
 mod connect;
+pub mod events;
+pub mod health;
 pub mod reply;
+mod sample;
 pub mod service;
 mod verify;
 
 pub use command::{BlockChoice, Command, ItemFilter};
 pub use reply::Reply;
+pub use sample::Sample;
 pub use service::{Failure, Service};

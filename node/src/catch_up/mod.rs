@@ -9,7 +9,7 @@ pub mod window;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
-use bard_chain::hash::TransactionId;
+use bard_chain::{engine::Tip, hash::TransactionId};
 use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -81,6 +81,18 @@ impl Handle {
     /// How far catching up is; `None` while there is nothing to catch up.
     pub fn progress(&self) -> Option<Progress> {
         *self.progress.borrow()
+    }
+
+    /// How far catching up is, to wait for its changes.
+    pub fn watch_progress(&self) -> watch::Receiver<Option<Progress>> {
+        self.progress.clone()
+    }
+
+    /// Blocks that the connected peer with the most work is ahead of this tip, as it says; 0 where none has more work.
+    pub fn lag(&self, tip: &Tip) -> u64 {
+        let standings = self.standings.borrow();
+        let best = standings.values().filter_map(|standing| standing.status.as_ref()).max_by_key(|status| status.work);
+        best.filter(|best| best.work > tip.work).map_or(0, |best| best.height.saturating_sub(tip.height).get().max(1))
     }
 
     /// Asks every peer now, follows whoever is ahead, and tells what came of it.

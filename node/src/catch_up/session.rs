@@ -386,6 +386,7 @@ impl Session {
                 Outcome::BranchRefused { at, reason } => (at, reason),
                 Outcome::Extended | Outcome::Reorganised | Outcome::SideBranch => {
                     self.accepted += 1;
+                    self.keeper.counts().fetched.inc();
                     if let Some(position) = &self.position {
                         let progress = Progress { target: position.height(), accepted: self.accepted };
                         self.progress.send_replace(Some(progress));

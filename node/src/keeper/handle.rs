@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::task::ChainEvent;
-use crate::store::StoreReader;
+use crate::{metrics::Chain, store::StoreReader};
 
 /// The keeper is gone: the node is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,7 @@ pub struct Handle {
     pub(super) events: broadcast::Sender<ChainEvent>,
     pub(super) reader: StoreReader,
     pub(super) workers: Arc<rayon::ThreadPool>,
+    pub(super) counts: Chain,
 }
 
 impl Handle {
@@ -92,6 +93,11 @@ impl Handle {
     /// What is stored.
     pub const fn reader(&self) -> &StoreReader {
         &self.reader
+    }
+
+    /// What is counted of the chain.
+    pub const fn counts(&self) -> &Chain {
+        &self.counts
     }
 
     /// The tip, as far as it is on disk.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
     thread,
+    time::Instant,
 };
 
 use bard_chain::{
@@ -21,6 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::handle::{Accepted, BlockReply, Handle, Request, Verdicts};
 use crate::{
     clock,
+    metrics::{Chain, pool_reason},
     store::{Store, StoreError, StoreReader},
 };
 
@@ -96,11 +98,11 @@ impl Keeper {
     }
 }
 
-/// Starts the keeper on an engine and the store it was restored from.
+/// Starts the keeper on an engine and the store it was restored from. It counts what it does in `counts`.
 ///
 /// # Errors
 /// Where the system gives no threads.
-pub fn start(engine: Engine, store: Store) -> std::io::Result<(Handle, Keeper)> {
+pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Handle, Keeper)> {
     let (inbox, requests) = mpsc::channel(INBOX);
     let (tip_sender, tip) = watch::channel(engine.tip());
     let (pool_sender, pool_changes) = watch::channel(0);
@@ -119,6 +121,7 @@ pub fn start(engine: Engine, store: Store) -> std::io::Result<(Handle, Keeper)> 
         events: events.clone(),
         reader: reader.clone(),
         workers: Arc::new(workers),
+        counts: counts.clone(),
     };
     let task = Task {
         engine,
@@ -130,6 +133,7 @@ pub fn start(engine: Engine, store: Store) -> std::io::Result<(Handle, Keeper)> 
         events,
         refused: Refusals::default(),
         group: Group::default(),
+        counts,
     };
     let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
     Ok((handle, Keeper { thread }))
@@ -175,6 +179,7 @@ struct Task {
     events: broadcast::Sender<ChainEvent>,
     refused: Refusals,
     group: Group,
+    counts: Chain,
 }
 
 impl Task {
@@ -226,7 +231,9 @@ impl Task {
         };
         // No answer: the check panicked, which nothing a stranger sends can cause; the block is dropped, the node lives.
         let Ok(block) = ready else { return Ok(()) };
-        match block.map_err(Refused::from).and_then(|block| self.accept(&block)) {
+        let result = block.map_err(Refused::from).and_then(|block| self.accept(&block));
+        self.counts.block(result.as_ref().map(|(accepted, _)| &accepted.outcome));
+        match result {
             Ok((accepted, effects)) => {
                 self.store.append(&effects)?;
                 self.engine.adopt(&effects);
@@ -247,10 +254,13 @@ impl Task {
         if self.refused.reasons.contains_key(&id) {
             return Err(Invalid::KnownInvalid.into());
         }
-        let span = tracing::debug_span!("block", %id, height = block.header().height.get());
+        let span = tracing::debug_span!("import", height = block.header().height.get(), %id);
         let _entered = span.enter();
         match self.engine.accept(block, clock::now(), &self.reader) {
-            Ok(effects) => Ok((Accepted { id, outcome: effects.outcome.clone() }, effects)),
+            Ok(effects) => {
+                tracing::debug!(outcome = ?effects.outcome, "accepted");
+                Ok((Accepted { id, outcome: effects.outcome.clone() }, effects))
+            }
             Err(Refused::Invalid(reason)) => {
                 tracing::debug!(%reason, "refused");
                 if reason.is_final() {
@@ -304,7 +314,9 @@ impl Task {
         if self.group.replies.is_empty() {
             return Ok(());
         }
+        let began = Instant::now();
         self.store.sync()?;
+        self.counts.committed(self.group.replies.len(), began.elapsed());
         let Group { replies, events, confirmed, undone, moved } = std::mem::take(&mut self.group);
         if moved {
             let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
@@ -354,6 +366,7 @@ impl Task {
         let verdicts: Verdicts =
             transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), &self.reader)).collect();
         drop(pool);
+        self.count(verdicts.iter().map(|verdict| verdict.as_ref().err()));
         let both = transactions.into_iter().zip(&verdicts);
         self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|(ready, _)| ready).collect());
         verdicts
@@ -363,10 +376,25 @@ impl Task {
         let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
         let result = pool.admit_all(transactions, &self.reader);
         drop(pool);
+        match &result {
+            Ok(()) => self.count(transactions.iter().map(|_| None)),
+            Err((_, refusal)) => self.count([Some(refusal)]),
+        }
         if result.is_ok() {
             self.announce(transactions.to_vec());
         }
         result
+    }
+
+    fn count<'a>(&self, verdicts: impl IntoIterator<Item = Option<&'a PoolRefusal>>) {
+        for refusal in verdicts {
+            match refusal {
+                Some(refusal) => self.counts.not_admitted(pool_reason(refusal)),
+                None => {
+                    self.counts.admitted.inc();
+                }
+            }
+        }
     }
 
     fn announce(&self, transactions: Vec<Arc<CheckedTransaction>>) {

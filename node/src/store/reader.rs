@@ -147,6 +147,11 @@ impl StoreReader {
         (state.head.tip, state.head.height)
     }
 
+    /// Length of the log in bytes; 0 where the system does not tell.
+    pub fn log_bytes(&self) -> u64 {
+        self.shared.log.file_len().unwrap_or(0)
+    }
+
     /// Height of the active chain.
     pub fn tip_height(&self) -> Height {
         self.shared.state().head.height

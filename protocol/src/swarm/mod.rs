@@ -7,6 +7,7 @@ pub(crate) mod bind;
 mod copies;
 mod gossip;
 mod links;
+mod measure;
 mod meeting;
 mod peering;
 mod pruning;
@@ -32,6 +33,7 @@ use tracing::{debug, info, warn};
 use self::{
     gossip::Outbox,
     links::{Link, Waiting},
+    measure::Measures,
     reach::Reservations,
     requests::Requests,
 };
@@ -107,6 +109,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
         asked_at: Duration::ZERO,
         started: Instant::now(),
+        measures: None,
         commands,
         events,
         peers,
@@ -171,6 +174,8 @@ pub struct Driver {
     /// When a peer was last asked for its peers.
     asked_at: Duration,
     started: Instant,
+    /// What is counted, if somebody wants to know.
+    measures: Option<Measures>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<NetworkEvent>,
     peers: watch::Sender<Arc<Vec<PeerInfo>>>,
@@ -229,6 +234,8 @@ impl Driver {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.book.known(self.now()));
             }
+            // Whoever asked may have lost patience.
+            Command::Answer(reply) => drop(reply.send(())),
             // The loop takes it out before.
             Command::Stop(_) => {}
         }
@@ -254,6 +261,9 @@ impl Driver {
     }
 
     fn swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        if let Some(measures) = &self.measures {
+            measures.record(&event);
+        }
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -332,7 +342,11 @@ impl Driver {
     fn penalise(&mut self, peer: PeerId, fault: Fault, reason: &str) {
         let now = self.now();
         debug!(%peer, %fault, reason, "a fault");
-        if self.book.conduct.note(peer, fault, reason, now) {
+        let banned = self.book.conduct.note(peer, fault, reason, now);
+        if let Some(measures) = &self.measures {
+            measures.fault(fault, banned);
+        }
+        if banned {
             warn!(%peer, reason, "banned for an hour");
             self.swarm.behaviour_mut().banned.block_peer(peer);
         }

@@ -14,6 +14,7 @@
 
 mod binary;
 mod builder;
+mod events;
 mod http;
 mod node;
 mod output;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use binary::bard;
 pub use builder::{Builder, Ended, Stdin, run};
+pub use events::{Event, Events};
 pub use http::{Answer, Http};
 pub use node::{Node, NodeFile};
 pub use output::Output;

@@ -22,11 +22,15 @@ pub use self::{
 use super::{
     command::Command,
     connect::connect,
+    events::Journal,
+    health::ReadyRules,
     reply::{self, Reply},
     verify,
 };
 use crate::{
-    catch_up, keeper, meeting, miner,
+    catch_up, keeper, meeting,
+    metrics::Metrics,
+    miner,
     relay::Relay,
     wallet::{OWN_NAME, Wallet},
 };
@@ -59,6 +63,12 @@ pub struct Parts {
     pub external: Vec<String>,
     /// Where the API listens.
     pub api: SocketAddr,
+    /// What happens.
+    pub events: Journal,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// When this node is ready.
+    pub ready: ReadyRules,
 }
 
 /// Does what is asked. Cheap to clone.
@@ -86,14 +96,18 @@ impl Service {
         &self.parts.wallet
     }
 
-    /// The chain's handle, for news.
-    pub fn keeper(&self) -> &keeper::Handle {
-        &self.parts.keeper
+    /// What happens, for those who follow it.
+    pub fn events(&self) -> &Journal {
+        &self.parts.events
     }
 
-    /// The connected peers, for news.
-    pub fn network(&self) -> &NetworkHandle {
-        &self.parts.network
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The longest block of the chain, in bytes.

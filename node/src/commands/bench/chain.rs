@@ -6,7 +6,7 @@ use bard_chain::engine::Engine;
 
 use super::{Figure, Scale, workload};
 use crate::{
-    keeper,
+    keeper, metrics,
     store::{Opened, Store},
 };
 
@@ -36,7 +36,8 @@ fn import(blocks: u32, transfers: u32) -> Result<f64, String> {
     let Opened { store, restored, .. } =
         Store::open(fresh.path(), Arc::clone(&workload.spec)).map_err(|error| error.to_string())?;
     let engine = Engine::restore(Arc::clone(&workload.spec), restored);
-    let (handle, keeper) = keeper::start(engine, store).map_err(|error| error.to_string())?;
+    let (handle, keeper) =
+        keeper::start(engine, store, metrics::Chain::default()).map_err(|error| error.to_string())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {

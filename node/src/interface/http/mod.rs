@@ -13,8 +13,11 @@
 mod conditional;
 mod docs;
 mod envelope;
+mod events;
 mod extract;
 mod guard;
+mod health;
+mod metrics;
 mod old;
 mod openapi;
 mod problem;
@@ -39,7 +42,7 @@ use crate::{
 
 /// What connections of the API may take.
 const LIMITS: Limits = Limits {
-    connections: 512,
+    connections: 2_048,
     head: Duration::from_secs(10),
     head_bytes: 16 << 10,
     header_lines: 100,
@@ -71,12 +74,14 @@ pub async fn serve(tcp: TcpListener, service: Service, access: Access, stop: Can
 /// All routes, behind everything that stands before them.
 fn router(service: Service, access: Access) -> Router {
     let (routes, document) = described().split_for_parts();
-    let routes = routes.merge(old::router(&access));
+    let events = Router::new().nest("/api/v1", events::routes());
+    let routes = routes.merge(old::router(&access)).merge(events).merge(metrics::routes()).merge(health::routes());
     let small = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"));
     routes
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::new(Gate::new(access)), envelope::envelope))
+        .layer(middleware::from_fn_with_state(service.clone(), metrics::count))
         .layer(CompressionLayer::new().compress_when(small))
         .layer(middleware::map_response(conditional::tag_of_compressed))
         .layer(axum::Extension(docs::Document::new(document)))

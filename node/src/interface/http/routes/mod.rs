@@ -31,7 +31,7 @@ const MAX_PAGE: usize = 100;
 
 type Answer = Result<Response, Problem>;
 
-/// All calls of `/api/v1`, and `/healthz`.
+/// All calls of `/api/v1` but the events.
 pub(super) fn api() -> OpenApiRouter<Service> {
     let timed = OpenApiRouter::new()
         .merge(node::router())

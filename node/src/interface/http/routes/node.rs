@@ -1,7 +1,7 @@
 //! The node itself: who it is, how it does, its peers, its miner, its checks.
 
-use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
-use serde::{Deserialize, Serialize};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,7 +17,6 @@ use crate::{
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
-        .routes(routes!(healthz))
         .routes(routes!(node))
         .routes(routes!(status))
         .routes(routes!(peers, add_peer))
@@ -29,19 +28,6 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// Calls that end with the client.
 pub(super) fn patient() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(mine)).routes(routes!(verify))
-}
-
-/// That the node runs.
-#[derive(Serialize, ToSchema)]
-struct Health {
-    /// `ok`
-    status: &'static str,
-}
-
-/// Whether the node runs
-#[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, description = "It runs.", body = Health)))]
-async fn healthz(_: NoQuery) -> Json<Health> {
-    Json(Health { status: "ok" })
 }
 
 /// Who and where the node is

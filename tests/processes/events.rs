@@ -1,0 +1,223 @@
+//! Events: what programs are told, that nothing is lost or told twice, and what they may cost.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use bard_tests::{
+    process::{Event, Events, Node, PATIENCE, wait_until},
+    workspace::root,
+};
+use serde_json::json;
+
+/// Clients that may follow at the same time.
+const MAX_CLIENTS: usize = 1_024;
+/// Idle clients whose memory is measured.
+const IDLE: usize = 1_000;
+/// Bytes that an idle client may cost the node: nearly all of it is what any HTTP connection costs, 37 KiB where measured,
+/// and twice that in a build for tests.
+const PER_CLIENT: u64 = if cfg!(debug_assertions) { 112 << 10 } else { 56 << 10 };
+
+/// The memory that a node uses, in bytes.
+fn memory(node: &Node) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+}
+
+fn heights(events: &[Event]) -> Vec<u64> {
+    events.iter().map(|event| event.data["height"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn what_happens_is_told() {
+    let node = Node::start();
+    let mut events = Events::follow(&node, "", None);
+    let paid = node.pay("alice", "bob", 5);
+    let told = events.next().unwrap();
+    assert_eq!((told.kind.as_str(), &told.data["id"]), ("transaction", &json!(paid)));
+    assert_eq!((&told.data["action"]["type"], &told.data["action"]["amount"]), (&json!("transfer"), &json!(5)));
+    let mined = node.mine(1).swap_remove(0);
+    let block = events.next_of("block");
+    assert_eq!((&block.data["hash"], &block.data["height"]), (&json!(mined), &json!(1)));
+    assert_eq!(block.data["transactions"], json!(1));
+    assert!(block.number() > told.number());
+    assert_eq!(events.next_of("mining").data["mined"], json!(1));
+
+    let ahead = Node::start();
+    ahead.mine(40);
+    let other = Node::builder().bootstrap(node.address()).start();
+    let came = events.next_of("peer");
+    assert_eq!((&came.data["change"], &came.data["peer_id"]), (&json!("connected"), &json!(other.peer_id())));
+    assert_eq!(came.data["direction"], json!("inbound"));
+    drop(other);
+    assert_eq!(events.next_of("peer").data["change"], json!("lost"));
+    // A longer chain: blocks are fetched, the one of this node is left.
+    node.post("/api/v1/peers", &json!({ "address": ahead.address() })).success();
+    let mut chain = Events::follow(&node, "types=reorg,sync", Some(&came.id));
+    // The order of different kinds is not promised.
+    let (mut reorg, mut sync) = (None, Vec::new());
+    while reorg.is_none() || sync.last() != Some(&json!("finished")) {
+        let event = chain.next().unwrap();
+        match event.kind.as_str() {
+            "reorg" => reorg = Some(event.data),
+            _ => sync.push(event.data["state"].clone()),
+        }
+    }
+    assert_eq!(sync[0], json!("started"));
+    let reorg = reorg.unwrap();
+    assert_eq!((&reorg["outcome"], &reorg["old_tip"]), (&json!("adopted"), &json!(mined)));
+    assert_eq!((&reorg["disconnected"], &reorg["fork_height"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn a_client_that_comes_back_misses_nothing() {
+    let node = Node::start();
+    let mut seen = Vec::new();
+    let mut events = Events::follow(&node, "types=block", None);
+    let mut last = None;
+    for round in 0..5_u32 {
+        node.mine(7);
+        // Some are read, some are on their way when the connection ends.
+        for _ in 0..=round {
+            seen.push(events.next().unwrap());
+            last = Some(events.last_id().to_owned());
+        }
+        drop(events);
+        node.mine(3);
+        events = Events::follow(&node, "types=block", last.as_deref());
+    }
+    while seen.len() < 50 {
+        seen.push(events.next().unwrap());
+    }
+    assert_eq!(heights(&seen), (1..=50).collect::<Vec<_>>(), "each once and in order");
+    // By the query too, for clients that cannot set headers.
+    let query = format!("types=block&last_event_id={}", seen[47].id);
+    let mut again = Events::follow(&node, &query, None);
+    assert_eq!(heights(&[again.next().unwrap(), again.next().unwrap()]), [49, 50]);
+}
+
+#[test]
+fn a_client_that_cannot_go_on_is_told() {
+    let mut node = Node::start();
+    let mut events = Events::follow(&node, "", None);
+    node.mine(1);
+    let last = events.next_of("block").id;
+    for unknown in ["nonsense", "0-0-0", &format!("{last}0000")] {
+        let reset = Events::follow(&node, "", Some(unknown)).next().unwrap();
+        assert_eq!(reset.kind, "reset", "{unknown}");
+    }
+    node.mine(1_100);
+    let reset = Events::follow(&node, "types=block", Some(&last)).next().unwrap();
+    assert_eq!((reset.kind.as_str(), &reset.data["reason"]), ("reset", &json!("expired")));
+    node.stop();
+    while let Some(event) = events.next() {
+        assert_ne!(event.kind, "reset");
+    }
+    let node = node.builder_of().clone().start();
+    let mut events = Events::follow(&node, "", Some(&last));
+    let reset = events.next().unwrap();
+    assert_eq!((reset.kind.as_str(), &reset.data["reason"]), ("reset", &json!("restarted")));
+    // Its id is a place to go on from.
+    node.mine(1);
+    let mut resumed = Events::follow(&node, "types=block", Some(&reset.id));
+    assert_eq!(resumed.next().unwrap().data["height"], json!(1_102));
+    let head = Events::try_follow(&node, "types=block,moon", None).err().unwrap();
+    assert!(head.starts_with("HTTP/1.0 400") || head.starts_with("HTTP/1.1 400"), "{head}");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped_and_others_go_on() {
+    let node = Node::start();
+    let mut slow = Events::follow_narrow(&node, "");
+    let total: u32 = 8_000;
+    std::thread::scope(|scope| {
+        let quick = scope.spawn(|| {
+            let mut quick = Events::follow(&node, "types=block", None);
+            let mut height = 0;
+            while height < u64::from(total) {
+                let event = quick.next().unwrap();
+                if event.kind == "error" {
+                    // A busy machine may keep it from reading: then it takes up where it was.
+                    quick = Events::follow(&node, "types=block", Some(&event.id));
+                    continue;
+                }
+                height += 1;
+                assert_eq!(event.data["height"], json!(height));
+            }
+        });
+        // More than the sockets between take.
+        for _ in 0..8 {
+            node.mine(total / 8);
+        }
+        quick.join().unwrap();
+    });
+    let began = Instant::now();
+    wait_until("it is late", PATIENCE, || began.elapsed().as_millis() > 1_500);
+    let mut last = slow.next().unwrap();
+    let mut read = 1;
+    while last.kind != "error" {
+        let next = slow.next().expect("a last word");
+        assert!(next.kind == "error" || next.number() > last.number());
+        last = next;
+        read += 1;
+    }
+    // Two events a block.
+    assert_eq!(last.data["reason"], json!("too-slow"));
+    assert!(read < 2 * total, "{read} of {} events", 2 * total);
+    assert_eq!(slow.next(), None, "that was the end");
+}
+
+#[test]
+fn the_documented_program_follows() {
+    let node = Node::start();
+    let page = fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let (_, program) = page.split_once("```python\n").unwrap();
+    let program = program.split("```").next().unwrap();
+    let program = program.replace("http://127.0.0.1:5000/", &node.file().api);
+    let started = Command::new("python3").args(["-c", &program]).stdout(Stdio::piped()).spawn();
+    // A clone needs only Rust; where Python is missing, there is nobody to follow.
+    let Ok(mut python) = started else { return };
+    let stdout = python.stdout.take().unwrap();
+    wait_until("it follows", PATIENCE, || {
+        node.get("/metrics").body.lines().any(|line| line == "bard_events_followers 1.0")
+    });
+    let mined = node.mine(1).swap_remove(0);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let words: Vec<_> = line.split_whitespace().skip(1).collect();
+    assert_eq!(words, ["block", "1", &mined], "{line}");
+    drop(node);
+    assert!(python.wait().unwrap().code().is_some(), "it ends with the stream");
+}
+
+#[test]
+fn a_thousand_idle_clients_cost_little() {
+    // For the sockets of both sides: the node inherits what is allowed here.
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limits.maximum, ..limits };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    let node = Node::start();
+    node.mine(1);
+    let before = memory(&node);
+    let mut clients: Vec<_> = (0..IDLE).map(|_| Events::follow(&node, "", None)).collect();
+    node.mine(1);
+    clients.iter_mut().for_each(|client| assert_eq!(client.next_of("block").data["height"], json!(2)));
+    let cost = memory(&node).saturating_sub(before);
+    assert!(cost < IDLE as u64 * PER_CLIENT, "{IDLE} clients cost {} KiB", cost >> 10);
+    #[allow(clippy::print_stderr, reason = "a measurement for whoever runs this test alone")]
+    {
+        eprintln!("{} KiB before, {} KiB more with {IDLE} clients", before >> 10, cost >> 10);
+    }
+    let began = Instant::now();
+    assert_eq!(node.get("/healthz").status, 200);
+    assert!(began.elapsed().as_secs() < 2, "others are served meanwhile");
+    clients.extend((clients.len()..MAX_CLIENTS).map(|_| Events::follow(&node, "", None)));
+    let head = Events::try_follow(&node, "", None).err().unwrap();
+    assert!(head.contains(" 503 "), "{head}");
+    drop(clients);
+    wait_until("their places are free", PATIENCE, || Events::try_follow(&node, "", None).is_ok());
+}
