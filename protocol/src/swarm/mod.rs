@@ -15,12 +15,16 @@ pub(crate) mod reason;
 mod requests;
 
 use core::time::Duration;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
+    request_response::OutboundRequestId,
     swarm::{ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent, behaviour::NewListenAddr},
 };
 use tokio::{
@@ -38,9 +42,13 @@ use self::{
 use crate::{
     behaviour::{self, Behaviour, BehaviourEvent},
     config::{NetworkConfig, NetworkError},
-    discovery::{Candidate, bootstrap, mdns, rendezvous::Points},
+    discovery::{
+        Candidate, bootstrap, is_relayed, mdns,
+        rendezvous::{Errand, Points},
+    },
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
+    identity::Identity,
     peers::{PeerBook, Target, clones::Clones, conduct::Fault},
     reachability::{Reachability, observer::Observer},
     topics::Names,
@@ -87,6 +95,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let mut driver = Driver {
         swarm,
         own,
+        identity: config.identity,
         names,
         max_block_len: config.max_block_len,
         target_outbound: config.target_outbound,
@@ -99,6 +108,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         space: Arc::new(Semaphore::new(UNEXAMINED_KIB)),
         listeners: Vec::new(),
         points: Points::new(&config.rendezvous),
+        errands: HashMap::new(),
         exchange: config.exchange,
         observer: Observer::default(),
         clones: Clones::default(),
@@ -139,6 +149,8 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
 pub struct Driver {
     swarm: Swarm<Behaviour>,
     own: PeerId,
+    /// Signs what is registered at rendezvous points.
+    identity: Identity,
     names: Names,
     max_block_len: usize,
     target_outbound: usize,
@@ -157,6 +169,8 @@ pub struct Driver {
     listeners: Vec<(ListenerId, Multiaddr)>,
     /// Rendezvous points.
     points: Points,
+    /// What they were asked and have not answered; a few each, for libp2p gives up after 10 seconds.
+    errands: HashMap<OutboundRequestId, Errand>,
     /// Whether to ask peers of their peers.
     exchange: bool,
     /// What is known of how others reach this node.
@@ -279,7 +293,10 @@ impl Driver {
                 }
             }
             SwarmEvent::ExternalAddrConfirmed { address } => self.external_confirmed(&address),
-            SwarmEvent::ExternalAddrExpired { .. } => self.update_reach(),
+            SwarmEvent::ExternalAddrExpired { .. } => {
+                self.points.moved(self.now());
+                self.update_reach();
+            }
             SwarmEvent::ListenerError { error, .. } => debug!("listening: {error}"),
             _ => {}
         }
@@ -349,6 +366,12 @@ impl Driver {
     }
 
     fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
+        if self.listeners.iter().any(|(id, known)| (*id, known) == (listener, &address)) {
+            return;
+        }
+        if is_relayed(&address) {
+            return self.listens_at_relay(listener, address);
+        }
         info!(%address, "listening");
         self.offer(&address, true);
         // The network may have come back.

@@ -10,7 +10,7 @@ use libp2p::{
 use tracing::{debug, info};
 
 use super::Driver;
-use crate::{discovery::is_relayed, event::Direction};
+use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -18,6 +18,8 @@ const RELAYS: usize = 2;
 const RELAY_PAUSE: Duration = Duration::from_secs(60);
 /// Relays that refused; more are not remembered.
 const MAX_PAUSED: usize = 32;
+/// Addresses of this node at one relay; an honest one has at most 20. One that names more is left.
+const MAX_RELAY_ADDRESSES: usize = 32;
 /// Addresses believed and told to others at once.
 const MAX_EXTERNAL: usize = 8;
 
@@ -106,17 +108,11 @@ impl Driver {
         }
     }
 
-    /// Keeps as many relays as are needed: none where the node can be reached without.
+    /// Asks for as many relays as are needed: none where the node can be reached without. What is held already is kept as
+    /// long as the relay is connected, for libp2p panics when a relay grants what is no longer wanted.
     pub(super) fn seek_relays(&mut self, now: Duration) {
         self.reservations.paused.retain(|(_, until)| *until > now);
-        let wanted = self.observer.wants_relay(&self.listening_on());
-        if !wanted {
-            for Reservation { listener, .. } in core::mem::take(&mut self.reservations.held) {
-                self.swarm.remove_listener(listener);
-            }
-            return;
-        }
-        if self.reservations.held.len() >= RELAYS {
+        if self.reservations.held.len() >= RELAYS || !self.observer.wants_relay(&self.listening_on()) {
             return;
         }
         let reservations = &self.reservations;
@@ -141,6 +137,24 @@ impl Driver {
         }
     }
 
+    /// A relay has said where this node is reached through it. It may say so again with each renewal.
+    pub(super) fn listens_at_relay(&mut self, listener: ListenerId, address: Multiaddr) {
+        let known = self.listeners.iter().filter(|(id, _)| *id == listener).count();
+        if known < MAX_RELAY_ADDRESSES {
+            debug!(%address, "reachable through a relay at an address");
+            self.listeners.push((listener, address));
+            self.points.moved(self.now());
+            return self.publish_listening();
+        }
+        // libp2p keeps them all as long as the connection lasts, and tells them to every peer.
+        let relay = self.reservations.held.iter().find(|held| held.listener == listener).map(|held| held.relay);
+        if let Some(relay) = relay.filter(|_| known == MAX_RELAY_ADDRESSES) {
+            self.listeners.push((listener, address));
+            self.penalise(relay, Fault::Serious, "a relay that names ever more addresses");
+            self.disconnect(relay);
+        }
+    }
+
     /// A listener has ended; if it was at a relay, that relay is left alone for a while. Returns whether it was.
     pub(super) fn reservation_ended(&mut self, listener: ListenerId) -> bool {
         let Some(at) = self.reservations.held.iter().position(|held| held.listener == listener) else { return false };
@@ -161,6 +175,7 @@ impl Driver {
             return;
         }
         debug!(%address, "an address by which others reach this node");
+        self.points.moved(self.now());
         self.update_reach();
     }
 
@@ -171,6 +186,7 @@ impl Driver {
         let believed = self.observer.believed();
         for address in believed.into_iter().filter(|address| !known.contains(address)).take(room) {
             info!(%address, "peers see this node at an address");
+            self.points.moved(self.now());
             self.swarm.add_external_address(address);
         }
         let mut reachability = self.observer.verdict(&self.listening_on());
