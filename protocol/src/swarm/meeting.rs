@@ -57,6 +57,13 @@ impl Driver {
         }
     }
 
+    /// Takes a peer out of Kademlia's table, so that it is neither asked nor told to others.
+    pub(super) fn forget_in_kademlia(&mut self, peer: &PeerId) {
+        if let Some(kademlia) = self.swarm.behaviour_mut().kademlia.as_mut() {
+            kademlia.remove_peer(peer);
+        }
+    }
+
     pub(super) fn kademlia_event(event: &kad::Event) {
         // Whom it met on the way shows in connections; the rest is for whoever looks closely.
         if let kad::Event::OutboundQueryProgressed { result, .. } = event {

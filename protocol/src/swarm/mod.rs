@@ -352,6 +352,7 @@ impl Driver {
         if self.book.conduct.note(peer, fault, reason, now) {
             warn!(%peer, reason, "banned for an hour");
             self.swarm.behaviour_mut().banned.block_peer(peer);
+            self.forget_in_kademlia(&peer);
         }
         self.publish_peers();
     }

@@ -333,6 +333,7 @@ impl Driver {
     /// A peer is of another chain, or of none: it is left alone. `chain` is its name, which is logged once.
     fn part(&mut self, peer: PeerId, chain: &str) {
         let now = self.now();
+        self.forget_in_kademlia(&peer);
         if self.book.foreign(peer, chain, now) {
             let address =
                 self.links.get(&peer).and_then(|link| link.connections.first()).map(|at| at.address.to_string());

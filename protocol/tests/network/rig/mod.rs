@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) identity: Option<Identity>,
     pub(crate) mdns: bool,
     pub(crate) kademlia: bool,
+    pub(crate) rendezvous: Vec<Multiaddr>,
     pub(crate) exchange: bool,
     pub(crate) target_outbound: usize,
 }
@@ -41,6 +42,7 @@ impl Default for Options {
             identity: None,
             mdns: false,
             kademlia: false,
+            rendezvous: Vec::new(),
             exchange: true,
             target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         }
@@ -106,9 +108,10 @@ impl Node {
             Some(address) => vec![address.clone()],
             None => options.listen.iter().map(|text| text.parse().expect("a multiaddress")).collect(),
         };
-        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, .. } = options;
+        let Options { chain, bootstrap, mdns, kademlia, rendezvous, exchange, target_outbound, .. } = options;
         let config = config(listen, identity.clone());
-        let config = NetworkConfig { chain, bootstrap, mdns, kademlia, exchange, target_outbound, ..config };
+        let config =
+            NetworkConfig { chain, bootstrap, mdns, kademlia, rendezvous, exchange, target_outbound, ..config };
         let Network { handle, events, driver } = start(config).await.expect("it starts");
         tokio::spawn(driver.run());
         Self { handle, identity, events }
