@@ -313,11 +313,11 @@ impl Driver {
             BehaviourEvent::Kademlia(event) => Self::kademlia_event(&event),
             BehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
             BehaviourEvent::Upnp(event) => self.upnp_event(event),
-            BehaviourEvent::Probes(event) => self.probed(event),
+            BehaviourEvent::Probes(event) => self.probed(&event),
             BehaviourEvent::Probed(event) => {
-                debug!(peer = %event.client, address = %event.tested_addr, "tried a peer's address")
+                debug!(peer = %event.client, address = %event.tested_addr, "tried a peer's address");
             }
-            BehaviourEvent::RelayClient(event) => self.relay_event(event),
+            BehaviourEvent::RelayClient(event) => self.relay_event(&event),
             BehaviourEvent::RelayServer(event) => debug!(?event, "relaying"),
             BehaviourEvent::HolePunching(event) => Self::hole_punching_event(&event),
             BehaviourEvent::Limits(never) => match never {},

@@ -57,7 +57,7 @@ impl Driver {
         self.update_reach();
     }
 
-    pub(super) fn probed(&mut self, event: autonat::v2::client::Event) {
+    pub(super) fn probed(&mut self, event: &autonat::v2::client::Event) {
         let reachable = event.result.is_ok();
         debug!(address = %event.tested_addr, peer = %event.server, reachable, "a peer has tried an address of this node");
         self.observer.probed(&event.tested_addr, event.server, reachable);
@@ -81,14 +81,14 @@ impl Driver {
         self.update_reach();
     }
 
-    pub(super) fn relay_event(&mut self, event: relay::client::Event) {
+    pub(super) fn relay_event(&mut self, event: &relay::client::Event) {
         match event {
             relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
                 if !renewal {
                     info!(relay = %relay_peer_id, "reachable through a relay");
                 }
-                if let Some(held) = self.reservations.held.iter().find(|held| held.relay == relay_peer_id) {
-                    self.observer.reserved(relay_peer_id, &held.address);
+                if let Some(held) = self.reservations.held.iter().find(|held| held.relay == *relay_peer_id) {
+                    self.observer.reserved(*relay_peer_id, &held.address);
                 }
                 self.update_reach();
             }
