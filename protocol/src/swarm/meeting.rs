@@ -116,7 +116,10 @@ impl Driver {
             Event::OutboundFailure { request_id, error, .. } => match self.errands.remove(&request_id) {
                 Some(Errand::Register(point)) => {
                     let reason = match error {
-                        OutboundFailure::UnsupportedProtocols => "what answers there is none".to_owned(),
+                        // Asked lazily, a node that is no point shows only when it should answer.
+                        OutboundFailure::UnsupportedProtocols | OutboundFailure::Io(_) => {
+                            "what is there does not answer as a rendezvous point does".to_owned()
+                        }
                         error => error.to_string(),
                     };
                     self.not_registered(point, &reason);
