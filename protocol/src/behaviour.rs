@@ -10,7 +10,7 @@ use libp2p::{
     dns::{ResolverConfig, ResolverOpts},
     identify,
     identity::Keypair,
-    mdns, noise, ping, relay, rendezvous,
+    mdns, noise, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, upnp, yamux,
 };
@@ -22,6 +22,7 @@ use crate::{
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
     probes::Probes,
+    rendezvous,
     sync_behaviour::{self, PeersBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
 };
@@ -45,6 +46,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const RELAY_CIRCUIT_DURATION: Duration = Duration::from_secs(3600);
 const RELAY_CIRCUIT_BYTES: u64 = 64 << 20;
 const RELAY_RESERVATIONS: usize = 64;
+/// How long a reservation lasts: as long as the connection that it needs. libp2p's relay panics at a client that takes the
+/// answer to its renewal only after the reservation has run out, so none does; and it refuses renewals when it is full.
+const RELAY_RESERVATION: Duration = NEVER;
 const RELAY_CIRCUITS: usize = 64;
 
 /// All behaviours of a node. Gates come first, so that what they refuse never reaches the others.
@@ -98,9 +102,7 @@ impl Behaviour {
             peers: sync_behaviour::peers(names.peers_protocol().ok_or_else(no_name)?),
             mdns: mdns.into(),
             kademlia: config.kademlia.then(|| discovery::kademlia::behaviour(kademlia, own)).into(),
-            rendezvous: (!config.rendezvous.is_empty())
-                .then(|| rendezvous::client::Behaviour::new(keypair.clone()))
-                .into(),
+            rendezvous: (!config.rendezvous.is_empty()).then(rendezvous::client::behaviour).into(),
             upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
             probes: config.autonat.then(|| Probes::new(config.seed)).into(),
             probed: config
@@ -118,6 +120,7 @@ impl Behaviour {
 fn relay_server(own: PeerId) -> relay::Behaviour {
     let config = relay::Config {
         max_reservations: RELAY_RESERVATIONS,
+        reservation_duration: RELAY_RESERVATION,
         max_circuits: RELAY_CIRCUITS,
         max_circuit_duration: RELAY_CIRCUIT_DURATION,
         max_circuit_bytes: RELAY_CIRCUIT_BYTES,

@@ -20,6 +20,7 @@
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
 //! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
+//! | `rendezvous` | libp2p's rendezvous protocol, both sides |
 //! | [`meeting_point`] | a place to meet that is no node: rendezvous, Kademlia, relay |
 
 #![cfg_attr(
@@ -39,6 +40,7 @@ pub mod meeting_point;
 mod peers;
 mod probes;
 pub mod reachability;
+mod rendezvous;
 mod swarm;
 mod sync_behaviour;
 pub mod topics;

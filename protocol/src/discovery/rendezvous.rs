@@ -3,17 +3,16 @@
 
 use core::time::Duration;
 
-use libp2p::{Multiaddr, PeerId, rendezvous::Cookie};
+use libp2p::{Multiaddr, PeerId};
 
 use super::{Candidate, Origin, is_dialable, is_loopback, split_peer_id};
-use crate::wire::limits::MAX_ADDRESSES;
+use crate::{rendezvous::client::MAX_FOUND, wire::limits::MAX_ADDRESSES};
 
 /// Rendezvous points; more are not used.
 const MAX_POINTS: usize = 16;
 /// Nodes asked for at a time.
-pub(crate) const LIMIT: u64 = 100;
-/// Nodes taken from one point in a [`WINDOW`]: libp2p keeps what a point tells until it expires, so a point that lies must
-/// not be listened to without end.
+pub(crate) const LIMIT: u64 = MAX_FOUND as u64;
+/// Nodes taken from one point in a [`WINDOW`]: a point that lies must not be listened to without end.
 const MAX_TAKEN: usize = 10_000;
 const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after a registration that failed or had no answer.
@@ -25,6 +24,10 @@ const ASK: Duration = Duration::from_secs(60);
 const FEW: usize = 3;
 /// A registration is renewed at the latest after this time, however long it would last.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a registration lasts at a point that does not say so, by the specification.
+const DEFAULT_TTL: Duration = Duration::from_secs(2 * 3600);
+/// How soon a point is told of addresses that have changed: they change several at a time.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What to ask of a connected point.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub(crate) enum Errand {
     /// Register at it.
     Register(PeerId),
     /// Ask it who is there: since the cookie, if there is one.
-    Discover(PeerId, Option<Cookie>),
+    Discover(PeerId, Option<Vec<u8>>),
 }
 
 /// All configured points.
@@ -45,11 +48,16 @@ struct Point {
     address: Multiaddr,
     /// Who it is: configured, or who answered.
     peer: Option<PeerId>,
+    /// Whether that is configured: then it is nobody else, whoever answers there.
+    named: bool,
     /// Whether this node is registered there now.
     registered: bool,
+    /// Whether it was said that this node is not, since it last was.
+    complained: bool,
     register_at: Duration,
     ask_at: Duration,
-    cookie: Option<Cookie>,
+    /// What the point gave to tell only news the next time; of its own making.
+    cookie: Option<Vec<u8>>,
     /// Nodes taken since `window` began.
     taken: usize,
     window: Duration,
@@ -63,7 +71,9 @@ impl Points {
             Point {
                 address,
                 peer,
+                named: peer.is_some(),
                 registered: false,
+                complained: false,
                 register_at: Duration::ZERO,
                 ask_at: Duration::ZERO,
                 cookie: None,
@@ -76,9 +86,8 @@ impl Points {
 
     /// A dial has led to `peer` at `address`: returns whether that is a point.
     pub(crate) fn met(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
-        let Some(point) = self.0.iter_mut().find(|point| point.peer == Some(peer) || point.address == *address) else {
-            return false;
-        };
+        let fits = |point: &&mut Point| point.peer == Some(peer) || (!point.named && point.address == *address);
+        let Some(point) = self.0.iter_mut().find(fits) else { return false };
         if point.peer != Some(peer) {
             (point.peer, point.cookie) = (Some(peer), None);
         }
@@ -113,22 +122,32 @@ impl Points {
     }
 
     /// This node is registered for so long. Returns whether it was not before.
-    pub(crate) fn registered(&mut self, peer: PeerId, lasts: Duration, now: Duration) -> bool {
+    pub(crate) fn registered(&mut self, peer: PeerId, lasts: Option<Duration>, now: Duration) -> bool {
         let Some(point) = self.find(peer) else { return false };
-        point.register_at = now.saturating_add((lasts / 2).clamp(RETRY, LONGEST));
+        point.register_at = now.saturating_add((lasts.unwrap_or(DEFAULT_TTL) / 2).clamp(RETRY, LONGEST));
+        point.complained = false;
         !core::mem::replace(&mut point.registered, true)
     }
 
-    /// The registration was refused. Returns whether this is news.
-    pub(crate) fn refused(&mut self, peer: PeerId) -> bool {
-        self.find(peer).is_some_and(|point| core::mem::replace(&mut point.registered, false))
+    /// The registration failed. Returns where, if this is news.
+    pub(crate) fn refused(&mut self, peer: PeerId) -> Option<Multiaddr> {
+        let point = self.find(peer)?;
+        point.registered = false;
+        (!core::mem::replace(&mut point.complained, true)).then(|| point.address.clone())
+    }
+
+    /// This node is reached at other addresses than before: the points are to be told soon.
+    pub(crate) fn moved(&mut self, now: Duration) {
+        for point in self.0.iter_mut().filter(|point| point.registered) {
+            point.register_at = point.register_at.min(now.saturating_add(SETTLED));
+        }
     }
 
     /// A point has told of so many nodes. Returns whether they are to be taken.
-    pub(crate) fn discovered(&mut self, peer: PeerId, count: usize, cookie: Cookie) -> bool {
+    pub(crate) fn discovered(&mut self, peer: PeerId, count: usize, cookie: Option<Vec<u8>>) -> bool {
         let Some(point) = self.find(peer) else { return false };
         point.taken = point.taken.saturating_add(count);
-        point.cookie = Some(cookie);
+        point.cookie = cookie;
         count as u64 <= LIMIT && point.taken <= MAX_TAKEN
     }
 
@@ -176,14 +195,19 @@ mod tests {
         assert_eq!(points.due(second, 0, |_| false), [], "not connected");
         assert_eq!(points.due(second, 0, |_| true), [Errand::Register(peer), Errand::Discover(peer, None)]);
         assert_eq!(points.due(second, 0, |_| true), [], "once");
-        assert!(points.registered(peer, Duration::from_secs(7200), second));
-        assert!(!points.registered(peer, Duration::from_secs(7200), second), "no news");
+        assert!(points.registered(peer, Some(Duration::from_secs(7200)), second));
+        assert!(!points.registered(peer, None, second), "no news");
         assert_eq!(points.registered_at(), [peer]);
         assert_eq!(points.due(second + ASK_LONELY, 0, |_| true), [Errand::Discover(peer, None)]);
         let renewed = points.due(second + Duration::from_secs(3600), FEW, |_| true);
         assert!(renewed.contains(&Errand::Register(peer)), "{renewed:?}");
-        assert!(points.refused(peer) && !points.refused(peer));
+        points.moved(second * 4000);
+        let told = points.due(second * 4000 + SETTLED, FEW, |_| true);
+        assert!(told.contains(&Errand::Register(peer)), "addresses have changed: {told:?}");
+        assert_eq!((points.refused(peer), points.refused(peer)), (Some(here), None), "news once");
         assert_eq!(points.registered_at(), []);
+        assert!(points.registered(peer, Some(Duration::MAX), second), "however long that is");
+        assert!(points.refused(peer).is_some(), "news again");
     }
 
     #[test]
@@ -191,7 +215,7 @@ mod tests {
         let (peer, here) = (PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
         let mut points = Points::new(&[here.with(libp2p::multiaddr::Protocol::P2p(peer))]);
         assert!(points.contains(peer));
-        let cookie = Cookie::for_all_namespaces;
+        let cookie = || Some(vec![1]);
         assert!(points.discovered(peer, 100, cookie()));
         assert!(!points.discovered(peer, 101, cookie()), "more than was asked for");
         for _ in 0..MAX_TAKEN / 100 {
@@ -201,6 +225,16 @@ mod tests {
         let due = points.due(Duration::from_secs(1), 0, |_| true);
         assert_eq!(due, [Errand::Register(peer)]);
         assert_eq!(points.due(WINDOW, 0, |_| true).len(), 2, "another day, another chance");
+    }
+
+    #[test]
+    fn a_point_that_is_named_is_nobody_else() {
+        let (peer, other, here) = (PeerId::random(), PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
+        let mut points = Points::new(&[here.clone().with(libp2p::multiaddr::Protocol::P2p(peer))]);
+        assert!(!points.met(other, &here) && !points.contains(other) && points.contains(peer));
+        let mut points = Points::new(std::slice::from_ref(&here));
+        assert!(points.met(other, &here) && points.met(peer, &here), "whoever answers there");
+        assert!(points.contains(peer) && !points.contains(other));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use libp2p::{
     swarm::NetworkBehaviour, tcp, yamux,
 };
 
-use super::{MeetingPointConfig, rendezvous};
+use super::MeetingPointConfig;
 use crate::{
     config::NetworkError,
     discovery::kademlia::{self, Kademlia},
+    rendezvous,
     topics::{MEETING_POINT, Names},
 };
 
@@ -31,8 +32,9 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a reservation at the relay lasts; clients renew it in time.
-pub(super) const RESERVATION: Duration = Duration::from_secs(3600);
+/// How long a reservation at the relay lasts: as long as the connection that it needs. libp2p's relay panics at a client that
+/// takes the answer to its renewal only after the reservation has run out, so none does.
+pub(super) const RESERVATION: Duration = NEVER;
 /// Nodes that may be reached through the relay at once: as many as may be connected at all.
 const MAX_RESERVATIONS: usize = 512;
 /// Circuits at once, and of one peer.

@@ -6,7 +6,6 @@
 
 mod behaviour;
 mod guests;
-mod rendezvous;
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -29,13 +28,13 @@ pub use self::guests::PATIENCE;
 use self::{
     behaviour::{Behaviour, BehaviourEvent, RelayNews},
     guests::Guests,
-    rendezvous::{Answer, Question, Table},
 };
 use crate::{
     config::NetworkError,
     discovery::{is_dialable, is_loopback, kademlia, split_peer_id},
     identity::Identity,
     listening,
+    rendezvous::{Answer, Question, Table},
     swarm::bind,
     topics::Names,
     wire::{limits::MAX_ADDRESSES, status::Agent},

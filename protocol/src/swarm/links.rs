@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) service: bool,
     /// Whether two nodes have been seen to run with its identity.
     pub(super) two_places: bool,
+    /// How often it has said where it sees this node.
+    pub(super) sightings: u32,
     /// Whether it relays connections.
     pub(super) relays: bool,
     /// When its addresses were last put into Kademlia's table.
@@ -71,6 +73,7 @@ impl Link {
             told: None,
             service: false,
             relays: false,
+            sightings: 0,
             two_places: false,
             fed_at: None,
         }

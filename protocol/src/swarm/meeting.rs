@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, kad,
-    rendezvous::{self, Namespace},
+    request_response::{Event, Message, OutboundFailure},
     swarm::{
         FromSwarm, NetworkBehaviour,
         behaviour::{ExternalAddrConfirmed, ExternalAddrExpired},
@@ -13,10 +13,16 @@ use libp2p::{
 use tracing::{debug, info, warn};
 
 use super::Driver;
-use crate::discovery::{
-    is_dialable, is_loopback, is_relayed, kademlia, mdns,
-    rendezvous::{Errand, LIMIT, candidate},
+use crate::{
+    discovery::{
+        is_dialable, is_loopback, is_relayed, kademlia, mdns,
+        rendezvous::{Errand, LIMIT, candidate},
+    },
+    rendezvous::client::{self, Request, Response},
 };
+
+/// Addresses registered at a rendezvous point; of more, those known from outside and then those listened on first.
+const MAX_REGISTERED: usize = 16;
 
 impl Driver {
     pub(super) fn mdns_event(&mut self, event: libp2p::mdns::Event) {
@@ -51,6 +57,13 @@ impl Driver {
         }
     }
 
+    /// Takes a peer out of Kademlia's table, so that it is neither asked nor told to others.
+    pub(super) fn forget_in_kademlia(&mut self, peer: &PeerId) {
+        if let Some(kademlia) = self.swarm.behaviour_mut().kademlia.as_mut() {
+            kademlia.remove_peer(peer);
+        }
+    }
+
     pub(super) fn kademlia_event(event: &kad::Event) {
         // Whom it met on the way shows in connections; the rest is for whoever looks closely.
         if let kad::Event::OutboundQueryProgressed { result, .. } = event {
@@ -63,73 +76,113 @@ impl Driver {
         let peers = self.links.values().filter(|link| link.confirmed.is_some()).count();
         let links = &self.links;
         let errands = self.points.due(now, peers, |peer| links.contains_key(peer));
-        let Ok(namespace) = Namespace::new(self.names.rendezvous_namespace()) else { return };
-        let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() else { return };
+        let namespace = self.names.rendezvous_namespace();
         for errand in errands {
-            match errand {
+            let (point, request) = match &errand {
                 Errand::Register(point) => {
-                    if let Err(error) = client.register(namespace.clone(), point, None) {
-                        debug!(%point, "not registered: {error}");
-                    }
+                    let record = client::record(self.identity.keypair(), self.registrable());
+                    let Some(record) = record else { continue };
+                    (*point, Request::Register { namespace: namespace.clone(), record })
                 }
                 Errand::Discover(point, cookie) => {
-                    client.discover(Some(namespace.clone()), cookie, Some(LIMIT), point);
+                    (*point, Request::Discover { namespace: namespace.clone(), limit: LIMIT, cookie: cookie.clone() })
                 }
-            }
+            };
+            let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() else { return };
+            self.errands.insert(client.send_request(&point, request), errand);
         }
     }
 
-    pub(super) fn rendezvous_event(&mut self, event: rendezvous::client::Event) {
-        let now = self.now();
+    /// Where others may reach this node, by what it knows now. On a private network nobody confirms an address from outside;
+    /// what is listened on is what peers there can reach.
+    fn registrable(&self) -> Vec<Multiaddr> {
+        let mut addresses: Vec<Multiaddr> = Vec::new();
+        let listening = self.listeners.iter().map(|(_, address)| address);
+        for address in self.swarm.external_addresses().chain(listening) {
+            if addresses.len() < MAX_REGISTERED && !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
+
+    pub(super) fn rendezvous_event(&mut self, event: Event<Request, Response>) {
         match event {
-            rendezvous::client::Event::Registered { rendezvous_node, ttl, .. } => {
-                if self.points.registered(rendezvous_node, Duration::from_secs(ttl), now) {
-                    info!(point = %rendezvous_node, "registered at a rendezvous point");
+            Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
+                if let Some(errand) = self.errands.remove(&request_id) {
+                    self.point_answered(peer, &errand, response);
                 }
             }
-            rendezvous::client::Event::RegisterFailed { rendezvous_node, error, .. } => {
-                if self.points.refused(rendezvous_node) {
-                    warn!(point = %rendezvous_node, "no longer registered at a rendezvous point: {error:?}");
-                } else {
-                    debug!(point = %rendezvous_node, "not registered: {error:?}");
+            Event::OutboundFailure { request_id, error, .. } => match self.errands.remove(&request_id) {
+                Some(Errand::Register(point)) => {
+                    let reason = match error {
+                        // Asked lazily, a node that is no point shows only when it should answer.
+                        OutboundFailure::UnsupportedProtocols | OutboundFailure::Io(_) => {
+                            "what is there does not answer as a rendezvous point does".to_owned()
+                        }
+                        error => error.to_string(),
+                    };
+                    self.not_registered(point, &reason);
+                }
+                Some(Errand::Discover(point, _)) => {
+                    debug!(%point, "asked in vain: {error}");
+                    self.points.asked_in_vain(point);
+                }
+                // The word that this node leaves has no answer.
+                None => {}
+            },
+            // A client is asked nothing.
+            Event::Message { .. } | Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn point_answered(&mut self, point: PeerId, errand: &Errand, response: Response) {
+        match (errand, response) {
+            (Errand::Register(_), Response::Registered(lasts)) => {
+                if self.points.registered(point, lasts, self.now()) {
+                    info!(%point, "registered at a rendezvous point");
                 }
             }
-            rendezvous::client::Event::Discovered { rendezvous_node, registrations, cookie } => {
-                if !self.points.discovered(rendezvous_node, registrations.len(), cookie) {
-                    debug!(point = %rendezvous_node, "a rendezvous point tells more than it was asked");
+            (Errand::Register(_), Response::NotRegistered(status)) => {
+                self.not_registered(point, &format!("it refuses with status {status}"));
+            }
+            (Errand::Register(_), _) => self.not_registered(point, "its answer makes no sense"),
+            (Errand::Discover(..), Response::Found { nodes, cookie }) => {
+                if !self.points.discovered(point, nodes.len(), cookie) {
+                    debug!(%point, "a rendezvous point tells more than it was asked");
                     return;
                 }
-                let same_machine = self.is_on_this_machine(&rendezvous_node);
-                for registration in registrations {
-                    let record = &registration.record;
-                    if let Some(found) = candidate(record.peer_id(), record.addresses(), same_machine) {
+                let same_machine = self.is_on_this_machine(&point);
+                for (peer, addresses) in nodes {
+                    if let Some(found) = candidate(peer, &addresses, same_machine) {
                         self.learn(found);
                     }
                 }
             }
-            rendezvous::client::Event::DiscoverFailed { rendezvous_node, error, .. } => {
-                debug!(point = %rendezvous_node, "asked in vain: {error:?}");
-                self.points.asked_in_vain(rendezvous_node);
+            (Errand::Discover(..), answer) => {
+                debug!(%point, ?answer, "asked in vain");
+                self.points.asked_in_vain(point);
             }
-            // It has expired at the point; in the book it stays as long as it is of use.
-            rendezvous::client::Event::Expired { .. } => {}
         }
     }
 
-    /// Tells the rendezvous client of an address to register, and the relay of one to hand out. libp2p would have them wait
-    /// for one that is confirmed from outside, which on a private network never comes; what is listened on is what peers
-    /// there can reach.
+    fn not_registered(&mut self, point: PeerId, reason: &str) {
+        debug!(%point, "not registered: {reason}");
+        if let Some(address) = self.points.refused(point) {
+            warn!("not registered at the rendezvous point {address}: {reason}; it is tried again and again");
+        }
+    }
+
+    /// Tells the relay of an address to hand out. libp2p would have it wait for one that is confirmed from outside, which on a
+    /// private network never comes; what is listened on is what peers there can reach.
     pub(super) fn offer(&mut self, address: &Multiaddr, listening: bool) {
+        self.points.moved(self.now());
         let event = if listening {
             FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr: address })
         } else {
             FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr: address })
         };
-        let behaviour = self.swarm.behaviour_mut();
-        if let Some(client) = behaviour.rendezvous.as_mut() {
-            client.on_swarm_event(event);
-        }
-        if let Some(relay) = behaviour.relay_server.as_mut()
+        if let Some(relay) = self.swarm.behaviour_mut().relay_server.as_mut()
             && !is_relayed(address)
         {
             relay.on_swarm_event(event);
@@ -139,10 +192,10 @@ impl Driver {
     /// Takes this node off the rendezvous points' lists. Returns whether there is anything to wait for.
     pub(super) fn leave_points(&mut self) -> bool {
         let registered = self.points.registered_at();
-        let Ok(namespace) = Namespace::new(self.names.rendezvous_namespace()) else { return false };
         let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() else { return false };
         for point in &registered {
-            client.unregister(namespace.clone(), *point);
+            let namespace = self.names.rendezvous_namespace();
+            client.send_request(point, Request::Unregister { namespace });
         }
         !registered.is_empty()
     }

@@ -16,12 +16,16 @@ pub(crate) mod reason;
 mod requests;
 
 use core::time::Duration;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
+    request_response::OutboundRequestId,
     swarm::{ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent, behaviour::NewListenAddr},
 };
 use tokio::{
@@ -40,9 +44,13 @@ use self::{
 use crate::{
     behaviour::{self, Behaviour, BehaviourEvent},
     config::{NetworkConfig, NetworkError},
-    discovery::{Candidate, bootstrap, mdns, rendezvous::Points},
+    discovery::{
+        Candidate, bootstrap, is_relayed, mdns,
+        rendezvous::{Errand, Points},
+    },
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
+    identity::Identity,
     peers::{PeerBook, Target, clones::Clones, conduct::Fault},
     reachability::{Reachability, observer::Observer},
     topics::Names,
@@ -89,6 +97,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let mut driver = Driver {
         swarm,
         own,
+        identity: config.identity,
         names,
         max_block_len: config.max_block_len,
         target_outbound: config.target_outbound,
@@ -101,6 +110,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         space: Arc::new(Semaphore::new(UNEXAMINED_KIB)),
         listeners: Vec::new(),
         points: Points::new(&config.rendezvous),
+        errands: HashMap::new(),
         exchange: config.exchange,
         observer: Observer::default(),
         clones: Clones::default(),
@@ -142,6 +152,8 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
 pub struct Driver {
     swarm: Swarm<Behaviour>,
     own: PeerId,
+    /// Signs what is registered at rendezvous points.
+    identity: Identity,
     names: Names,
     max_block_len: usize,
     target_outbound: usize,
@@ -160,6 +172,8 @@ pub struct Driver {
     listeners: Vec<(ListenerId, Multiaddr)>,
     /// Rendezvous points.
     points: Points,
+    /// What they were asked and have not answered; a few each, for libp2p gives up after 10 seconds.
+    errands: HashMap<OutboundRequestId, Errand>,
     /// Whether to ask peers of their peers.
     exchange: bool,
     /// What is known of how others reach this node.
@@ -289,7 +303,10 @@ impl Driver {
                 }
             }
             SwarmEvent::ExternalAddrConfirmed { address } => self.external_confirmed(&address),
-            SwarmEvent::ExternalAddrExpired { .. } => self.update_reach(),
+            SwarmEvent::ExternalAddrExpired { .. } => {
+                self.points.moved(self.now());
+                self.update_reach();
+            }
             SwarmEvent::ListenerError { error, .. } => debug!("listening: {error}"),
             _ => {}
         }
@@ -306,11 +323,11 @@ impl Driver {
             BehaviourEvent::Kademlia(event) => Self::kademlia_event(&event),
             BehaviourEvent::Rendezvous(event) => self.rendezvous_event(event),
             BehaviourEvent::Upnp(event) => self.upnp_event(event),
-            BehaviourEvent::Probes(event) => self.probed(event),
+            BehaviourEvent::Probes(event) => self.probed(&event),
             BehaviourEvent::Probed(event) => {
-                debug!(peer = %event.client, address = %event.tested_addr, "tried a peer's address")
+                debug!(peer = %event.client, address = %event.tested_addr, "tried a peer's address");
             }
-            BehaviourEvent::RelayClient(event) => self.relay_event(event),
+            BehaviourEvent::RelayClient(event) => self.relay_event(&event),
             BehaviourEvent::RelayServer(event) => debug!(?event, "relaying"),
             BehaviourEvent::HolePunching(event) => Self::hole_punching_event(&event),
             BehaviourEvent::Limits(never) => match never {},
@@ -349,6 +366,7 @@ impl Driver {
         if banned {
             warn!(%peer, reason, "banned for an hour");
             self.swarm.behaviour_mut().banned.block_peer(peer);
+            self.forget_in_kademlia(&peer);
         }
         self.publish_peers();
     }
@@ -363,6 +381,12 @@ impl Driver {
     }
 
     fn listens(&mut self, listener: ListenerId, address: Multiaddr) {
+        if self.listeners.iter().any(|(id, known)| (*id, known) == (listener, &address)) {
+            return;
+        }
+        if is_relayed(&address) {
+            return self.listens_at_relay(listener, address);
+        }
         info!(%address, "listening");
         self.offer(&address, true);
         // The network may have come back.
@@ -376,7 +400,10 @@ impl Driver {
         info!(%address, "no longer listening");
         self.offer(address, false);
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
-        self.observer.moved();
+        // IPv6 addresses for privacy come and go on a machine that stays where it is.
+        if matches!(address.iter().next(), Some(libp2p::multiaddr::Protocol::Ip4(_))) {
+            self.observer.moved();
+        }
         self.publish_listening();
         self.suspect_connections();
     }

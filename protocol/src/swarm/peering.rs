@@ -134,7 +134,7 @@ impl Driver {
     pub(super) fn established(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
         let now = self.now();
         let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
-        let (address, _) = split_peer_id(endpoint.get_remote_address().clone());
+        let (address, _) = split_peer_id(remote_of(endpoint).clone());
         let target = self.dialing.remove(&id);
         let link = self.links.entry(peer).or_insert_with(|| Link::new(now));
         let first = link.connections.is_empty();
@@ -333,6 +333,7 @@ impl Driver {
     /// A peer is of another chain, or of none: it is left alone. `chain` is its name, which is logged once.
     fn part(&mut self, peer: PeerId, chain: &str) {
         let now = self.now();
+        self.forget_in_kademlia(&peer);
         if self.book.foreign(peer, chain, now) {
             let address =
                 self.links.get(&peer).and_then(|link| link.connections.first()).map(|at| at.address.to_string());
@@ -390,9 +391,36 @@ impl Driver {
     }
 }
 
+/// Where a connection leads. Of a peer that has come through a relay, libp2p names the id alone; the address at that relay
+/// says that there is one in between.
+fn remote_of(endpoint: &ConnectedPoint) -> &Multiaddr {
+    match endpoint {
+        ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => local_addr,
+        _ => endpoint.get_remote_address(),
+    }
+}
+
 /// Dials whoever is there, from the listening port: so a router opens that very port to the outside, and whoever is there
 /// sees how this node may be reached. Peers of the book are dialled from a port of its own each: were it the same, two
 /// nodes that dial each other at once could meet in one TCP connection that both believe to have opened.
 fn dial_address(address: Multiaddr) -> DialOpts {
     DialOpts::unknown_peer_id().address(address).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_through_a_relay_does_not_come_directly() {
+        let address = |text: &str| text.parse::<Multiaddr>().expect("a multiaddress");
+        let id = PeerId::random();
+        let at_relay = address(&format!("/ip4/127.0.0.1/tcp/1/p2p/{id}/p2p-circuit"));
+        let send_back_addr = address(&format!("/p2p/{}", PeerId::random()));
+        let relayed = ConnectedPoint::Listener { local_addr: at_relay.clone(), send_back_addr };
+        assert!(is_relayed(remote_of(&relayed)), "although it is not told where from");
+        let (here, there) = (address("/ip4/10.0.0.1/tcp/1"), address("/ip4/10.0.0.2/tcp/2"));
+        let direct = ConnectedPoint::Listener { local_addr: here, send_back_addr: there.clone() };
+        assert_eq!(remote_of(&direct), &there);
+    }
 }

@@ -10,7 +10,7 @@ use libp2p::{
 use tracing::{debug, info};
 
 use super::Driver;
-use crate::{discovery::is_relayed, event::Direction};
+use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -18,6 +18,10 @@ const RELAYS: usize = 2;
 const RELAY_PAUSE: Duration = Duration::from_secs(60);
 /// Relays that refused; more are not remembered.
 const MAX_PAUSED: usize = 32;
+/// Addresses of this node at one relay; an honest one has at most 20. One that names more is left.
+const MAX_RELAY_ADDRESSES: usize = 32;
+/// How often what a peer sees of this node, while it is connected, may lead to a probe.
+const MAX_SIGHTINGS: u32 = 4;
 /// Addresses believed and told to others at once.
 const MAX_EXTERNAL: usize = 8;
 
@@ -49,13 +53,18 @@ impl Driver {
         let (remote, outbound) = (known.address.clone(), known.direction == Direction::Outbound);
         let listening = self.listening_on();
         self.observer.observed(peer, &remote, &info.observed_addr, outbound, &listening);
-        if let Some(probes) = self.swarm.behaviour_mut().probes.as_mut() {
-            self.observer.candidates().iter().for_each(|(address, _)| probes.candidate(address));
+        // A peer that names ever new addresses must not use up what may be probed.
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.sightings = link.sightings.saturating_add(1);
+        if link.sightings <= MAX_SIGHTINGS
+            && let Some(probes) = self.swarm.behaviour_mut().probes.as_mut()
+        {
+            self.observer.candidates().keys().for_each(|address| probes.candidate(address));
         }
         self.update_reach();
     }
 
-    pub(super) fn probed(&mut self, event: autonat::v2::client::Event) {
+    pub(super) fn probed(&mut self, event: &autonat::v2::client::Event) {
         let reachable = event.result.is_ok();
         debug!(address = %event.tested_addr, peer = %event.server, reachable, "a peer has tried an address of this node");
         self.observer.probed(&event.tested_addr, event.server, reachable);
@@ -79,14 +88,14 @@ impl Driver {
         self.update_reach();
     }
 
-    pub(super) fn relay_event(&mut self, event: relay::client::Event) {
+    pub(super) fn relay_event(&mut self, event: &relay::client::Event) {
         match event {
             relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
                 if !renewal {
                     info!(relay = %relay_peer_id, "reachable through a relay");
                 }
-                if let Some(held) = self.reservations.held.iter().find(|held| held.relay == relay_peer_id) {
-                    self.observer.reserved(relay_peer_id, &held.address);
+                if let Some(held) = self.reservations.held.iter().find(|held| held.relay == *relay_peer_id) {
+                    self.observer.reserved(*relay_peer_id, &held.address);
                 }
                 self.update_reach();
             }
@@ -106,17 +115,11 @@ impl Driver {
         }
     }
 
-    /// Keeps as many relays as are needed: none where the node can be reached without.
+    /// Asks for as many relays as are needed: none where the node can be reached without. What is held already is kept as
+    /// long as the relay is connected, for libp2p panics when a relay grants what is no longer wanted.
     pub(super) fn seek_relays(&mut self, now: Duration) {
         self.reservations.paused.retain(|(_, until)| *until > now);
-        let wanted = self.observer.wants_relay(&self.listening_on());
-        if !wanted {
-            for Reservation { listener, .. } in core::mem::take(&mut self.reservations.held) {
-                self.swarm.remove_listener(listener);
-            }
-            return;
-        }
-        if self.reservations.held.len() >= RELAYS {
+        if self.reservations.held.len() >= RELAYS || !self.observer.wants_relay(&self.listening_on()) {
             return;
         }
         let reservations = &self.reservations;
@@ -141,6 +144,24 @@ impl Driver {
         }
     }
 
+    /// A relay has said where this node is reached through it. It may say so again with each renewal.
+    pub(super) fn listens_at_relay(&mut self, listener: ListenerId, address: Multiaddr) {
+        let known = self.listeners.iter().filter(|(id, _)| *id == listener).count();
+        if known < MAX_RELAY_ADDRESSES {
+            debug!(%address, "reachable through a relay at an address");
+            self.listeners.push((listener, address));
+            self.points.moved(self.now());
+            return self.publish_listening();
+        }
+        // libp2p keeps them all as long as the connection lasts, and tells them to every peer.
+        let relay = self.reservations.held.iter().find(|held| held.listener == listener).map(|held| held.relay);
+        if let Some(relay) = relay.filter(|_| known == MAX_RELAY_ADDRESSES) {
+            self.listeners.push((listener, address));
+            self.penalise(relay, Fault::Serious, "a relay that names ever more addresses");
+            self.disconnect(relay);
+        }
+    }
+
     /// A listener has ended; if it was at a relay, that relay is left alone for a while. Returns whether it was.
     pub(super) fn reservation_ended(&mut self, listener: ListenerId) -> bool {
         let Some(at) = self.reservations.held.iter().position(|held| held.listener == listener) else { return false };
@@ -161,6 +182,7 @@ impl Driver {
             return;
         }
         debug!(%address, "an address by which others reach this node");
+        self.points.moved(self.now());
         self.update_reach();
     }
 
@@ -171,6 +193,7 @@ impl Driver {
         let believed = self.observer.believed();
         for address in believed.into_iter().filter(|address| !known.contains(address)).take(room) {
             info!(%address, "peers see this node at an address");
+            self.points.moved(self.now());
             self.swarm.add_external_address(address);
         }
         let mut reachability = self.observer.verdict(&self.listening_on());

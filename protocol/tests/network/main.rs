@@ -2,6 +2,7 @@
 
 mod local;
 mod meeting;
+mod points;
 mod rig;
 mod ways;
 

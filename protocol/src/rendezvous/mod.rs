@@ -1,10 +1,12 @@
-//! A rendezvous server, as libp2p's specification describes it: peers register signed records under a name, and ask who did.
+//! Rendezvous, as libp2p's specification describes it: peers register signed records under a name, and ask who did. Here is
+//! the server; [`client`] is the asking side.
 //!
 //! It is our own, for libp2p's cannot be bounded: it keeps records of a megabyte each, every renewal besides the one it
 //! renews until that would have expired, and answers with all of them in one message, so that a single peer can fill its
 //! memory and blind everybody else. Here a record is short, a renewal replaces, an answer has a limit, and what an asker has
 //! seen is a number in its cookie instead of a set that is kept for it.
 
+pub(crate) mod client;
 mod messages;
 mod table;
 
@@ -18,7 +20,7 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
 };
 
-pub(super) use self::{
+pub(crate) use self::{
     messages::{Answer, Question},
     table::Table,
 };
@@ -31,14 +33,14 @@ const QUESTION_MAX_LEN: usize = table::MAX_RECORD_LEN + 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Questions of one connection at once. libp2p's client renews all its registrations for each of its addresses that changes.
 const MAX_STREAMS: usize = 32;
-/// Bytes of a length: seven bits each, enough for [`QUESTION_MAX_LEN`] and to see that it is more.
+/// Bytes of a length: seven bits each, enough for the longest question and answer and to see that one is longer.
 const LENGTH_MAX_LEN: usize = 3;
 
 /// Takes questions; answers are the driver's.
-pub(super) type Behaviour = request_response::Behaviour<Codec>;
+pub(crate) type Behaviour = request_response::Behaviour<Codec>;
 
 /// The behaviour of a rendezvous server.
-pub(super) fn behaviour() -> Behaviour {
+pub(crate) fn behaviour() -> Behaviour {
     let config =
         request_response::Config::default().with_request_timeout(TIMEOUT).with_max_concurrent_streams(MAX_STREAMS);
     Behaviour::with_codec(Codec, [(PROTOCOL, ProtocolSupport::Inbound)], config)
@@ -46,13 +48,18 @@ pub(super) fn behaviour() -> Behaviour {
 
 /// Whose record it is, if its signature holds and it names whoever signed it.
 fn signer(record: &[u8]) -> Option<PeerId> {
-    let envelope = SignedEnvelope::from_protobuf_encoding(record).ok()?;
-    PeerRecord::from_signed_envelope(envelope).ok().map(|record| record.peer_id())
+    record_in(record).map(|record| record.peer_id())
+}
+
+/// The record in these bytes, if its signature holds and it names whoever signed it.
+fn record_in(bytes: &[u8]) -> Option<PeerRecord> {
+    let envelope = SignedEnvelope::from_protobuf_encoding(bytes).ok()?;
+    PeerRecord::from_signed_envelope(envelope).ok()
 }
 
 /// Protobuf messages, each behind its length.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Codec;
+pub(crate) struct Codec;
 
 impl request_response::Codec for Codec {
     type Protocol = StreamProtocol;
@@ -90,12 +97,16 @@ impl request_response::Codec for Codec {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        let body = answer.encode();
-        let mut framed = Vec::with_capacity(body.len().saturating_add(8));
-        messages::put_number(&mut framed, body.len() as u64);
-        framed.extend_from_slice(&body);
-        io.write_all(&framed).await
+        io.write_all(&framed(&answer.encode())).await
     }
+}
+
+/// A message behind its length.
+fn framed(body: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::with_capacity(body.len().saturating_add(8));
+    messages::put_number(&mut framed, body.len() as u64);
+    framed.extend_from_slice(body);
+    framed
 }
 
 async fn read_length<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<usize> {
@@ -109,7 +120,7 @@ async fn read_length<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<usize> {
             return Ok(length);
         }
     }
-    Err(invalid("the question is too long"))
+    Err(invalid("the message is too long"))
 }
 
 fn invalid(what: &'static str) -> io::Error {

@@ -186,18 +186,19 @@ pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-fn put_field(out: &mut Vec<u8>, place: u64, number: u64) {
+pub(super) fn put_field(out: &mut Vec<u8>, place: u64, number: u64) {
     put_number(out, place << 3);
     put_number(out, number);
 }
 
-fn put_bytes(out: &mut Vec<u8>, place: u64, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, place: u64, bytes: &[u8]) {
     put_number(out, place << 3 | 2);
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-enum Value<'a> {
+/// What a field holds.
+pub(super) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// Of a width that no field of these messages has.
@@ -205,7 +206,7 @@ enum Value<'a> {
 }
 
 /// The fields of a message, one after the other; `None` where they cannot be read, which ends them.
-fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, Value<'_>)>> {
+pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<(u64, Value<'_>)>> {
     let mut rest = Some(bytes);
     core::iter::from_fn(move || {
         let left = rest.filter(|left| !left.is_empty())?;
