@@ -48,9 +48,11 @@ impl Driver {
         if fresh || !protocols.iter().any(|protocol| protocol.as_ref() == self.names.kademlia()) {
             return;
         }
-        let usable = |address: &&Multiaddr| is_dialable(address) && (same_machine || !is_loopback(address));
-        let addresses: Vec<_> =
-            addresses.iter().filter(usable).take(crate::wire::limits::MAX_ADDRESSES).cloned().collect();
+        // A loopback address is passed on to other machines, where it leads to somebody else: only where there is no other.
+        let (here, elsewhere): (Vec<&Multiaddr>, Vec<&Multiaddr>) =
+            addresses.iter().filter(|address| is_dialable(address)).partition(|address| is_loopback(address));
+        let usable = if elsewhere.is_empty() && same_machine { here } else { elsewhere };
+        let addresses: Vec<_> = usable.into_iter().take(crate::wire::limits::MAX_ADDRESSES).cloned().collect();
         if !addresses.is_empty() {
             link.fed_at = Some(now);
             kademlia::feed(kademlia, peer, addresses);
