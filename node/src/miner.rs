@@ -170,8 +170,7 @@ impl Task {
     }
 
     async fn step(&mut self) -> Result<(), Closed> {
-        // An order ends with whoever gave it.
-        self.jobs.retain(|job| !job.reply.is_closed());
+        self.forget_abandoned();
         if self.jobs.is_empty() && !self.activity.borrow().continuous {
             let order = self.orders.recv().await.ok_or(Closed)?;
             self.take(order);
@@ -198,6 +197,15 @@ impl Task {
             Ended::Found(nonce) => self.found(&template, nonce).await,
             Ended::Stale => Ok(()),
             Ended::Stopping => Err(Closed),
+        }
+    }
+
+    /// An order ends with whoever gave it.
+    fn forget_abandoned(&mut self) {
+        let before = self.jobs.len();
+        self.jobs.retain(|job| !job.reply.is_closed());
+        if self.jobs.len() < before && self.idle() {
+            self.activity.send_modify(|activity| activity.hash_rate = 0.0);
         }
     }
 

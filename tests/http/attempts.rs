@@ -47,7 +47,7 @@ fn tokens() {
         (vec![JSON], 401),
         (vec![JSON, "Authorization: a-secret-token"], 401),
         (vec![JSON, "Authorization: Basic YTpi"], 401),
-        (vec![JSON, "Authorization: Bearer "], 403),
+        (vec![JSON, "Authorization: Bearer "], 401),
         (vec![JSON, "Authorization: Bearer a-secret-tokem"], 403),
         (vec![JSON, "Authorization: Bearer a-secret-token-and-more"], 403),
         (vec![JSON, "Authorization: Bearer a-secret-token"], 200),
