@@ -136,7 +136,7 @@ async fn peers(
     filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let Query(filter) = filter.map_err(|error| malformed(error.body_text()))?;
-    let chain = filter.chain.map(chain_id).transpose()?;
+    let chain = filter.chain.as_deref().map(chain_id).transpose()?;
     let (peers, nodes) = tracker.list(source, chain.as_deref());
     Ok(Json(json!({ "nodes": nodes, "peers": peers })))
 }
@@ -218,7 +218,7 @@ fn announcement(body: &Value, source: IpAddr) -> Result<Announcement, Refusal> {
     let address = address::reachable(text, source).map_err(|what| malformed(format!("address: {what}")))?;
     let chain = match fields.get("chain") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(chain_id(text.clone())?),
+        Some(Value::String(text)) => Some(chain_id(text)?),
         Some(_) => return Err(malformed("chain: 64 hex digits are expected")),
     };
     let mut addresses = Vec::new();
@@ -242,7 +242,7 @@ fn list(value: Option<&Value>) -> Result<&[Value], Refusal> {
     }
 }
 
-fn chain_id(text: String) -> Result<String, Refusal> {
+fn chain_id(text: &str) -> Result<String, Refusal> {
     if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_ascii_lowercase())
     } else {
