@@ -9,7 +9,8 @@ fn names(node: &Node) -> Vec<String> {
     let keys = node.get("/api/v1/wallet/keys").success();
     let name = |key: &Value| {
         assert!(key["address"].as_str().unwrap().starts_with("bard1"), "{keys}");
-        assert_eq!(key.as_object().unwrap().len(), 2, "nothing but name and address: {keys}");
+        let fields: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, ["address", "balance", "name", "nonce", "pending"], "nothing that is secret: {keys}");
         key["name"].as_str().unwrap().to_owned()
     };
     keys["keys"].as_array().unwrap().iter().map(name).collect()
