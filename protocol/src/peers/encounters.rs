@@ -92,6 +92,15 @@ impl PeerBook {
         self.merge_anchors(peer);
     }
 
+    /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction`.
+    pub(crate) fn turned(&mut self, peer: PeerId, remaining: Direction) {
+        if let Some(entry) = self.entries.get_mut(&peer)
+            && let State::Connected { direction, .. } = &mut entry.state
+        {
+            *direction = remaining;
+        }
+    }
+
     /// The last connection to a peer has ended.
     pub(crate) fn disconnected(&mut self, peer: PeerId, now: Duration) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };

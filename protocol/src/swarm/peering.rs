@@ -184,10 +184,13 @@ impl Driver {
         debug!(%peer, "disconnected: {why}");
         if let Some(link) = self.links.get_mut(&peer) {
             link.connections.retain(|connection| connection.id != id);
-            if link.connections.is_empty() {
-                self.links.remove(&peer);
-                self.observer.gone(&peer);
-                self.book.disconnected(peer, now);
+            match link.connections.first() {
+                Some(oldest) => self.book.turned(peer, oldest.direction),
+                None => {
+                    self.links.remove(&peer);
+                    self.observer.gone(&peer);
+                    self.book.disconnected(peer, now);
+                }
             }
         }
         let reason = "it closed the connection before it said which chain it is on";

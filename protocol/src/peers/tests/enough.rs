@@ -164,3 +164,17 @@ fn an_anchor_that_led_to_a_copy_of_us_is_tried_again_after_an_hour() {
     rig.wait(Duration::from_secs(1));
     assert_eq!(rig.dials(), [target]);
 }
+
+#[test]
+fn who_opened_the_connection_that_remains_decides_whether_it_is_ours() {
+    let mut rig = Rig::new();
+    let peer = rig.add_peer(1, Origin::Kademlia);
+    rig.book.connected(peer, Direction::Inbound, None, rig.now);
+    rig.confirm(peer);
+    rig.wait(GRACE);
+    assert_eq!(rig.book.surplus(rig.now, 0), [], "it came by itself");
+    rig.book.turned(peer, Direction::Outbound);
+    assert_eq!(rig.book.surplus(rig.now, 0), [peer]);
+    rig.book.turned(peer, Direction::Inbound);
+    assert_eq!(rig.book.surplus(rig.now, 0), []);
+}
