@@ -225,13 +225,11 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "read to see what it makes of them")]
     struct Example {
         list: Vec<Inner>,
     }
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read to see what it makes of them")]
     struct Inner {
         amount: u64,
     }
@@ -246,7 +244,8 @@ mod tests {
         assert!(detail(r#"{"lost": []}"#).contains("unknown field `lost`"));
         assert!(detail(r#"{"list": []} x"#).contains("trailing characters"));
         assert!(detail("[]").contains("must be a JSON object"));
-        assert!(from_json::<Example>(br#" {"list": [{"amount": 1}]} "#).is_ok());
+        let good = from_json::<Example>(br#" {"list": [{"amount": 1}]} "#).expect("an example");
+        assert_eq!(good.list.iter().map(|inner| inner.amount).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
