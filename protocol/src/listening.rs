@@ -1,17 +1,21 @@
-//! Where a swarm listens: taken ports are seen before, or avoided.
+//! Where a swarm listens: taken ports are seen before, or avoided. And how it closes.
 
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 use std::{
     io,
     net::{TcpListener, UdpSocket},
 };
 
+use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, TransportError, core::transport::ListenerId, multiaddr::Protocol, swarm::NetworkBehaviour,
 };
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::{config::NetworkError, swarm::reason};
+
+/// How long closing may take before the connections are simply dropped.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Begins to listen; where the port is taken and another would do, on any free one.
 ///
@@ -64,6 +68,23 @@ fn is_taken(address: &Multiaddr) -> bool {
         _ => return false,
     };
     bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// Says goodbye to every peer, so that it knows at once instead of after a time-out, and waits for it, but not for long.
+pub(crate) async fn close<B: NetworkBehaviour>(swarm: &mut Swarm<B>) {
+    let peers: Vec<PeerId> = swarm.connected_peers().copied().collect();
+    for peer in peers {
+        // An error means that it is gone already.
+        let _ = swarm.disconnect_peer_id(peer);
+    }
+    let all_closed = async {
+        while swarm.connected_peers().next().is_some() {
+            swarm.select_next_some().await;
+        }
+    };
+    if tokio::time::timeout(CLOSING, all_closed).await.is_err() {
+        debug!("some connections did not close in time");
+    }
 }
 
 /// The address with `/p2p/<own>` at its end, as others dial it.

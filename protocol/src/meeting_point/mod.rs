@@ -42,8 +42,6 @@ use crate::{
 
 /// How often the driver looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
-/// How long closing may take before the connections are simply dropped.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// Who a meeting point is, and where it listens.
 #[derive(Clone, Debug)]
@@ -346,18 +344,6 @@ impl Driver {
 
     /// Says goodbye to every peer, so that it knows at once instead of after a time-out.
     async fn close(&mut self) {
-        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
-        for peer in peers {
-            // An error means that it is gone already.
-            let _ = self.swarm.disconnect_peer_id(peer);
-        }
-        let all_closed = async {
-            while self.swarm.connected_peers().next().is_some() {
-                self.swarm.select_next_some().await;
-            }
-        };
-        if tokio::time::timeout(CLOSING, all_closed).await.is_err() {
-            debug!("some connections did not close in time");
-        }
+        listening::close(&mut self.swarm).await;
     }
 }

@@ -51,6 +51,7 @@ use crate::{
     event::{NetworkEvent, PeerInfo},
     handle::{Command, NetworkHandle},
     identity::Identity,
+    listening,
     peers::{PeerBook, Target, clones::Clones, conduct::Fault},
     reachability::{Reachability, observer::Observer},
     topics::Names,
@@ -66,8 +67,6 @@ pub(crate) const UNEXAMINED_KIB: usize = 64 << 10;
 const TICK: Duration = Duration::from_millis(250);
 /// How long the word to the rendezvous points may take that this node leaves.
 const FLUSHING: Duration = Duration::from_millis(300);
-/// How long closing may take before the connections are simply dropped.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// A started network.
 #[derive(Debug)]
@@ -438,18 +437,6 @@ impl Driver {
             };
             let _: Result<(), _> = tokio::time::timeout(FLUSHING, flushed).await;
         }
-        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
-        for peer in peers {
-            // An error means that it is gone already.
-            let _ = self.swarm.disconnect_peer_id(peer);
-        }
-        let all_closed = async {
-            while self.swarm.connected_peers().next().is_some() {
-                self.swarm.select_next_some().await;
-            }
-        };
-        if tokio::time::timeout(CLOSING, all_closed).await.is_err() {
-            debug!("some connections did not close in time");
-        }
+        listening::close(&mut self.swarm).await;
     }
 }
