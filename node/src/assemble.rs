@@ -14,8 +14,10 @@ use crate::{
     catch_up, clock,
     config::{self, NodeOptions},
     interface::{
+        client::Client,
         console,
-        http::{self, Access},
+        http::{Access, Api},
+        news,
     },
     keeper, logging,
     meeting::{self, Configured},
@@ -37,6 +39,9 @@ const DEFAULT_P2P_PORT: u16 = 6000;
 const IDENTITY_FILE: &str = "identity.key";
 /// Hints about peers that seem to know more; one too many is dropped, for one is as good as many.
 const HINTS: usize = 64;
+
+/// News that wait to be printed at the console; those beyond it are dropped.
+const NEWS: usize = 256;
 
 /// Why a node did not start or had to stop: one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +118,7 @@ impl Ground {
 /// The parts of a running node.
 struct Running {
     service: Service,
+    client: Client,
     keeper: keeper::Handle,
     network: NetworkHandle,
     meeting: meeting::Stopper,
@@ -173,11 +179,13 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "router", route(network.events, relay, server, hints));
     spawn(supervisor, "network", network.driver.run());
     let access = Access { token: token(options, address)?, address };
-    supervisor.spawn("http", http::serve(listener, service.clone(), access, stop.clone()));
+    let api = Api::new(service.clone(), access.clone());
+    let client = Client::of_this_process(api.in_process(), access.token);
+    supervisor.spawn("http", api.serve(listener, stop.clone()));
     if look_around {
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
-    Ok(Running { service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+    Ok(Running { service, client, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
 }
 
 /// Who gets the reward of mined blocks.
@@ -332,11 +340,18 @@ impl Running {
         supervisor: &mut Supervisor,
         signals: &mut Signals,
     ) -> Option<String> {
-        let service = self.service.clone();
+        let (service, client) = (self.service.clone(), self.client.clone());
         let console = async {
-            if options.no_console || console::run(service).await == console::Ended::EndOfInput {
-                std::future::pending::<()>().await;
+            if !options.no_console {
+                let (lines, news) = mpsc::channel(NEWS);
+                let told = tokio::spawn(news::run(service, lines));
+                let ended = console::run(client, news).await;
+                told.abort();
+                if ended == console::Ended::Quit {
+                    return;
+                }
             }
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             reason = supervisor.failed() => Some(reason),

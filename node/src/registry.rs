@@ -88,6 +88,30 @@ fn addresses(node: &NodeFile) -> Vec<Multiaddr> {
     node.listen.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
+/// URLs of the APIs of the nodes that run in the default directories of this user.
+pub fn running(user_dir: &Path) -> Vec<String> {
+    let below =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).take(MAX_NODES);
+    let dirs = below(user_dir).flat_map(|chain| below(&chain).collect::<Vec<_>>());
+    let files = dirs.take(MAX_NODES).filter_map(|dir| read(&dir.join(FILE)));
+    files.filter(|node| is_alive(node.pid)).map(|node| node.api).collect()
+}
+
+/// Whether there is such a process; where the system does not tell, there is.
+fn is_alive(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::{io::Errno, process};
+        let Some(pid) = i32::try_from(pid).ok().and_then(process::Pid::from_raw) else { return false };
+        !matches!(process::test_kill_process(pid), Err(Errno::SRCH))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = pid;
+        true
+    }
+}
+
 /// The files of the nodes whose data directories are beside `own`.
 fn others(own: &Path) -> Vec<NodeFile> {
     let Some(entries) = own.parent().and_then(|parent| fs::read_dir(parent).ok()) else { return Vec::new() };

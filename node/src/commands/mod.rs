@@ -1,14 +1,21 @@
 //! The command line: one file a subcommand.
 
+pub mod act;
 pub mod bench;
+pub mod console;
 pub mod node;
+pub mod query;
+pub mod remote;
 pub mod tracker;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, NodeOptions};
+use crate::{
+    config::{self, NodeOptions},
+    interface::ask::Question,
+};
 
 /// A decentralised proof-of-work ledger for groups without a server.
 #[derive(Debug, Parser)]
@@ -24,6 +31,29 @@ enum Commands {
     Node(Box<NodeOptions>),
     /// Run a meeting point only: HTTP tracker, libp2p rendezvous server, Kademlia server, relay
     Tracker(tracker::TrackerOptions),
+    /// Attach the console to a running node
+    Console(console::ConsoleOptions),
+    /// How a running node is doing: chain, pool, peers, miner
+    Status(query::Plain),
+    /// The peers of a running node
+    Peers(query::Plain),
+    /// Blocks of the active chain
+    Blocks(query::Blocks),
+    /// One block with its transactions
+    Block(query::Block),
+    /// Transactions that wait to be mined
+    Pool(query::Plain),
+    /// What an account has
+    Balance(query::Balance),
+    /// Pay
+    Send(act::Send),
+    /// Put a text on record
+    Record(act::Record),
+    /// Take, give back, hand on and look up items
+    #[command(subcommand)]
+    Item(act::Item),
+    /// Mine blocks now
+    Mine(act::Mine),
     /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
     Bench(bench::BenchOptions),
 }
@@ -34,7 +64,28 @@ impl Commands {
         match self {
             Self::Node(options) => options.config.as_deref().map(|file| ("node", file)),
             Self::Tracker(options) => options.config.as_deref().map(|file| ("tracker", file)),
-            Self::Bench(_) => None,
+            _ => None,
+        }
+    }
+}
+
+impl Commands {
+    fn run(self) -> Result<(), String> {
+        match self {
+            Self::Node(options) => node::run(*options),
+            Self::Tracker(options) => tracker::run(options),
+            Self::Console(options) => console::run(&options),
+            Self::Status(plain) => plain.run(Question::Status),
+            Self::Peers(plain) => plain.run(Question::Peers),
+            Self::Blocks(blocks) => blocks.run(),
+            Self::Block(block) => block.run(),
+            Self::Pool(plain) => plain.run(Question::Pool),
+            Self::Balance(balance) => balance.run(),
+            Self::Send(send) => send.run(),
+            Self::Record(record) => record.run(),
+            Self::Item(item) => item.run(),
+            Self::Mine(mine) => mine.run(),
+            Self::Bench(options) => bench::run(&options),
         }
     }
 }
@@ -57,9 +108,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         };
     }
     let result = match parsed {
-        Ok(Cli { command: Commands::Node(options) }) => node::run(*options),
-        Ok(Cli { command: Commands::Tracker(options) }) => tracker::run(options),
-        Ok(Cli { command: Commands::Bench(options) }) => bench::run(&options),
+        Ok(Cli { command }) => command.run(),
         Err(error) => {
             // Help and version are no errors; clap knows where each goes.
             let _ = error.print();
@@ -76,6 +125,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn fail(reason: &str) -> ExitCode {
     eprintln!("error: {reason}");
     ExitCode::from(FAILED)
+}
+
+/// Prints what a command has to say; a reader that went away is no reason to fail.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// With no command it is `bard node`, options included.

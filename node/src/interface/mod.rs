@@ -1,5 +1,8 @@
-//! How people and programs reach the service: the console and HTTP. They see the application and [`view`], nothing else.
+//! How people and programs reach the service. HTTP is the one door: it sees the application and [`view`], nothing else.
+//! People come through it too: console and commands [`ask`] by a typed [`client`] of the API.
 
+pub mod ask;
+pub mod client;
 pub mod console;
 pub mod http;
 pub mod news;

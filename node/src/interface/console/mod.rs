@@ -8,15 +8,13 @@ use std::io::{IsTerminal, Write};
 
 use tokio::sync::mpsc;
 
-use crate::{
-    application::{Command, Failure, Service},
-    interface::{news, view::text},
+use crate::interface::{
+    ask::{Question, ask},
+    client::{Client, ClientError},
+    view::text::{self, Names},
 };
 use input::{Input, Typed};
 use parse::Line;
-
-/// Answers and news that wait to be printed. News beyond it are dropped, answers wait.
-const OUTPUT: usize = 256;
 
 /// How the console ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,62 +25,60 @@ pub enum Ended {
     EndOfInput,
 }
 
-/// Reads commands from standard input and answers on standard output until `quit` or the end of input.
-pub async fn run(service: Service) -> Ended {
+/// Reads commands from standard input, asks the node and answers on standard output until `quit` or the end of input.
+/// `news` are lines that come by themselves.
+pub async fn run(client: Client, mut news: mpsc::Receiver<String>) -> Ended {
     let terminal = std::io::stdin().is_terminal();
     if terminal {
-        print_plain(&welcome(&service).await);
+        print_plain(&welcome(&client).await);
     }
     let (mut input, mut printer) = Input::start(terminal);
-    let (news_sender, mut news_lines) = mpsc::channel(OUTPUT);
-    let news = tokio::spawn(news::run(service.clone(), news_sender));
-    let ended = loop {
+    loop {
         tokio::select! {
             biased;
             line = input.next() => match line {
-                Some(Typed::Line(line)) => match answer(&service, &line).await {
+                Some(Typed::Line(line)) => match answer(&client, &line).await {
                     Some(text) => {
                         printer.print(&text);
                         input.ready();
                     }
-                    None => break Ended::Quit,
+                    None => return Ended::Quit,
                 },
                 Some(Typed::TooLong) => {
                     printer.print(&format!("error: the line is too long: at most {} bytes are read", input::MAX_LINE));
                     input.ready();
                 }
-                Some(Typed::Interrupted) => break Ended::Quit,
-                None => break Ended::EndOfInput,
+                Some(Typed::Interrupted) => return Ended::Quit,
+                None => return Ended::EndOfInput,
             },
-            Some(line) = news_lines.recv() => printer.print(&line),
+            Some(line) = news.recv() => printer.print(&line),
         }
-    };
-    news.abort();
-    ended
+    }
 }
 
 /// What a person sees first.
-async fn welcome(service: &Service) -> String {
-    let node = match service.execute(Command::Node).await {
-        Ok(reply) => text::reply(&reply, service.wallet()),
-        Err(failure) => failure.message,
-    };
+async fn welcome(client: &Client) -> String {
+    let node = asked(client, Question::Node).await.unwrap_or_else(|error| error.to_string());
     format!("{node}\n\nBlockBard is ready. `help` lists the commands, `quit` or Ctrl-C stops the node.")
 }
 
 /// What to print for a line; `None` for `quit`.
-async fn answer(service: &Service, line: &str) -> Option<String> {
-    let command = match parse::parse(line) {
+async fn answer(client: &Client, line: &str) -> Option<String> {
+    let question = match parse::parse(line) {
         Ok(Line::Nothing) => return Some(String::new()),
         Ok(Line::Quit) => return None,
         Ok(Line::Help(topic)) => return Some(help::text(topic)),
-        Ok(Line::Command(command)) => command,
+        Ok(Line::Question(question)) => question,
         Err(problem) => return Some(format!("error: {problem}")),
     };
-    match service.execute(command).await {
-        Ok(reply) => Some(text::reply(&reply, service.wallet())),
-        Err(Failure { message, .. }) => Some(format!("error: {message}")),
-    }
+    Some(asked(client, question).await.unwrap_or_else(|error| format!("error: {error}")))
+}
+
+/// The answer to a question, as text.
+pub async fn asked(client: &Client, question: Question) -> Result<String, ClientError> {
+    let answer = ask(client, question).await?;
+    let names = if answer.has_addresses() { Names::of(&client.keys().await?) } else { Names::default() };
+    Ok(text::answer(&answer, &names))
 }
 
 /// Prints a line on standard output as a whole; a reader that went away is no reason to stop.

@@ -1,9 +1,7 @@
 //! A line of the console, understood.
 
-use bard_chain::units::{Amount, Height};
-
 use super::help::{self, Entry};
-use crate::application::{BlockChoice, Command, ItemFilter};
+use crate::interface::ask::{ItemState, Question};
 
 /// Blocks that `chain` shows when it is not told which.
 const BLOCKS_SHOWN: usize = 10;
@@ -17,8 +15,8 @@ pub(super) enum Line {
     Quit,
     /// Help on one command or all.
     Help(Option<&'static Entry>),
-    /// Something the service does.
-    Command(Command),
+    /// Something to ask the node.
+    Question(Question),
 }
 
 /// Understands a line.
@@ -41,44 +39,42 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
                 .map(|entry| Line::Help(Some(entry)))
                 .ok_or_else(|| format!("{} is not a command: `help` lists them", shown(topic))),
         },
-        _ => command(entry, rest).map(Line::Command),
+        _ => question(entry, rest).map(Line::Question),
     }
 }
 
-fn command(entry: &'static Entry, rest: &str) -> Result<Command, String> {
-    let plain = |command: Command| none(entry, rest).map(|()| command);
+fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
+    let plain = |question: Question| none(entry, rest).map(|()| question);
     match entry.name {
-        "status" => plain(Command::Status),
-        "node" => plain(Command::Node),
-        "peers" => plain(Command::Peers),
-        "sync" => plain(Command::Sync),
-        "pool" => plain(Command::Pool),
-        "wallets" => plain(Command::Wallets),
-        "verify" => plain(Command::Verify),
+        "status" => plain(Question::Status),
+        "node" => plain(Question::Node),
+        "peers" => plain(Question::Peers),
+        "sync" => plain(Question::Sync),
+        "pool" => plain(Question::Pool),
+        "wallets" => plain(Question::Wallets),
+        "verify" => plain(Question::Verify),
         "connect" => connect(entry, rest),
         "mine" => mine(entry, rest),
         "chain" => chain(entry, rest),
         "block" => block(entry, rest),
-        "tx" => {
-            let id = rest.parse().map_err(|e| format!("{} is not a transaction id: {e}", shown(rest)))?;
-            Ok(Command::Transaction { id })
-        }
+        "tx" if is_hash(rest) => Ok(Question::Transaction { id: rest.to_owned() }),
+        "tx" => Err(format!("{} is not a transaction id: 64 hex digits", shown(rest))),
         "send" => send(entry, rest),
         "record" => record(entry, rest),
         "request" | "release" => items(entry, rest),
         "items" => match rest {
-            "" => Ok(Command::Items { filter: None }),
-            "reserved" => Ok(Command::Items { filter: Some(ItemFilter::Reserved) }),
-            "available" => Ok(Command::Items { filter: Some(ItemFilter::Available) }),
+            "" => Ok(Question::Items { state: None }),
+            "reserved" => Ok(Question::Items { state: Some(ItemState::Reserved) }),
+            "available" => Ok(Question::Items { state: Some(ItemState::Available) }),
             _ => Err(usage(entry)),
         },
         "wallet" => match *words(rest) {
-            ["new", name] => Ok(Command::NewKey { name: name.to_owned() }),
+            ["new", name] => Ok(Question::NewKey { name: name.to_owned() }),
             _ => Err(usage(entry)),
         },
         "balance" => match *words(rest) {
-            [] => Ok(Command::Balance { who: None }),
-            [who] => Ok(Command::Balance { who: Some(who.to_owned()) }),
+            [] => Ok(Question::Balance { who: None }),
+            [who] => Ok(Question::Balance { who: Some(who.to_owned()) }),
             _ => Err(usage(entry)),
         },
         _ => Err(usage(entry)),
@@ -107,8 +103,8 @@ fn number(what: &str, text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{what}: {} is not a whole number", shown(text)))
 }
 
-/// The service knows addresses; here it is only seen to that it is one word, or a host and a port.
-fn connect(entry: &Entry, rest: &str) -> Result<Command, String> {
+/// The node knows addresses; here it is only seen to that it is one word, or a host and a port.
+fn connect(entry: &Entry, rest: &str) -> Result<Question, String> {
     let address = match *words(rest) {
         [address] if address.contains([':', '/']) => address.to_owned(),
         [host, port] => {
@@ -122,71 +118,69 @@ fn connect(entry: &Entry, rest: &str) -> Result<Command, String> {
         }
         _ => return Err(usage(entry)),
     };
-    Ok(Command::Connect { address })
+    Ok(Question::Connect { address })
 }
 
-fn mine(entry: &Entry, rest: &str) -> Result<Command, String> {
+fn mine(entry: &Entry, rest: &str) -> Result<Question, String> {
     let (rest, data) = match rest.split_once("--data") {
         Some((before, data)) if !data.trim().is_empty() => (before.trim(), Some(data.trim().to_owned())),
         Some(_) => return Err(usage(entry)),
         None => (rest, None),
     };
     match (rest, data) {
-        ("on", None) => Ok(Command::SetMining { enabled: true, threads: None }),
-        ("off", None) => Ok(Command::SetMining { enabled: false, threads: None }),
-        ("", data) => Ok(Command::Mine { blocks: 1, data }),
+        ("on", None) => Ok(Question::SetMining { enabled: true, threads: None }),
+        ("off", None) => Ok(Question::SetMining { enabled: false, threads: None }),
+        ("", data) => Ok(Question::Mine { blocks: 1, data }),
         (count, data) => {
             let blocks = u32::try_from(number("N", count)?).map_err(|_| format!("N: {count} is too many"))?;
-            Ok(Command::Mine { blocks, data })
+            Ok(Question::Mine { blocks, data })
         }
     }
 }
 
-fn chain(entry: &Entry, rest: &str) -> Result<Command, String> {
+fn chain(entry: &Entry, rest: &str) -> Result<Question, String> {
     match *words(rest) {
-        [] => Ok(Command::Blocks { from: None, limit: BLOCKS_SHOWN }),
-        [from] => Ok(Command::Blocks { from: Some(Height::new(number("FROM", from)?)), limit: BLOCKS_SHOWN }),
+        [] => Ok(Question::Blocks { from: None, count: BLOCKS_SHOWN }),
+        [from] => Ok(Question::Blocks { from: Some(number("FROM", from)?), count: BLOCKS_SHOWN }),
         [from, to] => {
             let (from, to) = (number("FROM", from)?, number("TO", to)?);
-            let count = to.checked_sub(from).ok_or_else(|| format!("TO {to} is below FROM {from}"))?;
-            let limit = usize::try_from(count.saturating_add(1)).unwrap_or(usize::MAX);
-            Ok(Command::Blocks { from: Some(Height::new(from)), limit })
+            let more = to.checked_sub(from).ok_or_else(|| format!("TO {to} is below FROM {from}"))?;
+            let count = usize::try_from(more.saturating_add(1)).unwrap_or(usize::MAX);
+            Ok(Question::Blocks { from: Some(from), count })
         }
         _ => Err(usage(entry)),
     }
 }
 
-fn block(entry: &Entry, rest: &str) -> Result<Command, String> {
-    block_choice(rest).map(|block| Command::Block { block }).ok_or_else(|| match rest {
-        "" => usage(entry),
-        other => format!("{} is neither a height nor a block hash", shown(other)),
-    })
-}
-
-/// The block that a text means.
-pub(crate) fn block_choice(text: &str) -> Option<BlockChoice> {
-    if text == "tip" {
-        return Some(BlockChoice::Tip);
+fn block(entry: &Entry, rest: &str) -> Result<Question, String> {
+    match rest {
+        "" => Err(usage(entry)),
+        // The node says the rest: a height that is too high, a hash that nobody knows.
+        block if block == "tip" || is_hash(block) || block.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Question::Block { block: block.to_owned() })
+        }
+        other => Err(format!("{} is neither a height nor a block hash", shown(other))),
     }
-    // The hash first: one that begins with many zeros could pass for a small number.
-    let id = text.parse().ok().map(BlockChoice::Id);
-    id.or_else(|| text.parse().ok().map(|height| BlockChoice::Height(Height::new(height))))
 }
 
-fn send(entry: &Entry, rest: &str) -> Result<Command, String> {
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn send(entry: &Entry, rest: &str) -> Result<Question, String> {
     let (rest, fee) = option(entry, rest, "--fee")?;
-    let fee = Amount::new(fee.map_or(Ok(0), |fee| number("FEE", &fee))?);
+    let fee = fee.map_or(Ok(0), |fee| number("FEE", &fee))?;
     let words = words(&rest);
     let (from, to, amount) = match *words {
         [to, amount] => (None, to, amount),
         [from, to, amount] => (Some(from.to_owned()), to, amount),
         _ => return Err(usage(entry)),
     };
-    let amount = Amount::new(number("AMOUNT", amount)?);
-    Ok(Command::Send { from, to: to.to_owned(), amount, fee })
+    let amount = number("AMOUNT", amount)?;
+    Ok(Question::Send { from, to: to.to_owned(), amount, fee })
 }
 
-fn record(entry: &Entry, rest: &str) -> Result<Command, String> {
+fn record(entry: &Entry, rest: &str) -> Result<Question, String> {
     let (signer, text) = match rest.strip_prefix("--as ") {
         Some(after) => {
             let (name, text) = after.trim_start().split_once(char::is_whitespace).ok_or_else(|| usage(entry))?;
@@ -197,10 +191,10 @@ fn record(entry: &Entry, rest: &str) -> Result<Command, String> {
     if text.is_empty() {
         return Err(usage(entry));
     }
-    Ok(Command::Record { signer, text: text.to_owned() })
+    Ok(Question::Record { signer, text: text.to_owned() })
 }
 
-fn items(entry: &Entry, rest: &str) -> Result<Command, String> {
+fn items(entry: &Entry, rest: &str) -> Result<Question, String> {
     let (rest, signer) = option(entry, rest, "--as")?;
     // Several items may be parted by commas, as in the old console.
     let items: Vec<String> = rest
@@ -210,9 +204,9 @@ fn items(entry: &Entry, rest: &str) -> Result<Command, String> {
         .collect();
     match (entry.name, items.as_slice()) {
         (_, []) => Err(usage(entry)),
-        ("release", [item]) => Ok(Command::ReleaseItem { signer, item: item.clone() }),
+        ("release", [item]) => Ok(Question::ReleaseItem { signer, item: item.clone() }),
         ("release", _) => Err(usage(entry)),
-        _ => Ok(Command::RequestItems { signer, items }),
+        _ => Ok(Question::RequestItems { signer, items }),
     }
 }
 
@@ -232,28 +226,31 @@ fn option(entry: &Entry, rest: &str, name: &str) -> Result<(String, Option<Strin
 mod tests {
     use super::*;
 
-    fn command_of(line: &str) -> Command {
+    fn question_of(line: &str) -> Question {
         match parse(line) {
-            Ok(Line::Command(command)) => command,
+            Ok(Line::Question(question)) => question,
             other => panic!("{line}: {other:?}"),
         }
     }
 
     #[test]
     fn good_lines() {
-        assert_eq!(command_of("mine 3"), Command::Mine { blocks: 3, data: None });
-        assert_eq!(command_of("mine"), Command::Mine { blocks: 1, data: None });
-        assert_eq!(command_of("mine 2 --data two words"), Command::Mine { blocks: 2, data: Some("two words".into()) });
-        assert_eq!(command_of("wallet new zed"), Command::NewKey { name: "zed".into() });
-        assert_eq!(command_of("mine off"), Command::SetMining { enabled: false, threads: None });
-        let send = |from: Option<&str>, fee| Command::Send {
+        assert_eq!(question_of("mine 3"), Question::Mine { blocks: 3, data: None });
+        assert_eq!(question_of("mine"), Question::Mine { blocks: 1, data: None });
+        assert_eq!(
+            question_of("mine 2 --data two words"),
+            Question::Mine { blocks: 2, data: Some("two words".into()) }
+        );
+        assert_eq!(question_of("wallet new zed"), Question::NewKey { name: "zed".into() });
+        assert_eq!(question_of("mine off"), Question::SetMining { enabled: false, threads: None });
+        let send = |from: Option<&str>, fee| Question::Send {
             from: from.map(str::to_owned),
             to: "bob".into(),
-            amount: Amount::new(5),
-            fee: Amount::new(fee),
+            amount: 5,
+            fee,
         };
-        assert_eq!(command_of("send bob 5"), send(None, 0));
-        assert_eq!(command_of("  send alice bob 5 --fee 2 "), send(Some("alice"), 2));
+        assert_eq!(question_of("send bob 5"), send(None, 0));
+        assert_eq!(question_of("  send alice bob 5 --fee 2 "), send(Some("alice"), 2));
         for (line, address) in [
             ("connect localhost 6001", "localhost:6001"),
             ("connect 10.0.0.1:6001", "10.0.0.1:6001"),
@@ -262,13 +259,13 @@ mod tests {
             ("connect http://localhost:5001/", "http://localhost:5001/"),
             ("connect /ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/1"),
         ] {
-            assert_eq!(command_of(line), Command::Connect { address: address.into() }, "{line}");
+            assert_eq!(question_of(line), Question::Connect { address: address.into() }, "{line}");
         }
         let items = vec!["1".to_owned(), "2".to_owned(), "3".to_owned()];
-        assert_eq!(command_of("request 1, 2,3"), Command::RequestItems { signer: None, items });
-        let record = Command::Record { signer: Some("bob".into()), text: "hello  there".into() };
-        assert_eq!(command_of("record --as bob hello  there"), record);
-        assert_eq!(command_of("chain 2 4"), Command::Blocks { from: Some(Height::new(2)), limit: 3 });
+        assert_eq!(question_of("request 1, 2,3"), Question::RequestItems { signer: None, items });
+        let record = Question::Record { signer: Some("bob".into()), text: "hello  there".into() };
+        assert_eq!(question_of("record --as bob hello  there"), record);
+        assert_eq!(question_of("chain 2 4"), Question::Blocks { from: Some(2), count: 3 });
     }
 
     #[test]

@@ -25,9 +25,18 @@ mod routes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request, http::Method, middleware, response::IntoResponse};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::Request,
+    http::Method,
+    middleware,
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::{ServiceExt, util::BoxCloneSyncService};
 use tower_http::compression::{
     CompressionLayer, Predicate,
     predicate::{NotForContentType, SizeAbove},
@@ -37,6 +46,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::{envelope::Gate, problem::Problem};
 use crate::{
     application::Service,
+    interface::client::InProcess,
     listener::{self, Limits},
 };
 
@@ -63,12 +73,31 @@ pub struct Access {
     pub address: SocketAddr,
 }
 
-/// Serves until `stop`.
-///
-/// # Errors
-/// Where the listener fails for good.
-pub async fn serve(tcp: TcpListener, service: Service, access: Access, stop: CancellationToken) -> std::io::Result<()> {
-    listener::serve(tcp, router(service, access), LIMITS, stop).await
+/// The API, ready to be called: by who connects and by this process itself.
+#[derive(Clone, Debug)]
+pub struct Api(Router);
+
+impl Api {
+    /// The API of this service.
+    pub fn new(service: Service, access: Access) -> Self {
+        Self(router(service, access))
+    }
+
+    /// Serves who connects, until `stop`.
+    ///
+    /// # Errors
+    /// Where the listener fails for good.
+    pub async fn serve(self, tcp: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+        listener::serve(tcp, self.0, LIMITS, stop).await
+    }
+
+    /// For this process itself: no connection, and so none of the limits of connections.
+    pub fn in_process(&self) -> InProcess {
+        let service = self.0.clone().map_request(|request: axum::http::Request<Full<Bytes>>| request.map(Body::new));
+        let service =
+            service.map_response(|response: Response| response.map(|body| body.map_err(Into::into).boxed_unsync()));
+        BoxCloneSyncService::new(service)
+    }
 }
 
 /// All routes, behind everything that stands before them.
@@ -104,7 +133,7 @@ async fn unknown(request: Request) -> Problem {
 }
 
 /// A method that a path does not have; axum adds what it has. Whoever asks what it has gets just that.
-async fn wrong_method(request: Request) -> axum::response::Response {
+async fn wrong_method(request: Request) -> Response {
     if request.method() == Method::OPTIONS {
         return axum::http::StatusCode::NO_CONTENT.into_response();
     }

@@ -1,55 +1,68 @@
-//! Replies as text: one plain line or block of lines each, the same on a terminal and on a pipe.
+//! Answers as text: one plain line or block of lines each, the same on a terminal and on a pipe.
 
-use bard_chain::{
-    address::Address,
-    target::Target,
-    transaction::{Action, Transaction},
-    units::Work,
+use std::collections::HashMap;
+
+use super::json::{
+    Account, Action, Address, Block, Direction, HandoverEntry, Item, ItemPage, Keys, Mining, Node, Peer,
+    PlacedTransaction, Status, Synced, Transaction, Verified,
 };
-use bard_protocol::Direction;
-
 use crate::{
-    application::{
-        ItemFilter,
-        reply::{Balance, Block, Node, Peer, Placed, Reply, Status, Verified},
-    },
-    catch_up, clock, miner,
-    wallet::Wallet,
+    clock,
+    interface::ask::{Answer, ItemAndHistory, ItemState},
 };
 
 /// How much of a record is shown in a line, in characters.
 const RECORD_SHOWN: usize = 60;
 
-/// The text of a reply, without a line break at its end.
-pub fn reply(reply: &Reply, wallet: &Wallet) -> String {
-    match reply {
-        Reply::Node(one) => node(one),
-        Reply::Status(one) => status(one),
-        Reply::Peers(all) if all.is_empty() => "no peers connected".to_owned(),
-        Reply::Peers(all) => with_head(format!("connected peers ({}):", all.len()), all.iter().map(peer)),
-        Reply::Connected(id) => format!("connected to {id}"),
-        Reply::Mined(all) => lines(all.iter().map(|m| format!("mined block {} {}", m.height, m.id))),
-        Reply::Mining(activity) => mining_told(activity),
-        Reply::Blocks { blocks, .. } if blocks.is_empty() => "no blocks there".to_owned(),
-        Reply::Blocks { blocks, .. } => lines(blocks.iter().map(block_line)),
-        Reply::Block(one) => block(one, wallet),
-        Reply::Transaction(one) => placed(one, wallet),
-        Reply::Pool(all) if all.is_empty() => "the pool is empty".to_owned(),
-        Reply::Pool(all) => with_head(
-            format!("transactions in the pool ({}):", all.len()),
-            all.iter().map(|one| format!("{} {}", one.id(), transaction(one.transaction(), wallet))),
-        ),
-        Reply::Admitted(all) => {
-            lines(all.iter().map(|one| format!("in the pool: {} {}", one.id(), transaction(one.transaction(), wallet))))
+/// The names that a node has for addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Names(HashMap<Address, String>);
+
+impl Names {
+    /// Those of its keys.
+    pub fn of(keys: &Keys<'_>) -> Self {
+        let named = keys.keys.iter().filter_map(|key| Some((key.address, key.name.as_ref()?.clone().into_owned())));
+        Self(named.collect())
+    }
+
+    /// The name of an address where it has one, the address otherwise.
+    fn who(&self, address: &Address) -> String {
+        self.0.get(address).cloned().unwrap_or_else(|| address.to_string())
+    }
+}
+
+/// The text of an answer, without a line break at its end.
+pub fn answer(answer: &Answer, names: &Names) -> String {
+    match answer {
+        Answer::Node(one) => node(one),
+        Answer::Status(one) => status(one),
+        Answer::Peers(all) if all.peers.is_empty() => "no peers connected".to_owned(),
+        Answer::Peers(all) => with_head(format!("connected peers ({}):", all.peers.len()), all.peers.iter().map(peer)),
+        Answer::Connected(one) => format!("connected to {}", one.peer_id),
+        Answer::Mined(all) => lines(all.blocks.iter().map(|m| format!("mined block {} {}", m.height, m.hash))),
+        Answer::Mining(activity) => mining_told(activity),
+        Answer::Blocks(page) if page.blocks.is_empty() => "no blocks there".to_owned(),
+        Answer::Blocks(page) => lines(page.blocks.iter().map(block_line)),
+        Answer::Block(one) => block(one, names),
+        Answer::Transaction(one) => placed(one, names),
+        Answer::Transactions(page) if page.transactions.is_empty() => "no transactions".to_owned(),
+        Answer::Transactions(page) => lines(page.transactions.iter().map(|one| placed_line(one, names))),
+        Answer::Pool(page) if page.transactions.is_empty() => "the pool is empty".to_owned(),
+        Answer::Pool(page) => {
+            let all = page.transactions.iter().map(|one| format!("{} {}", one.id, transaction(one, names)));
+            with_head(format!("transactions in the pool ({}):", page.transactions.len()), all)
         }
-        Reply::Items { filter, items } => items_told(*filter, items, wallet),
-        Reply::Balance(one) => balance(one),
-        Reply::Wallets(all) => lines(all.iter().map(balance)),
-        Reply::NewKey { name, address } => format!("{name} {address}"),
-        Reply::Verified(one) => verified(one),
-        Reply::Synced(summary, height) => synced(summary, height.get()),
-        // No command of the console asks for the others: as programs see them.
-        other => serde_json::to_string_pretty(&super::json::reply(other, wallet)).unwrap_or_default(),
+        Answer::Admitted(all) => {
+            let line = |one: &Transaction<'_>| format!("in the pool: {} {}", one.id, transaction(one, names));
+            lines(all.transactions.iter().map(line))
+        }
+        Answer::Items { state, page } => items(*state, page),
+        Answer::Item(one) => item(one),
+        Answer::Account(one) => account(one),
+        Answer::Keys(all) => lines(all.keys.iter().map(account)),
+        Answer::NewKey(key) => format!("{} {}", key.name, key.address),
+        Answer::Verified(one) => verified(one),
+        Answer::Synced(one) => synced(one),
     }
 }
 
@@ -61,60 +74,56 @@ fn with_head(head: String, all: impl Iterator<Item = String>) -> String {
     lines(std::iter::once(head).chain(all.map(|line| format!("  {line}"))))
 }
 
-/// The name of an address where it has one, the address otherwise.
-pub fn who(address: &Address, wallet: &Wallet) -> String {
-    wallet.name_of(address).unwrap_or_else(|| address.to_string())
-}
-
-fn node(node: &Node) -> String {
+fn node(node: &Node<'_>) -> String {
     let listen = node.listen.iter().map(|address| format!("listening on  {address}"));
     let external = node.external.iter().map(|address| format!("reachable at  {address}"));
     let head = [
         format!("version       {}", node.version),
         format!("peer id       {}", node.peer_id),
-        format!("chain         {} ({})", node.chain_name, node.chain),
+        format!("chain         {} ({})", node.chain.name, node.chain.id),
         format!("own address   {}", node.address),
     ];
     lines(head.into_iter().chain(listen).chain(external))
 }
 
-fn status(status: &Status) -> String {
-    let sync = match &status.sync {
-        Some(progress) => format!("catching up to height {}, {} blocks so far", progress.target, progress.accepted),
-        None => "nothing to catch up".to_owned(),
+fn status(status: &Status<'_>) -> String {
+    let sync = if status.sync.syncing {
+        format!("catching up to height {}, {} blocks so far", status.sync.target_height, status.sync.accepted)
+    } else {
+        "nothing to catch up".to_owned()
     };
-    let agreeing = format!("{}, {} at the same tip", status.peers, status.agreeing);
+    let agreeing = format!("{}, {} at the same tip", status.peers, status.agreeing_peers);
     lines(
         [
-            format!("chain         {}", status.chain_name),
+            format!("chain         {}", status.chain),
             format!("height        {}", status.height),
             format!("tip           {}", status.tip),
-            format!("tip time      {}", clock::local(status.tip_time)),
-            format!("work          {}", status.work),
+            format!("tip time      {}", clock::local(status.tip_time.0)),
+            format!("work          {}", status.total_work),
             format!("difficulty    {} hashes a block", status.difficulty),
             format!("peers         {agreeing}"),
             format!("reachability  {}", status.reachability),
-            format!("pool          {} transactions, {} bytes", status.pool, status.pool_bytes),
+            format!("pool          {} transactions, {} bytes", status.pool.transactions, status.pool.bytes),
             format!("mining        {}", mining(&status.mining)),
             format!("sync          {sync}"),
-            format!("items         {} reserved, {} available", status.items_reserved, status.items_available),
+            format!("items         {} reserved, {} available", status.items.reserved, status.items.available),
             "chain is valid".to_owned(),
         ]
         .into_iter(),
     )
 }
 
-fn mining(activity: &miner::Activity) -> String {
-    let state = if activity.continuous { "on" } else { "off" };
+fn mining(activity: &Mining) -> String {
+    let state = if activity.enabled { "on" } else { "off" };
     format!("{state}, {} threads, {}, {} blocks found", activity.threads, rate(activity.hash_rate), activity.mined)
 }
 
-fn mining_told(activity: &miner::Activity) -> String {
-    if activity.continuous { format!("mining on {} threads", activity.threads) } else { "mining is off".to_owned() }
+fn mining_told(activity: &Mining) -> String {
+    if activity.enabled { format!("mining on {} threads", activity.threads) } else { "mining is off".to_owned() }
 }
 
 /// A hash rate with its unit.
-fn rate(hashes: f64) -> String {
+pub fn rate(hashes: f64) -> String {
     match hashes {
         h if h >= 1e6 => format!("{:.1} MH/s", h / 1e6),
         h if h >= 1e3 => format!("{:.1} kH/s", h / 1e3),
@@ -122,112 +131,126 @@ fn rate(hashes: f64) -> String {
     }
 }
 
-fn peer(peer: &Peer) -> String {
-    let info = &peer.info;
-    let address = info.addresses.first().map_or_else(|| "?".to_owned(), ToString::to_string);
-    let direction = match info.direction {
+fn peer(peer: &Peer<'_>) -> String {
+    let address = peer.addresses.first().map_or("?", String::as_str);
+    let direction = match peer.direction {
         Direction::Inbound => "in",
         Direction::Outbound => "out",
     };
-    let height = peer.status.as_ref().map_or_else(|| "?".to_owned(), |status| status.height.to_string());
-    let rtt = info.rtt.map_or_else(|| "?".to_owned(), |rtt| format!("{:.1} ms", rtt.as_secs_f64() * 1000.0));
-    let faults = if info.faults.is_empty() { String::new() } else { format!(", faults: {}", info.faults.join("; ")) };
-    let origins: Vec<_> = info.origins.iter().map(|origin| origin.name()).collect();
-    format!("{} {address} {direction}, found by {}, height {height}, {rtt}{faults}", info.id, origins.join(" and "))
+    let height = peer.height.map_or_else(|| "?".to_owned(), |height| height.to_string());
+    let latency = peer.latency_ms.map_or_else(|| "?".to_owned(), |ms| format!("{ms:.1} ms"));
+    let faults = if peer.faults.is_empty() { String::new() } else { format!(", faults: {}", peer.faults.join("; ")) };
+    let origins = peer.origins.join(" and ");
+    format!("{} {address} {direction}, found by {origins}, height {height}, {latency}{faults}", peer.peer_id)
 }
 
-fn block_line(block: &Block) -> String {
-    let header = block.header();
-    let count = block.block.transaction_ids().len();
+fn block_line(block: &Block<'_>) -> String {
+    let header = &block.header;
+    let count = block.transactions.len();
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {} {} {count} transaction{plural}", header.height, block.block.id(), clock::local(header.timestamp))
+    format!("{} {} {} {count} transaction{plural}", header.height, header.hash, clock::local(header.timestamp.0))
 }
 
-fn block(block: &Block, wallet: &Wallet) -> String {
-    let header = block.header();
+fn block(block: &Block<'_>, names: &Names) -> String {
+    let header = &block.header;
     let place = if block.active { "" } else { " (on a side branch)" };
-    let work = header.target.expand().map_or(Work::ZERO, Target::work);
     let head = [
         format!("block         {}{place}", header.height),
-        format!("hash          {}", block.block.id()),
-        format!("previous      {}", header.parent),
-        format!("time          {}", clock::local(header.timestamp)),
-        format!("miner         {}", who(&header.miner, wallet)),
-        format!("target        {} ({work} hashes)", header.target),
+        format!("hash          {}", header.hash),
+        format!("previous      {}", header.previous_hash),
+        format!("time          {}", clock::local(header.timestamp.0)),
+        format!("miner         {}", names.who(&header.miner)),
+        format!("target        {} ({} hashes)", header.target, header.difficulty),
         format!("nonce         {}", header.nonce),
         format!("state root    {}", header.state_root),
-        format!("transactions  {}", block.block.transaction_ids().len()),
+        format!("transactions  {}", block.transactions.len()),
     ];
-    let both = block.block.transaction_ids().iter().zip(&block.block.block().transactions);
-    lines(head.into_iter().chain(both.map(|(id, one)| format!("  {id} {}", transaction(one, wallet)))))
+    let line = |one: &Transaction<'_>| format!("  {} {}", one.id, transaction(one, names));
+    lines(head.into_iter().chain(block.transactions.iter().map(line)))
 }
 
-fn placed(placed: &Placed, wallet: &Wallet) -> String {
-    let place = match placed.mined {
-        Some((height, id, index)) => format!("in block {height} {id}, position {index}"),
+fn placed(placed: &PlacedTransaction<'_>, names: &Names) -> String {
+    let place = match &placed.block {
+        Some(place) => format!("in block {} {}, position {}", place.height, place.hash, place.position),
         None => "in the pool".to_owned(),
     };
-    format!("{} {}\n{place}", placed.id, transaction(&placed.transaction, wallet))
+    format!("{} {}\n{place}", placed.transaction.id, transaction(&placed.transaction, names))
+}
+
+fn placed_line(placed: &PlacedTransaction<'_>, names: &Names) -> String {
+    let place = placed.block.as_ref().map_or_else(|| "pool".to_owned(), |place| place.height.to_string());
+    format!("{place} {} {}", placed.transaction.id, transaction(&placed.transaction, names))
 }
 
 /// A transaction in a line.
-pub fn transaction(transaction: &Transaction, wallet: &Wallet) -> String {
-    let sender = who(&transaction.sender, wallet);
-    let fee = if transaction.fee.get() == 0 { String::new() } else { format!(", fee {}", transaction.fee) };
-    match &transaction.action {
-        Action::Transfer { to, amount } => format!("{sender} pays {} {amount}{fee}", who(to, wallet)),
-        Action::Record { bytes, .. } => format!("{sender} records {}{fee}", record(bytes)),
+fn transaction(one: &Transaction<'_>, names: &Names) -> String {
+    let sender = names.who(&one.sender);
+    let fee = if one.fee.0 == 0 { String::new() } else { format!(", fee {}", one.fee) };
+    match &one.action {
+        Action::Transfer { to, amount } => format!("{sender} pays {} {amount}{fee}", names.who(to)),
+        Action::Record { text, hex, .. } => format!("{sender} records {}{fee}", record(text.as_deref(), hex.0.len())),
         Action::ItemRequest { item } => format!("{sender} requests {item}{fee}"),
         Action::ItemRelease { item } => format!("{sender} releases {item}{fee}"),
-        Action::ItemTransfer { item, to } => format!("{sender} hands {item} to {}{fee}", who(to, wallet)),
+        Action::ItemTransfer { item, to } => format!("{sender} hands {item} to {}{fee}", names.who(to)),
     }
 }
 
 /// The beginning of a record, with nothing in it that a terminal could take for a command.
-fn record(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => {
+fn record(text: Option<&str>, length: usize) -> String {
+    match text {
+        Some(text) => {
             let shown: String = text.chars().take(RECORD_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
             let more = if text.chars().nth(RECORD_SHOWN).is_some() { "..." } else { "" };
             format!("\"{shown}\"{more}")
         }
-        Err(_) => format!("{} bytes", bytes.len()),
+        None => format!("{length} bytes"),
     }
 }
 
-fn items_told(
-    filter: Option<ItemFilter>,
-    items: &[(bard_chain::transaction::ItemName, Option<Address>)],
-    wallet: &Wallet,
-) -> String {
-    let (empty, head) = match filter {
-        Some(ItemFilter::Reserved) => ("all items are available", "reserved items:"),
-        Some(ItemFilter::Available) => ("no items are available", "available items:"),
+fn items(state: Option<ItemState>, page: &ItemPage<'_>) -> String {
+    let (empty, head) = match state {
+        Some(ItemState::Reserved) => ("all items are available", "reserved items:"),
+        Some(ItemState::Available) => ("no items are available", "available items:"),
         None => ("no item was ever requested", "items:"),
     };
-    if items.is_empty() {
+    if page.items.is_empty() {
         return empty.to_owned();
     }
-    with_head(
-        head.to_owned(),
-        items.iter().map(|(name, holder)| match holder {
-            Some(holder) => format!("{name}  held by {}", who(holder, wallet)),
-            None => format!("{name}  available"),
-        }),
-    )
+    with_head(head.to_owned(), page.items.iter().map(item_line))
 }
 
-fn balance(balance: &Balance) -> String {
-    let name = balance.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
-    let pending = if balance.pending.balance == balance.confirmed.balance {
+fn item_line(one: &Item<'_>) -> String {
+    match (&one.holder_name, &one.holder) {
+        (Some(name), _) => format!("{}  held by {name}", one.item),
+        (None, Some(address)) => format!("{}  held by {address}", one.item),
+        (None, None) => format!("{}  available", one.item),
+    }
+}
+
+fn item(one: &ItemAndHistory) -> String {
+    let who = |address: &Option<Address>, name: &Option<String>| match (address, name) {
+        (_, Some(name)) => name.clone(),
+        (Some(address), None) => address.to_string(),
+        (None, None) => "nobody".to_owned(),
+    };
+    let entry = |one: &HandoverEntry| {
+        let (from, to) = (who(&one.from, &one.from_name), who(&one.to, &one.to_name));
+        format!("block {}  {from} -> {to}  {}", one.height, one.transaction)
+    };
+    with_head(item_line(&one.item), one.history.iter().map(entry))
+}
+
+fn account(one: &Account<'_>) -> String {
+    let name = one.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+    let pending = if one.pending.balance == one.balance {
         String::new()
     } else {
-        format!(" ({} after the pool)", balance.pending.balance)
+        format!(" ({} after the pool)", one.pending.balance)
     };
-    format!("{name}{} {}{pending}", balance.address, balance.confirmed.balance)
+    format!("{name}{} {}{pending}", one.address, one.balance)
 }
 
-fn verified(verified: &Verified) -> String {
+fn verified(verified: &Verified<'_>) -> String {
     match &verified.problem {
         None => format!(
             "the chain is valid: {} blocks and {} transactions checked from the genesis block on",
@@ -237,14 +260,15 @@ fn verified(verified: &Verified) -> String {
     }
 }
 
-fn synced(summary: &catch_up::Summary, height: u64) -> String {
-    if summary.asked == 0 {
+fn synced(synced: &Synced) -> String {
+    if synced.asked == 0 {
         return "no peers to ask".to_owned();
     }
-    let gained = match summary.accepted {
+    let gained = match synced.accepted {
         0 => "nobody is ahead".to_owned(),
         n => format!("{n} blocks accepted"),
     };
-    let head = format!("asked {} peers, {} answered: {gained}, height {height}", summary.asked, summary.answered);
-    lines(std::iter::once(head).chain(summary.problems.iter().map(|problem| format!("  {problem}"))))
+    let head =
+        format!("asked {} peers, {} answered: {gained}, height {}", synced.asked, synced.answered, synced.height);
+    lines(std::iter::once(head).chain(synced.problems.iter().map(|problem| format!("  {problem}"))))
 }

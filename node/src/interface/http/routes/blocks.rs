@@ -19,7 +19,7 @@ use crate::{
             extract::{self, CBOR, NoQuery, Payload, Query, Segment},
             problem::Problem,
         },
-        view,
+        view::{self, json::HexBlock},
     },
 };
 
@@ -75,15 +75,6 @@ async fn blocks(State(service): State<Service>, Query(page): Query<Page>) -> Ans
         Order::Desc => Command::BlocksDown { from, limit },
     };
     answer(&service, command).await
-}
-
-/// A block that was sealed elsewhere.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct HexBlock {
-    /// Its canonical bytes, as hex digits.
-    #[schema(pattern = "^([0-9a-fA-F]{2})*$")]
-    hex: String,
 }
 
 /// Submit a block that was sealed elsewhere

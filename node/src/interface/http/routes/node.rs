@@ -1,9 +1,7 @@
 //! The node itself: who it is, how it does, its peers, its miner, its checks.
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
-use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answer, answer, json};
@@ -11,7 +9,10 @@ use crate::{
     application::{Command, Service},
     interface::{
         http::extract::{Body, Empty, NoQuery, Nothing, Segment},
-        view,
+        view::{
+            self,
+            json::{Mine, NewPeer, SetMining},
+        },
     },
 };
 
@@ -51,15 +52,6 @@ async fn peers(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Peers).await
 }
 
-/// A peer to connect to.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewPeer {
-    /// A multiaddress, the URL of another node's API, or `host:port` of either.
-    #[schema(examples("/ip4/192.168.1.7/tcp/6000", "192.168.1.7:6000", "http://192.168.1.7:5000"))]
-    address: String,
-}
-
 /// Connect to a peer
 #[utoipa::path(post, path = "/api/v1/peers", tag = "node", request_body = NewPeer,
     responses((status = 201, description = "It is connected, and of this chain.", body = view::json::Connected)))]
@@ -79,23 +71,6 @@ async fn drop_peer(State(service): State<Service>, Segment(peer): Segment, _: No
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What to mine.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Mine {
-    /// How many blocks.
-    #[serde(default = "one")]
-    #[schema(minimum = 1, maximum = 100_000, default = 1)]
-    blocks: u32,
-    /// Recorded in the first of them by the node's own key, if it is not null: text as it is, all else as JSON.
-    #[serde(default)]
-    data: Value,
-}
-
-const fn one() -> u32 {
-    1
-}
-
 /// Mine blocks now
 ///
 /// Answers when they are on disk. Who closes the connection ends the order.
@@ -108,16 +83,6 @@ async fn mine(State(service): State<Service>, Body(mine): Body<Mine>) -> Answer 
         other => Some(other.to_string()),
     };
     answer(&service, Command::Mine { blocks: mine.blocks, data }).await
-}
-
-/// Whether to mine continuously.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct SetMining {
-    enabled: bool,
-    /// On how many threads; as before if left out.
-    #[schema(minimum = 1, maximum = 256)]
-    threads: Option<usize>,
 }
 
 /// Mine continuously, or stop

@@ -18,7 +18,7 @@ use crate::{
             extract::{self, MAX_BODY, NoQuery, Payload, Query, Segment},
             problem::Problem,
         },
-        view,
+        view::{self, json::Submission},
     },
 };
 
@@ -30,19 +30,6 @@ const MAX_POOL_PAGE: usize = 10_000;
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(submit_transactions)).routes(routes!(transaction)).routes(routes!(pool))
-}
-
-/// One signed transaction, or several.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(min_properties = 1, max_properties = 1)]
-struct Submission {
-    /// The canonical bytes of one, as hex digits.
-    #[schema(pattern = "^([0-9a-fA-F]{2})*$")]
-    hex: Option<String>,
-    /// Those of several, each for itself.
-    #[schema(max_items = 1000, min_items = 1)]
-    transactions: Option<Vec<String>>,
 }
 
 /// What came of each transaction, in their order.

@@ -2,11 +2,9 @@
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use bard_chain::units::Amount;
-use serde::Deserialize;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, answer};
+use super::{Answer, answer, json};
 use crate::{
     application::{Command, Reply, Service},
     interface::{
@@ -14,7 +12,10 @@ use crate::{
             extract::{self, Body, NoQuery, Segment},
             problem::Problem,
         },
-        view,
+        view::{
+            self,
+            json::{ItemRequests, ItemTransfer, NewKeyName, NewRecord, Signer, Transfer},
+        },
     },
 };
 
@@ -23,6 +24,7 @@ pub(super) fn router() -> OpenApiRouter<Service> {
         .routes(routes!(keys, new_key))
         .routes(routes!(transfer))
         .routes(routes!(put_on_record))
+        .routes(routes!(request_items))
         .routes(routes!(request_item))
         .routes(routes!(release_item))
         .routes(routes!(transfer_item))
@@ -44,38 +46,12 @@ async fn keys(State(service): State<Service>, _: NoQuery) -> Answer {
     answer(&service, Command::Wallets).await
 }
 
-/// A key to be made.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewKey {
-    /// Its name: letters, digits, `_` and `-`.
-    #[schema(pattern = "^[A-Za-z0-9_-]{1,32}$")]
-    name: String,
-}
-
 /// Make a key
-#[utoipa::path(post, path = "/api/v1/wallet/keys", tag = "wallet", request_body = NewKey,
+#[utoipa::path(post, path = "/api/v1/wallet/keys", tag = "wallet", request_body = NewKeyName,
     responses((status = 201, description = "Name and address of the new key.", body = view::json::NewKey)))]
-async fn new_key(State(service): State<Service>, Body(key): Body<NewKey>) -> Answer {
+async fn new_key(State(service): State<Service>, Body(key): Body<NewKeyName>) -> Answer {
     let reply = service.execute(Command::NewKey { name: key.name }).await?;
     Ok((StatusCode::CREATED, Json(view::json::reply(&reply, service.wallet()))).into_response())
-}
-
-/// A payment.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Transfer {
-    /// Name or address of who pays; the node's own key if left out.
-    from: Option<String>,
-    /// Name or address of who is paid.
-    to: String,
-    /// In the smallest unit.
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
-    amount: u64,
-    /// What the miner gets.
-    #[serde(default)]
-    #[schema(maximum = 9_007_199_254_740_991_u64)]
-    fee: u64,
 }
 
 /// Pay
@@ -86,30 +62,10 @@ async fn transfer(State(service): State<Service>, Body(transfer): Body<Transfer>
     sign(&service, Command::Send { from, to, amount: Amount::new(amount), fee: Amount::new(fee) }).await
 }
 
-/// Content to put on record: `text` or `hex`.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    /// Name or address of who signs; the node's own key if left out.
-    from: Option<String>,
-    /// Text.
-    text: Option<String>,
-    /// Bytes, as hex digits.
-    #[schema(pattern = "^([0-9a-fA-F]{2})*$")]
-    hex: Option<String>,
-    /// What it is; `text/plain` for text and `application/octet-stream` for bytes if left out.
-    #[schema(min_length = 1, max_length = 64)]
-    content_type: Option<String>,
-    /// What the miner gets.
-    #[serde(default)]
-    #[schema(maximum = 9_007_199_254_740_991_u64)]
-    fee: u64,
-}
-
 /// Put content on record
-#[utoipa::path(post, path = "/api/v1/wallet/record", tag = "wallet", request_body = Record,
+#[utoipa::path(post, path = "/api/v1/wallet/record", tag = "wallet", request_body = NewRecord,
     responses((status = 201, description = "The signed transaction, in the pool.", body = view::json::Transaction)))]
-async fn put_on_record(State(service): State<Service>, Body(record): Body<Record>) -> Answer {
+async fn put_on_record(State(service): State<Service>, Body(record): Body<NewRecord>) -> Answer {
     let (bytes, usual) = match (record.text, record.hex) {
         (Some(text), None) => (text.into_bytes(), "text/plain"),
         (None, Some(hex)) => (extract::from_hex("hex", &hex)?, "application/octet-stream"),
@@ -120,12 +76,20 @@ async fn put_on_record(State(service): State<Service>, Body(record): Body<Record
     sign(&service, Command::RecordContent { signer: record.from, content_type, bytes, fee }).await
 }
 
-/// Who signs.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Signer {
-    /// Name or address of who signs; the node's own key if left out.
-    from: Option<String>,
+/// Items that one call takes.
+const MAX_ITEMS: usize = 100;
+
+/// Take several free items, all of them or none
+#[utoipa::path(post, path = "/api/v1/wallet/items/request", tag = "wallet", request_body = ItemRequests,
+    responses((status = 201, description = "The signed transactions, in the pool.", body = view::json::Admitted)))]
+async fn request_items(State(service): State<Service>, Body(wanted): Body<ItemRequests>) -> Answer {
+    let ItemRequests { from, items } = wanted;
+    if !(1..=MAX_ITEMS).contains(&items.len()) {
+        let count = items.len();
+        return Err(Problem::malformed(format!("items: {count} of them, from 1 to {MAX_ITEMS} are taken")));
+    }
+    let reply = service.execute(Command::RequestItems { signer: from, items }).await?;
+    Ok(json(&service, StatusCode::CREATED, &reply))
 }
 
 /// Take a free item
@@ -150,16 +114,6 @@ async fn release_item(
     Body(Signer { from }): Body<Signer>,
 ) -> Answer {
     sign(&service, Command::ReleaseItem { signer: from, item }).await
-}
-
-/// To whom an item goes.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ItemTransfer {
-    /// Name or address of who holds it; the node's own key if left out.
-    from: Option<String>,
-    /// Name or address of who holds it then.
-    to: String,
 }
 
 /// Hand an item on

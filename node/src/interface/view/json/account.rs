@@ -1,7 +1,9 @@
 //! Accounts and items as JSON.
 
+use std::borrow::Cow;
+
 use bard_chain::transaction::ItemName;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::primitive::{Address, Amount, Hash};
@@ -11,117 +13,126 @@ use crate::{
 };
 
 /// An account.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Account<'a> {
     /// Its name on this node, if it has one.
     #[schema(required)]
-    name: Option<&'a str>,
-    address: Address,
+    pub name: Option<Cow<'a, str>>,
+    /// The address.
+    pub address: Address,
     /// As confirmed at the tip.
-    balance: Amount,
+    pub balance: Amount,
     /// How many transactions it has sent, as confirmed at the tip.
-    nonce: u64,
-    pending: Pending,
+    pub nonce: u64,
+    /// After all that is in the pool.
+    pub pending: Pending,
 }
 
 /// An account after all that is in the pool.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
-    balance: Amount,
+    /// What it has, in the smallest unit.
+    pub balance: Amount,
     /// The nonce of its next transaction.
-    nonce: u64,
+    pub nonce: u64,
 }
 
 /// A page of accounts, by address.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountPage<'a> {
-    accounts: Vec<Account<'a>>,
+    /// The accounts.
+    pub accounts: Vec<Account<'a>>,
     /// What to give as `after` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<Address>,
+    pub next: Option<Address>,
 }
 
 /// The accounts that this node has keys for.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Keys<'a> {
-    keys: Vec<Account<'a>>,
+    /// The accounts, the node's own first.
+    pub keys: Vec<Account<'a>>,
 }
 
 /// A key that was made.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NewKey<'a> {
     /// Its name.
-    name: &'a str,
-    address: Address,
+    pub name: Cow<'a, str>,
+    /// The address.
+    pub address: Address,
 }
 
 impl<'a> NewKey<'a> {
     pub(super) fn new(name: &'a str, address: bard_chain::address::Address) -> Self {
-        Self { name, address: Address(address) }
+        Self { name: Cow::Borrowed(name), address: Address(address) }
     }
 }
 
 /// An item.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Item<'a> {
     /// Its name.
-    item: &'a str,
+    pub item: Cow<'a, str>,
     /// Who holds it; null while it is free.
     #[schema(required)]
-    holder: Option<Address>,
+    pub holder: Option<Address>,
     /// The holder's name on this node, if it has one.
     #[schema(required)]
-    holder_name: Option<String>,
+    pub holder_name: Option<String>,
 }
 
 /// A page of items, by name.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ItemPage<'a> {
-    items: Vec<Item<'a>>,
+    /// The items.
+    pub items: Vec<Item<'a>>,
     /// What to give as `after` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<&'a str>,
+    pub next: Option<Cow<'a, str>>,
 }
 
 /// A page of an item's history, the oldest first.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ItemHistory<'a> {
     /// The item's name.
-    item: &'a str,
-    history: Vec<HandoverEntry>,
+    pub item: Cow<'a, str>,
+    /// What happened.
+    pub history: Vec<HandoverEntry>,
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// What a transaction did to an item.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HandoverEntry {
     /// `item_request`, `item_release` or `item_transfer`.
-    action: &'static str,
-    transaction: Hash,
+    pub action: Cow<'static, str>,
+    /// The id of the transaction.
+    pub transaction: Hash,
     /// Height of the block.
-    height: u64,
+    pub height: u64,
     /// Index in the block, from 0.
-    position: u32,
+    pub position: u32,
     /// Who held it before; null where it was free.
     #[schema(required)]
-    from: Option<Address>,
+    pub from: Option<Address>,
     /// Their name on this node.
     #[schema(required)]
-    from_name: Option<String>,
+    pub from_name: Option<String>,
     /// Who held it afterwards; null where it was free.
     #[schema(required)]
-    to: Option<Address>,
+    pub to: Option<Address>,
     /// Their name on this node.
     #[schema(required)]
-    to_name: Option<String>,
+    pub to_name: Option<String>,
 }
 
 impl<'a> From<&'a Balance> for Account<'a> {
     fn from(balance: &'a Balance) -> Self {
         Self {
-            name: balance.name.as_deref(),
+            name: balance.name.as_deref().map(Cow::Borrowed),
             address: Address(balance.address),
             balance: balance.confirmed.balance.into(),
             nonce: balance.confirmed.nonce.get(),
@@ -145,7 +156,7 @@ impl<'a> Keys<'a> {
 impl<'a> Item<'a> {
     pub(super) fn new(name: &'a ItemName, holder: Option<bard_chain::address::Address>, wallet: &'a Wallet) -> Self {
         Self {
-            item: name.as_str(),
+            item: Cow::Borrowed(name.as_str()),
             holder: holder.map(Address),
             holder_name: holder.and_then(|holder| wallet.name_of(&holder)),
         }
@@ -154,7 +165,7 @@ impl<'a> Item<'a> {
 
 impl<'a> ItemPage<'a> {
     pub(super) fn of(items: Vec<Item<'a>>, next: Option<&'a str>) -> Self {
-        Self { items, next }
+        Self { items, next: next.map(Cow::Borrowed) }
     }
 }
 
@@ -162,7 +173,7 @@ impl<'a> ItemHistory<'a> {
     pub(super) fn new(item: &'a ItemName, entries: &[Handover], next: Option<Place>, wallet: &'a Wallet) -> Self {
         let name = |who: Option<bard_chain::address::Address>| who.and_then(|who| wallet.name_of(&who));
         let entry = |one: &Handover| HandoverEntry {
-            action: one.action(),
+            action: Cow::Borrowed(one.action()),
             transaction: one.id.into(),
             height: one.place.height.get(),
             position: one.place.position,
@@ -172,7 +183,7 @@ impl<'a> ItemHistory<'a> {
             to_name: name(one.to),
         };
         Self {
-            item: item.as_str(),
+            item: Cow::Borrowed(item.as_str()),
             history: entries.iter().map(entry).collect(),
             next: next.map(|place| place.to_string()),
         }

@@ -1,5 +1,7 @@
 //! Blocks, transactions, and where they stand, as JSON.
 
+use std::borrow::Cow;
+
 use bard_chain::{
     block::Header as ChainHeader,
     engine::Outcome,
@@ -9,7 +11,7 @@ use bard_chain::{
     transaction::{Action as ChainAction, Transaction as ChainTransaction},
     units::{Height, Work},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::primitive::{Address, Amount, Digits, Hash, Hex, Time};
@@ -19,64 +21,73 @@ use crate::{
 };
 
 /// A block with its transactions: the field names of the programs that BlockBard replaces, and its own.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Block<'a> {
     /// The height, by its old name.
-    index: u64,
+    pub index: u64,
+    /// Its header.
     #[serde(flatten)]
-    header: Header,
+    pub header: Header,
     /// The transactions in their order.
     #[schema(inline = false)]
-    transactions: Vec<Transaction<'a>>,
+    pub transactions: Vec<Transaction<'a>>,
     /// What is on record in it: the one record, several as a list, null where there is none.
-    data: serde_json::Value,
+    pub data: serde_json::Value,
     /// Length in canonical bytes.
-    size: usize,
+    pub size: usize,
     /// Whether it is on the active chain.
-    active: bool,
+    pub active: bool,
 }
 
 /// The header of a block.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Header {
     /// Distance from the genesis block.
-    height: u64,
-    hash: Hash,
-    previous_hash: Hash,
+    pub height: u64,
+    /// The id.
+    pub hash: Hash,
+    /// The id of the block before.
+    pub previous_hash: Hash,
     /// When the miner says it was made.
-    timestamp: Time,
+    pub timestamp: Time,
     /// What the miner varied until the hash met the target.
-    nonce: u64,
+    pub nonce: u64,
     /// Version of the header.
-    version: u8,
+    pub version: u8,
     /// What the hash must not exceed, in compact form.
-    target: String,
+    pub target: String,
     /// Expected hashes for a block of this target.
-    difficulty: Digits,
+    pub difficulty: Digits,
     /// Who gets subsidy and fees.
-    miner: Address,
-    transactions_root: Hash,
-    state_root: Hash,
+    pub miner: Address,
+    /// The root over the transactions.
+    pub transactions_root: Hash,
+    /// The root over the state after it.
+    pub state_root: Hash,
 }
 
 /// A signed transaction.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Transaction<'a> {
-    id: Hash,
-    version: u8,
-    sender: Address,
+    /// The id.
+    pub id: Hash,
+    /// Version of the transaction.
+    pub version: u8,
+    /// Who signed it.
+    pub sender: Address,
     /// How many transactions of the sender come before it.
-    nonce: u64,
+    pub nonce: u64,
     /// What the miner gets.
-    fee: Amount,
-    action: Action<'a>,
+    pub fee: Amount,
+    /// What it does.
+    pub action: Action<'a>,
     /// The sender's signature, Ed25519.
     #[schema(value_type = Hex)]
-    signature: Hex<'a>,
+    pub signature: Hex<'a>,
 }
 
 /// What a transaction does.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Action<'a> {
     /// Pays.
@@ -89,10 +100,10 @@ pub enum Action<'a> {
     /// Puts content on record.
     Record {
         /// What it is, as a media type.
-        content_type: &'a str,
+        content_type: Cow<'a, str>,
         /// The content, where it is text.
         #[schema(required)]
-        text: Option<&'a str>,
+        text: Option<Cow<'a, str>>,
         /// The content.
         #[schema(value_type = Hex)]
         hex: Hex<'a>,
@@ -100,96 +111,106 @@ pub enum Action<'a> {
     /// Takes a free item.
     ItemRequest {
         /// Its name.
-        item: &'a str,
+        item: Cow<'a, str>,
     },
     /// Gives an item back.
     ItemRelease {
         /// Its name.
-        item: &'a str,
+        item: Cow<'a, str>,
     },
     /// Hands an item on.
     ItemTransfer {
         /// Its name.
-        item: &'a str,
+        item: Cow<'a, str>,
         /// Who holds it then.
         to: Address,
     },
 }
 
 /// A transaction with its place.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlacedTransaction<'a> {
+    /// The id of the transaction.
     #[serde(flatten)]
-    transaction: Transaction<'a>,
+    pub transaction: Transaction<'a>,
     /// Where it is mined; null while it is in the pool.
     #[schema(required)]
-    block: Option<PlaceInBlock>,
+    pub block: Option<PlaceInBlock>,
 }
 
 /// Where a transaction is mined.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlaceInBlock {
     /// Height of the block.
-    height: u64,
+    pub height: u64,
     /// Id of the block.
-    hash: Hash,
+    pub hash: Hash,
     /// Index in the block, from 0.
-    position: u32,
+    pub position: u32,
 }
 
 /// A page of blocks.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct BlockPage<'a> {
-    blocks: Vec<Block<'a>>,
+    /// The blocks.
+    pub blocks: Vec<Block<'a>>,
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<u64>,
+    pub next: Option<u64>,
 }
 
 /// A page of a history of transactions.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TransactionPage<'a> {
-    transactions: Vec<PlacedTransaction<'a>>,
+    /// The transactions.
+    pub transactions: Vec<PlacedTransaction<'a>>,
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// A page of the pool, in the order of arrival.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PoolPage<'a> {
-    transactions: Vec<Transaction<'a>>,
+    /// The transactions.
+    pub transactions: Vec<Transaction<'a>>,
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
-    next: Option<u64>,
+    pub next: Option<u64>,
 }
 
 /// The known blocks near the tip.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Forks {
     /// By height, then the active one first, then by arrival.
-    blocks: Vec<KnownBlock>,
+    pub blocks: Vec<KnownBlock>,
     /// Whether there are more blocks beside the active chain than were asked for.
-    more: bool,
+    pub more: bool,
 }
 
 /// A known block, on whatever branch.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct KnownBlock {
-    height: u64,
-    hash: Hash,
-    previous_hash: Hash,
-    timestamp: Time,
-    miner: Address,
+    /// Distance from the genesis block.
+    pub height: u64,
+    /// The id.
+    pub hash: Hash,
+    /// The id of the block before.
+    pub previous_hash: Hash,
+    /// When the miner says it was made.
+    pub timestamp: Time,
+    /// Who gets subsidy and fees.
+    pub miner: Address,
     /// Work of the chain up to it.
-    total_work: Digits,
+    pub total_work: Digits,
     /// Whether it is on the active chain.
-    active: bool,
-    verdict: BlockVerdict,
+    pub active: bool,
+    /// What is known of its transactions.
+    pub verdict: BlockVerdict,
 }
 
 /// What is known of a block's transactions.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockVerdict {
     /// They apply.
@@ -201,14 +222,16 @@ pub enum BlockVerdict {
 }
 
 /// What came of a submitted block.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct BlockTaken {
-    hash: Hash,
-    outcome: BlockOutcome,
+    /// The id.
+    pub hash: Hash,
+    /// What it did.
+    pub outcome: BlockOutcome,
 }
 
 /// What a block did.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockOutcome {
     /// It is the new tip.
@@ -220,26 +243,30 @@ pub enum BlockOutcome {
 }
 
 /// Blocks that this node mined.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MinedBlocks {
-    blocks: Vec<MinedBlock>,
+    /// The blocks.
+    pub blocks: Vec<MinedBlock>,
 }
 
 /// A block that this node mined.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MinedBlock {
-    height: u64,
-    hash: Hash,
+    /// Distance from the genesis block.
+    pub height: u64,
+    /// The id.
+    pub hash: Hash,
 }
 
 /// Transactions that went into the pool, or what came of each.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Admitted<'a> {
-    transactions: Vec<Transaction<'a>>,
+    /// The transactions.
+    pub transactions: Vec<Transaction<'a>>,
 }
 
 /// Where an admitted transaction is.
-#[derive(Clone, Copy, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolState {
     /// It can be mined.
@@ -249,10 +276,12 @@ pub enum PoolState {
 }
 
 /// A transaction that was taken.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TransactionTaken {
-    id: Hash,
-    state: PoolState,
+    /// The id.
+    pub id: Hash,
+    /// Where it is.
+    pub state: PoolState,
 }
 
 impl<'a> From<&'a reply::Block> for Block<'a> {
@@ -299,7 +328,7 @@ impl<'a> Transaction<'a> {
             nonce: transaction.nonce.get(),
             fee: transaction.fee.into(),
             action: (&transaction.action).into(),
-            signature: Hex(transaction.signature.as_bytes()),
+            signature: Hex(Cow::Borrowed(transaction.signature.as_bytes())),
         }
     }
 }
@@ -308,12 +337,16 @@ impl<'a> From<&'a ChainAction> for Action<'a> {
     fn from(action: &'a ChainAction) -> Self {
         match action {
             ChainAction::Transfer { to, amount } => Self::Transfer { to: Address(*to), amount: (*amount).into() },
-            ChainAction::Record { content_type, bytes } => {
-                Self::Record { content_type, text: std::str::from_utf8(bytes).ok(), hex: Hex(bytes) }
+            ChainAction::Record { content_type, bytes } => Self::Record {
+                content_type: Cow::Borrowed(content_type),
+                text: std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+                hex: Hex(Cow::Borrowed(bytes)),
+            },
+            ChainAction::ItemRequest { item } => Self::ItemRequest { item: Cow::Borrowed(item.as_str()) },
+            ChainAction::ItemRelease { item } => Self::ItemRelease { item: Cow::Borrowed(item.as_str()) },
+            ChainAction::ItemTransfer { item, to } => {
+                Self::ItemTransfer { item: Cow::Borrowed(item.as_str()), to: Address(*to) }
             }
-            ChainAction::ItemRequest { item } => Self::ItemRequest { item: item.as_str() },
-            ChainAction::ItemRelease { item } => Self::ItemRelease { item: item.as_str() },
-            ChainAction::ItemTransfer { item, to } => Self::ItemTransfer { item: item.as_str(), to: Address(*to) },
         }
     }
 }

@@ -6,6 +6,7 @@ mod account;
 mod block;
 mod node;
 mod primitive;
+mod request;
 
 use bard_chain::transaction::ItemName;
 use serde::Serialize;
@@ -22,6 +23,10 @@ pub use self::{
         Verified,
     },
     primitive::{Address, Amount, Cbor, Digits, Hash, Hex, MAX_EXACT, Time},
+    request::{
+        HexBlock, ItemRequests, ItemTransfer, Mine, NewKeyName, NewPeer, NewRecord, SetMining, Signer, Submission,
+        Transfer,
+    },
 };
 use crate::{
     application::reply::{Answered, Reply},
@@ -58,7 +63,7 @@ pub enum View<'a> {
     Keys(Keys<'a>),
     NewKey(NewKey<'a>),
     Verified(Verified<'a>),
-    Synced(Synced<'a>),
+    Synced(Synced),
 }
 
 /// The JSON of a reply.
@@ -73,7 +78,7 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::Blocks { blocks, next } => View::BlockPage(BlockPage::new(blocks, *next)),
         Reply::Block(one) => View::Block(Box::new(one.into())),
         Reply::Header(one) => View::Header(Box::new(Header::new(one.id, &one.header))),
-        Reply::RawBlock { bytes, .. } => View::Hex(Hex(bytes)),
+        Reply::RawBlock { bytes, .. } => View::Hex(Hex(std::borrow::Cow::Borrowed(bytes))),
         Reply::Forks(tree) => View::Forks(tree.into()),
         Reply::BlockAccepted(accepted) => View::BlockTaken(accepted.into()),
         Reply::Answers(all) => View::Taken(all.iter().map(|one: &Answered| TransactionTaken::of(one)).collect()),

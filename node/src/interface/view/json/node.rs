@@ -1,147 +1,163 @@
 //! The node, its peers, its miner and its checks as JSON.
 
+use std::borrow::Cow;
+
 use bard_protocol::Direction as NetworkDirection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::primitive::{Address, Digits, Hash, Time};
 use crate::{application::reply, catch_up, miner};
 
 /// Who and where a node is.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Node<'a> {
     /// Version of the software.
-    version: &'static str,
+    pub version: Cow<'static, str>,
     /// Its id in the network.
-    peer_id: String,
+    pub peer_id: String,
     /// Where it listens, whole multiaddresses.
-    listen: &'a [String],
+    pub listen: Vec<String>,
     /// Where it says others may reach it.
-    external: &'a [String],
-    chain: Chain<'a>,
+    pub external: Vec<String>,
+    /// Its chain.
+    pub chain: Chain<'a>,
     /// Its own account.
-    address: Address,
+    pub address: Address,
     /// Whether others can reach it, in one line.
-    reachability: &'a str,
+    pub reachability: Cow<'a, str>,
     /// Milliseconds since it started.
-    uptime_ms: u64,
+    pub uptime_ms: u64,
 }
 
 /// The chain of a node.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Chain<'a> {
-    name: &'a str,
+    /// Its name.
+    pub name: Cow<'a, str>,
     /// The hash of its specification.
-    id: Hash,
+    pub id: Hash,
 }
 
 /// How a node is doing.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status<'a> {
     /// Name of the chain.
-    chain: &'a str,
-    height: u64,
+    pub chain: Cow<'a, str>,
+    /// Distance from the genesis block.
+    pub height: u64,
     /// Id of the last block.
-    tip: Hash,
+    pub tip: Hash,
     /// Time of the last block.
-    tip_time: Time,
-    state_root: Hash,
+    pub tip_time: Time,
+    /// The root over the state after it.
+    pub state_root: Hash,
     /// Work of the chain.
-    total_work: Digits,
+    pub total_work: Digits,
     /// Expected hashes of the next block.
-    difficulty: Digits,
+    pub difficulty: Digits,
     /// Intended time between blocks, in ms.
-    target_interval_ms: u64,
+    pub target_interval_ms: u64,
     /// Connected peers of this chain.
-    peers: usize,
+    pub peers: usize,
     /// Peers at the same tip.
-    agreeing_peers: usize,
-    pool: PoolSize,
-    mining: Mining,
+    pub agreeing_peers: usize,
+    /// What waits to be mined.
+    pub pool: PoolSize,
+    /// What the miner does.
+    pub mining: Mining,
     /// Hashes a second.
-    hash_rate: f64,
-    sync: SyncProgress,
+    pub hash_rate: f64,
+    /// How far catching up is.
+    pub sync: SyncProgress,
     /// Whether others can reach the node, in one line.
-    reachability: &'a str,
-    items: ItemCounts,
+    pub reachability: Cow<'a, str>,
+    /// The items.
+    pub items: ItemCounts,
 }
 
 /// How full the pool is.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PoolSize {
     /// Transactions that can be mined.
-    transactions: usize,
-    bytes: usize,
+    pub transactions: usize,
+    /// Their length.
+    pub bytes: usize,
 }
 
 /// What the miner does.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Mining {
     /// Whether it mines continuously.
-    enabled: bool,
-    threads: usize,
+    pub enabled: bool,
+    /// On how many threads.
+    pub threads: usize,
     /// Hashes a second, 0 while it rests.
-    hash_rate: f64,
+    pub hash_rate: f64,
     /// Blocks it found since the start that became part of the chain.
-    mined: u64,
+    pub mined: u64,
 }
 
 /// How far catching up is.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SyncProgress {
-    syncing: bool,
+    /// Whether it is under way.
+    pub syncing: bool,
     /// Height of the best chain that is known.
-    target_height: u64,
+    pub target_height: u64,
     /// Blocks accepted so far.
-    accepted: u64,
+    pub accepted: u64,
 }
 
 /// How many items there are.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ItemCounts {
     /// Those that somebody holds.
-    reserved: usize,
+    pub reserved: usize,
     /// Those that were held once and are free.
-    available: usize,
+    pub available: usize,
 }
 
 /// The connected peers.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Peers<'a> {
-    peers: Vec<Peer<'a>>,
+    /// The peers.
+    pub peers: Vec<Peer<'a>>,
 }
 
 /// A connected peer.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Peer<'a> {
-    peer_id: String,
+    /// Its id in the network.
+    pub peer_id: String,
     /// The other ends of the connections to it.
-    addresses: Vec<String>,
+    pub addresses: Vec<String>,
     /// The most trusted way by which this node learnt of it.
     #[schema(required)]
-    found_by: Option<String>,
+    pub found_by: Option<String>,
     /// All ways by which this node learnt of it.
-    origins: Vec<String>,
-    direction: Direction,
+    pub origins: Vec<String>,
+    /// Who opened the connection.
+    pub direction: Direction,
     /// `tcp`, `quic` or `relay`.
-    transport: &'static str,
+    pub transport: Cow<'static, str>,
     /// Its software.
-    agent: &'a str,
+    pub agent: Cow<'a, str>,
     /// The latest round trip; null before the first.
     #[schema(required)]
-    latency_ms: Option<f64>,
+    pub latency_ms: Option<f64>,
     /// Its height, as it last said.
     #[schema(required)]
-    height: Option<u64>,
+    pub height: Option<u64>,
     /// Its tip, as it last said.
     #[schema(required)]
-    tip: Option<Hash>,
+    pub tip: Option<Hash>,
     /// Its recent faults, the oldest first.
-    faults: &'a [String],
+    pub faults: Vec<String>,
 }
 
 /// Who opened a connection.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The peer.
@@ -151,49 +167,51 @@ pub enum Direction {
 }
 
 /// A peer that is connected now.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Connected {
-    peer_id: String,
+    /// Its id in the network.
+    pub peer_id: String,
 }
 
 /// What a check of the whole chain found.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Verified<'a> {
-    valid: bool,
+    /// Whether every rule holds.
+    pub valid: bool,
     /// Height that was reached.
-    height: u64,
+    pub height: u64,
     /// Transactions that were checked.
-    transactions: u64,
+    pub transactions: u64,
     /// What is wrong; null where everything holds.
     #[schema(required)]
-    problem: Option<&'a str>,
+    pub problem: Option<Cow<'a, str>>,
 }
 
 /// What asking every peer came to.
-#[derive(Serialize, ToSchema)]
-pub struct Synced<'a> {
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Synced {
     /// Peers that were asked.
-    asked: usize,
+    pub asked: usize,
     /// Peers that answered.
-    answered: usize,
+    pub answered: usize,
     /// Blocks that were accepted because of it.
-    accepted: u64,
+    pub accepted: u64,
     /// Why peers that have more work could not be followed.
-    problems: &'a [String],
+    pub problems: Vec<String>,
     /// Height afterwards.
-    height: u64,
+    pub height: u64,
 }
 
 impl<'a> From<&'a reply::Node> for Node<'a> {
     fn from(node: &'a reply::Node) -> Self {
         Self {
-            version: node.version,
+            version: Cow::Borrowed(node.version),
             peer_id: node.peer_id.to_string(),
-            listen: &node.listen,
-            external: &node.external,
-            chain: Chain { name: &node.chain_name, id: node.chain.into() },
+            listen: node.listen.clone(),
+            external: node.external.clone(),
+            chain: Chain { name: Cow::Borrowed(&node.chain_name), id: node.chain.into() },
             address: Address(node.address),
-            reachability: &node.reachability,
+            reachability: Cow::Borrowed(&node.reachability),
             uptime_ms: node.uptime_ms,
         }
     }
@@ -209,7 +227,7 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
             None => SyncProgress { syncing: false, target_height: height, accepted: 0 },
         };
         Self {
-            chain: &status.chain_name,
+            chain: Cow::Borrowed(&status.chain_name),
             height,
             tip: status.tip.into(),
             tip_time: Time(status.tip_time),
@@ -223,7 +241,7 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
             mining: (&status.mining).into(),
             hash_rate: status.mining.hash_rate,
             sync,
-            reachability: &status.reachability,
+            reachability: Cow::Borrowed(&status.reachability),
             items: ItemCounts { reserved: status.items_reserved, available: status.items_available },
         }
     }
@@ -258,12 +276,12 @@ impl<'a> From<&'a reply::Peer> for Peer<'a> {
                 NetworkDirection::Inbound => Direction::Inbound,
                 NetworkDirection::Outbound => Direction::Outbound,
             },
-            transport: info.transport,
-            agent: info.agent.as_str(),
+            transport: Cow::Borrowed(info.transport),
+            agent: Cow::Borrowed(info.agent.as_str()),
             latency_ms: info.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             height: peer.status.as_ref().map(|status| status.height.get()),
             tip: peer.status.as_ref().map(|status| status.tip.into()),
-            faults: &info.faults,
+            faults: info.faults.clone(),
         }
     }
 }
@@ -280,18 +298,18 @@ impl<'a> From<&'a reply::Verified> for Verified<'a> {
             valid: verified.problem.is_none(),
             height: verified.height.get(),
             transactions: verified.transactions,
-            problem: verified.problem.as_deref(),
+            problem: verified.problem.as_deref().map(Cow::Borrowed),
         }
     }
 }
 
-impl<'a> Synced<'a> {
-    pub(super) fn new(summary: &'a catch_up::Summary, height: u64) -> Self {
+impl Synced {
+    pub(super) fn new(summary: &catch_up::Summary, height: u64) -> Self {
         Self {
             asked: summary.asked,
             answered: summary.answered,
             accepted: summary.accepted,
-            problems: &summary.problems,
+            problems: summary.problems.clone(),
             height,
         }
     }

@@ -7,7 +7,7 @@ use bard_chain::{
     hash::{BlockId, ChainId, Hash32, TransactionId},
     units::{Amount as ChainAmount, Timestamp},
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, schema::Schema, schema::Type},
@@ -19,32 +19,32 @@ use crate::clock;
 pub const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// A hash: 64 lower-case hex digits.
-#[derive(Clone, Copy, Debug)]
-pub struct Hash([u8; 32]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash)]
+pub struct Hash(pub [u8; 32]);
 
 /// Bytes as lower-case hex digits.
-#[derive(Clone, Copy, Debug)]
-pub struct Hex<'a>(pub &'a [u8]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hex<'a>(pub Cow<'a, [u8]>);
 
 /// Canonical bytes as they are, CBOR: for the description alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Cbor;
 
 /// An address: bech32m with the prefix `bard`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, std::hash::Hash)]
 pub struct Address(pub ChainAddress);
 
 /// A time: RFC 3339 with milliseconds, in UTC.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Timestamp);
 
 /// An integer too large for JSON numbers: its decimal digits.
-#[derive(Clone, Debug)]
-pub struct Digits(String);
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Digits(pub String);
 
 /// An amount in the smallest unit; below 2^53.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Amount(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount(pub u64);
 
 impl Digits {
     /// Of anything that shows itself in decimal digits.
@@ -82,7 +82,7 @@ impl Serialize for Hash {
 
 impl Serialize for Hex<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 
@@ -101,6 +101,60 @@ impl Serialize for Time {
 impl Serialize for Digits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Display for Digits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits.as_ref(), &mut bytes).map_err(D::Error::custom)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
+        hex::decode(digits.as_ref()).map(|bytes| Self(Cow::Owned(bytes))).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Cow<'de, str> = Deserialize::deserialize(deserializer)?;
+        clock::from_rfc3339(&text).map(Self).ok_or_else(|| D::Error::custom("a time in RFC 3339 is expected"))
     }
 }
 
@@ -174,7 +228,7 @@ mod tests {
     fn numbers_hashes_and_times_read_as_the_contract_says() {
         let json = |value: &dyn erased::Json| value.json();
         assert_eq!(json(&Hash([0xab; 32])), format!("\"{}\"", "ab".repeat(32)));
-        assert_eq!(json(&Hex(&[0, 255])), "\"00ff\"");
+        assert_eq!(json(&Hex(Cow::Borrowed(&[0, 255]))), "\"00ff\"");
         assert_eq!(json(&Time(Timestamp::new(7))), "\"1970-01-01T00:00:00.007Z\"");
         assert_eq!(json(&Amount(MAX_EXACT)), "9007199254740991");
         assert_eq!(json(&Digits::of(u128::MAX)), format!("\"{}\"", u128::MAX));

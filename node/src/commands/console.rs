@@ -1,0 +1,32 @@
+//! `bard console`.
+
+use clap::Args;
+use tokio::sync::mpsc;
+
+use super::remote::NodeChoice;
+use crate::interface::console;
+
+/// Attach the console to a running node.
+#[derive(Args, Clone, Debug)]
+pub struct ConsoleOptions {
+    #[command(flatten)]
+    node: NodeChoice,
+}
+
+/// Runs the console until `quit` or the end of input; the node goes on.
+///
+/// # Errors
+/// One line.
+pub fn run(options: &ConsoleOptions) -> Result<(), String> {
+    let client = options.node.client()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let result = runtime.block_on(async {
+        client.node().await.map_err(|error| error.to_string())?;
+        let (_, news) = mpsc::channel(1);
+        console::run(client, news).await;
+        Ok(())
+    });
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,295 @@
+//! What a person may ask of a node, at the console or on the command line, and the answer: both go through the API.
+
+use serde::Serialize;
+
+use super::{
+    client::{BLOCKS_A_CALL, Client, ClientError},
+    view::json::{
+        Account, Admitted, Block, BlockPage, Connected, HandoverEntry, Item, ItemPage, Keys, MinedBlocks, Mining,
+        NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Status, Synced, TransactionPage, Transfer,
+        Verified,
+    },
+};
+
+/// The most blocks in one answer.
+pub const MAX_BLOCKS: usize = 1_000;
+/// The most items in one answer, and the most transactions of the pool.
+pub const MAX_LISTED: usize = 10_000;
+/// Entries of a page of all else.
+const PAGE: usize = 100;
+
+/// Which items are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemState {
+    /// Those that somebody holds.
+    Reserved,
+    /// Those that were held once and are free.
+    Available,
+}
+
+impl ItemState {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Available => "available",
+        }
+    }
+}
+
+/// What a person may ask. Names, addresses and hashes are still as they were typed: the node knows what they mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Who and where the node is.
+    Node,
+    /// How it is doing.
+    Status,
+    /// Its connected peers.
+    Peers,
+    /// Connect to a multiaddress, `host:port`, or the URL of a node's API.
+    Connect {
+        /// As typed.
+        address: String,
+    },
+    /// Mine blocks now and wait for them.
+    Mine {
+        /// How many.
+        blocks: u32,
+        /// Recorded in the first of them.
+        data: Option<String>,
+    },
+    /// Mine continuously, or stop.
+    SetMining {
+        /// Whether to mine.
+        enabled: bool,
+        /// On how many threads; as before if left out.
+        threads: Option<usize>,
+    },
+    /// Blocks of the active chain, by ascending height.
+    Blocks {
+        /// The first; the last of the chain if left out.
+        from: Option<u64>,
+        /// How many, [`MAX_BLOCKS`] at most.
+        count: usize,
+    },
+    /// One block.
+    Block {
+        /// Its height, its hash, or `tip`.
+        block: String,
+    },
+    /// One transaction.
+    Transaction {
+        /// Its id.
+        id: String,
+    },
+    /// What waits to be mined.
+    Pool,
+    /// Pay.
+    Send {
+        /// Whose money; the node's own if left out.
+        from: Option<String>,
+        /// To whom.
+        to: String,
+        /// How much, in the smallest unit.
+        amount: u64,
+        /// What the miner gets.
+        fee: u64,
+    },
+    /// Put a text on record.
+    Record {
+        /// Who signs; the node itself if left out.
+        signer: Option<String>,
+        /// The text.
+        text: String,
+    },
+    /// Take free items: all of them or none.
+    RequestItems {
+        /// Who takes; the node itself if left out.
+        signer: Option<String>,
+        /// Which.
+        items: Vec<String>,
+    },
+    /// Give an item back.
+    ReleaseItem {
+        /// Who holds it; the node itself if left out.
+        signer: Option<String>,
+        /// Which.
+        item: String,
+    },
+    /// Hand an item on.
+    TransferItem {
+        /// Who holds it; the node itself if left out.
+        signer: Option<String>,
+        /// Which.
+        item: String,
+        /// To whom.
+        to: String,
+    },
+    /// Items that were ever named.
+    Items {
+        /// Which; all if left out.
+        state: Option<ItemState>,
+    },
+    /// Who held an item.
+    Item {
+        /// Which.
+        item: String,
+    },
+    /// What an account has.
+    Balance {
+        /// Whose; that of the node itself if left out.
+        who: Option<String>,
+    },
+    /// What an account sent and got, the newest first.
+    History {
+        /// Whose; that of the node itself if left out.
+        who: Option<String>,
+    },
+    /// The names the node has keys for.
+    Wallets,
+    /// Make a key.
+    NewKey {
+        /// Its name.
+        name: String,
+    },
+    /// Check the whole chain anew.
+    Verify,
+    /// Ask every peer now whether it knows more.
+    Sync,
+}
+
+/// What comes back; as JSON it is what the API says.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "each is named as what it holds")]
+pub enum Answer {
+    Node(Node<'static>),
+    Status(Box<Status<'static>>),
+    Peers(Peers<'static>),
+    Connected(Connected),
+    Mined(MinedBlocks),
+    Mining(Mining),
+    Blocks(BlockPage<'static>),
+    Block(Box<Block<'static>>),
+    Transaction(Box<PlacedTransaction<'static>>),
+    Transactions(TransactionPage<'static>),
+    Pool(PoolPage<'static>),
+    Admitted(Admitted<'static>),
+    Items {
+        #[serde(skip)]
+        state: Option<ItemState>,
+        #[serde(flatten)]
+        page: ItemPage<'static>,
+    },
+    Item(ItemAndHistory),
+    Account(Account<'static>),
+    Keys(Keys<'static>),
+    NewKey(NewKey<'static>),
+    Verified(Verified<'static>),
+    Synced(Synced),
+}
+
+/// An item, and who held it, the oldest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct ItemAndHistory {
+    /// The item.
+    #[serde(flatten)]
+    pub item: Item<'static>,
+    /// The first handovers.
+    pub history: Vec<HandoverEntry>,
+}
+
+impl Answer {
+    /// Whether there are addresses in it that a person would rather see as names.
+    pub const fn has_addresses(&self) -> bool {
+        matches!(
+            self,
+            Self::Block(_) | Self::Transaction(_) | Self::Transactions(_) | Self::Pool(_) | Self::Admitted(_)
+        )
+    }
+}
+
+/// The name of the node's own account.
+const OWN: &str = "me";
+
+/// Asks the node.
+///
+/// # Errors
+/// One line: what the node said, or why it said nothing.
+pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientError> {
+    let own = |who: Option<String>| who.unwrap_or_else(|| OWN.to_owned());
+    Ok(match question {
+        Question::Node => Answer::Node(client.node().await?),
+        Question::Status => Answer::Status(Box::new(client.status().await?)),
+        Question::Peers => Answer::Peers(client.peers().await?),
+        Question::Connect { address } => Answer::Connected(client.connect(address).await?),
+        Question::Mine { blocks, data } => Answer::Mined(client.mine(blocks, data).await?),
+        Question::SetMining { enabled, threads } => Answer::Mining(client.set_mining(enabled, threads).await?),
+        Question::Blocks { from, count } => Answer::Blocks(blocks(client, from, count).await?),
+        Question::Block { block } => Answer::Block(Box::new(client.block(&block).await?)),
+        Question::Transaction { id } => Answer::Transaction(Box::new(client.transaction(&id).await?)),
+        Question::Pool => Answer::Pool(client.pool(None, MAX_LISTED).await?),
+        Question::Send { .. }
+        | Question::Record { .. }
+        | Question::RequestItems { .. }
+        | Question::ReleaseItem { .. }
+        | Question::TransferItem { .. } => Answer::Admitted(sign(client, question).await?),
+        Question::Items { state } => Answer::Items { state, page: items(client, state).await? },
+        Question::Item { item } => Answer::Item(ItemAndHistory {
+            item: client.item(&item).await?,
+            history: client.item_history(&item, None, PAGE).await?.history,
+        }),
+        Question::Balance { who } => Answer::Account(client.account(&own(who)).await?),
+        Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),
+        Question::Wallets => Answer::Keys(client.keys().await?),
+        Question::NewKey { name } => Answer::NewKey(client.new_key(name).await?),
+        Question::Verify => Answer::Verified(client.verify().await?),
+        Question::Sync => Answer::Synced(client.sync().await?),
+    })
+}
+
+/// What the node signs: the transactions, in its pool.
+async fn sign(client: &Client, question: Question) -> Result<Admitted<'static>, ClientError> {
+    let one = match question {
+        Question::Send { from, to, amount, fee } => client.transfer(&Transfer { from, to, amount, fee }).await?,
+        Question::Record { signer, text } => {
+            client.record(&NewRecord { from: signer, text: Some(text), ..NewRecord::default() }).await?
+        }
+        Question::ReleaseItem { signer, item } => client.release_item(signer, &item).await?,
+        Question::TransferItem { signer, item, to } => client.transfer_item(signer, &item, to).await?,
+        Question::RequestItems { signer, items } => return client.request_items(signer, items).await,
+        _ => return Ok(Admitted { transactions: Vec::new() }),
+    };
+    Ok(Admitted { transactions: vec![one] })
+}
+
+/// Blocks in as many calls as they take; those that fit into a call may be fewer than asked for.
+async fn blocks(client: &Client, from: Option<u64>, count: usize) -> Result<BlockPage<'static>, ClientError> {
+    let mut page = client.blocks(from, count.min(BLOCKS_A_CALL)).await?;
+    if from.is_none() {
+        page.blocks.reverse();
+        page.next = None;
+        return Ok(page);
+    }
+    let wanted = count.min(MAX_BLOCKS);
+    while let (Some(next), Some(left @ 1..)) = (page.next, wanted.checked_sub(page.blocks.len())) {
+        let more = client.blocks(Some(next), left).await?;
+        page.next = more.next;
+        if more.blocks.is_empty() {
+            break;
+        }
+        page.blocks.extend(more.blocks);
+    }
+    Ok(page)
+}
+
+async fn items(client: &Client, state: Option<ItemState>) -> Result<ItemPage<'static>, ClientError> {
+    let state = state.map(ItemState::name);
+    let mut page = client.items(state, None, PAGE).await?;
+    while let Some(next) = page.next.take().filter(|_| page.items.len() < MAX_LISTED) {
+        let more = client.items(state, Some(next.into_owned()), PAGE).await?;
+        page.items.extend(more.items);
+        page.next = more.next;
+    }
+    Ok(page)
+}
