@@ -4,7 +4,7 @@
 //! network -> router -> relay ----> keeper (engine, pool, store: one thread) -> watch(tip) -> miner, relay, events
 //!                  \-> serve (reader)    ^            ^
 //!            catch_up -------------------+            |
-//! stdin | HTTP -> interface -> application/command -> service
+//! stdin, commands -> client -> HTTP -> application/command -> service
 //! ```
 //!
 //! | room | what it does |
@@ -17,7 +17,7 @@
 //! | [`miner`] | the search for the next block |
 //! | [`wallet`] | keys by name |
 //! | [`application`] | all that may be asked, as data, and the one place that does it |
-//! | [`interface`] | console and HTTP |
+//! | [`interface`] | HTTP, the client of it, the console |
 //! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |

@@ -111,8 +111,19 @@ const BANS: &[Ban] = &[
     },
     Ban {
         room: "bard_node::interface::console",
-        never: &["bard_node::catch_up", "bard_node::miner", "bard_node::wallet", "bard_protocol"],
-        why: "the interface sees only the application and its views",
+        never: &[
+            "bard_node::application",
+            "bard_node::catch_up",
+            "bard_node::miner",
+            "bard_node::wallet",
+            "bard_protocol",
+        ],
+        why: "the console asks by the API, as everybody does",
+    },
+    Ban {
+        room: "bard_node::interface::client",
+        never: &["bard_node::application", "bard_node::interface::http", "bard_node::wallet", "bard_protocol"],
+        why: "a client knows the API and nothing else of a node",
     },
     Ban {
         room: "bard_node::interface::http",
@@ -198,8 +209,21 @@ const ONLY: &[Only] = &[
             ),
         ],
     },
-    Only { what: "hyper", rooms: &[("bard_node::listener", "strangers reach it: every connection has its end")] },
-    Only { what: "hyper_util", rooms: &[("bard_node::listener", "strangers reach it: every connection has its end")] },
+    Only {
+        what: "hyper",
+        rooms: &[
+            ("bard_node::listener", "strangers reach it: every connection has its end"),
+            ("bard_node::interface::client", "it asks nodes"),
+        ],
+    },
+    Only {
+        what: "hyper_util",
+        rooms: &[
+            ("bard_node::listener", "strangers reach it: every connection has its end"),
+            ("bard_node::interface::client", "it asks nodes"),
+        ],
+    },
+    Only { what: "rustls", rooms: &[("bard_node::interface::client", "nodes behind a proxy that ends TLS")] },
     Only { what: "tower_http", rooms: &[("bard_node::interface::http", "compression of answers")] },
     Only { what: "utoipa_axum", rooms: &[("bard_node::interface::http", "routes with their description")] },
     Only {

@@ -62,7 +62,8 @@ impl Transport {
             Way::Connection(pool.build(http))
         } else {
             http.enforce_http(false);
-            let connector = HttpsConnectorBuilder::new().with_native_roots();
+            let cryptography = rustls::crypto::ring::default_provider();
+            let connector = HttpsConnectorBuilder::new().with_provider_and_native_roots(cryptography);
             let connector = connector.map_err(|error| ClientError::strange(&base, error))?;
             Way::Secured(pool.build(connector.https_only().enable_http1().wrap_connector(http)))
         };
