@@ -7,4 +7,5 @@ mod console;
 mod http;
 mod metrics;
 mod options;
+mod remote;
 mod tracker;

@@ -1,0 +1,128 @@
+//! Commands that ask a running node, and the console attached to one.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use bard_tests::process::{Ended, Node, bard, run};
+use serde_json::Value;
+
+/// Runs `bard WORDS --api URL` against a node.
+fn ask(node: &Node, words: &[&str]) -> Ended {
+    let api = node.file().api.clone();
+    run(&[words, &["--api", &api]].concat())
+}
+
+/// What a command that must not fail prints.
+fn answer(node: &Node, words: &[&str]) -> String {
+    let ended = ask(node, words);
+    assert_eq!(ended.code(), Some(0), "{words:?}: {ended:?}");
+    ended.stdout.trim_end().to_owned()
+}
+
+/// The one line by which a command fails.
+fn refusal(ended: &Ended, code: i32) -> String {
+    assert_eq!(ended.code(), Some(code), "{ended:?}");
+    let told = ended.told();
+    assert!(code == 2 || told.len() == 1, "{told:?}");
+    told.first().map(|line| (*line).to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn each_command_says_what_the_console_says() {
+    let node = Node::start();
+    assert!(answer(&node, &["mine", "2"]).starts_with("mined block 1 "));
+    assert_eq!(answer(&node, &["blocks", "1", "2"]).lines().count(), 2);
+    assert_eq!(answer(&node, &["blocks"]), node.ask("chain").join("\n"));
+    assert_eq!(answer(&node, &["block", "1"]), node.ask("block 1").join("\n"));
+    assert!(answer(&node, &["send", "alice", "bob", "5"]).contains("alice pays bob 5"));
+    assert!(answer(&node, &["record", "--as", "carol", "two", "words"]).contains("carol records \"two words\""));
+    assert!(answer(&node, &["item", "request", "lamp", "drill", "--as", "alice"]).lines().count() == 2);
+    assert_eq!(answer(&node, &["pool"]).lines().count(), 5);
+    answer(&node, &["mine"]);
+    assert!(answer(&node, &["item", "transfer", "lamp", "bob", "--as", "alice"]).contains("hands lamp to bob"));
+    assert!(answer(&node, &["item", "release", "drill", "--as", "alice"]).contains("releases drill"));
+    answer(&node, &["mine", "--data", "noted"]);
+    assert!(answer(&node, &["item", "list", "reserved"]).contains("lamp  held by bob"));
+    let shown = answer(&node, &["item", "show", "lamp"]);
+    assert!(shown.starts_with("lamp  held by bob\n") && shown.contains("alice -> bob"), "{shown}");
+    assert!(answer(&node, &["balance", "bob"]).ends_with(" 250005"));
+    assert!(answer(&node, &["balance", "bob", "--history"]).contains("alice pays bob 5"));
+    assert_eq!(answer(&node, &["peers"]), "no peers connected");
+    assert!(answer(&node, &["status"]).contains("height        4\n"));
+}
+
+#[test]
+fn programs_get_what_the_api_says() {
+    let node = Node::start();
+    node.mine(2);
+    let json = |words: &[&str]| -> Value { serde_json::from_str(&answer(&node, words)).expect("JSON") };
+    for (words, path) in [
+        (&["blocks", "0", "2", "--json"][..], "/api/v1/blocks?from=0&limit=3&order=asc"),
+        (&["block", "tip", "--json"], "/api/v1/blocks/tip"),
+        (&["balance", "alice", "--json"], "/api/v1/accounts/alice"),
+        (&["pool", "--json"], "/api/v1/pool"),
+        (&["peers", "--json"], "/api/v1/peers"),
+        (&["item", "list", "--json"], "/api/v1/items"),
+    ] {
+        assert_eq!(json(words), node.get(path).success(), "{words:?}");
+    }
+    assert_eq!(json(&["status", "--json"])["height"], 2);
+    assert_eq!(json(&["send", "alice", "bob", "1", "--json"])["transactions"][0]["action"]["amount"], 1);
+}
+
+#[test]
+fn what_goes_wrong_is_one_line() {
+    let node = Node::start();
+    for (words, part) in [
+        (&["block", "moon"][..], "moon"),
+        (&["block", "99"], "99"),
+        (&["balance", "nobody"], "nobody is neither a known name"),
+        (&["send", "alice", "bob", "0"], "amount"),
+        (&["send", "alice", "bob", "ten"], "not a whole number"),
+        (&["item", "release", "moon"], "moon"),
+        (&["item", "show", "moon"], "moon"),
+        (&["mine", "0"], "not in 1 to"),
+        (&["blocks", "5", "2"], "below FROM"),
+        (&["blocks", "0", "5000"], "too many"),
+    ] {
+        let line = refusal(&ask(&node, words), 1);
+        assert!(line.starts_with("error: ") && line.contains(part), "{words:?}: {line}");
+    }
+    for words in [&["send", "alice"][..], &["item"], &["item", "frob"], &["blocks", "x"], &["status", "now"]] {
+        refusal(&ask(&node, words), 2);
+    }
+    let line = refusal(&run(&["status", "--api", "nonsense"]), 1);
+    assert!(line.contains("is not the URL of a node"), "{line}");
+    let line = refusal(&run(&["status", "--api", "http://127.0.0.1:1/"]), 1);
+    assert!(line.contains("no node answers at http://127.0.0.1:1/") && line.contains("bard node"), "{line}");
+}
+
+#[test]
+fn a_token_is_asked_for_and_taken() {
+    let node = Node::builder().arg("--api-token").arg("sesame").start();
+    let line = refusal(&ask(&node, &["mine"]), 1);
+    assert!(line.contains("--api-token"), "{line}");
+    assert!(answer(&node, &["mine", "--api-token", "sesame"]).starts_with("mined block 1"));
+    let wrong = refusal(&ask(&node, &["mine", "--api-token", "mustard"]), 1);
+    assert!(wrong.contains("not this node's") && !wrong.contains("mustard"), "{wrong}");
+    assert!(node.ask_line("mine").starts_with("mined block 2"), "the node's own console needs none");
+}
+
+#[test]
+fn a_console_may_be_attached_to_a_node() {
+    let node = Node::start();
+    let mut console = Command::new(bard());
+    console.args(["console", "--api", &node.file().api]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut console = console.spawn().expect("it starts");
+    let mut stdin = console.stdin.take().expect("a pipe");
+    stdin.write_all(b"mine 2\nsend alice bob 5\nfrobnicate\nstatus\nquit\n").expect("written");
+    let output = console.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in ["mined block 1", "mined block 2", "alice pays bob 5", "error: frobnicate", "height        2"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(node.height(), 2, "the node goes on");
+}
