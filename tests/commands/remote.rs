@@ -79,7 +79,7 @@ fn what_goes_wrong_is_one_line() {
         (&["block", "moon"][..], "moon"),
         (&["block", "99"], "99"),
         (&["balance", "nobody"], "nobody is neither a known name"),
-        (&["send", "alice", "bob", "0"], "amount"),
+        (&["send", "alice", "bob", "0"], "more than nothing"),
         (&["send", "alice", "bob", "ten"], "not a whole number"),
         (&["item", "release", "moon"], "moon"),
         (&["item", "show", "moon"], "moon"),
