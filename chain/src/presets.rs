@@ -48,6 +48,7 @@ pub fn dev() -> ChainSpec {
         max_record_bytes: 64 << 10,
         max_reorg_depth: 20_000,
         max_drift_ms: 120_000,
+        closed: false,
         allocations,
     }
 }

@@ -17,8 +17,10 @@ use crate::{
     units::{Amount, Height, Timestamp},
 };
 
-/// Format of the canonical specification; part of what is hashed.
+/// Format of the canonical specification; part of what is hashed. That of a closed chain has another number, and is else the
+/// same.
 const FORMAT: u8 = 1;
+const FORMAT_CLOSED: u8 = 2;
 /// The longest specification file in bytes, read before anything in it is believed.
 pub const MAX_FILE_LEN: usize = 4 << 20;
 /// The largest `max_block_bytes`. It bounds every message and every allocation that a block can cause.
@@ -110,6 +112,8 @@ pub struct ChainSpec {
     pub max_reorg_depth: u64,
     /// How far in the future, by the reader's clock, a block's time may be, in milliseconds.
     pub max_drift_ms: u64,
+    /// Whether only those who know the group's secret take part. The secret itself is not here, so that it can be changed.
+    pub closed: bool,
     /// Who has what at the start, by ascending address.
     pub allocations: Vec<(Address, Amount)>,
 }
@@ -147,6 +151,8 @@ struct File {
     max_record_bytes: u64,
     max_reorg_depth: u64,
     max_drift_ms: u64,
+    #[serde(default, skip_serializing_if = "is_open")]
+    closed: bool,
     subsidy: Subsidy,
     #[serde(default, rename = "allocation", skip_serializing_if = "Vec::is_empty")]
     allocations: Vec<Allocation>,
@@ -157,6 +163,10 @@ struct File {
 struct Allocation {
     address: String,
     amount: u64,
+}
+
+fn is_open(closed: &bool) -> bool {
+    !*closed
 }
 
 fn wrong(field: &'static str, problem: impl Into<String>) -> SpecError {
@@ -221,6 +231,7 @@ impl File {
             max_record_bytes: in_range("max_record_bytes", self.max_record_bytes, 0, self.max_block_bytes / 2)?,
             max_reorg_depth: in_range("max_reorg_depth", self.max_reorg_depth, 1, MAX_REORG_DEPTH)?,
             max_drift_ms: in_range("max_drift_ms", self.max_drift_ms, 0, MAX_PERIOD_MS)?,
+            closed: self.closed,
             allocations,
         })
     }
@@ -286,6 +297,7 @@ impl ChainSpec {
             max_record_bytes: self.max_record_bytes,
             max_reorg_depth: self.max_reorg_depth,
             max_drift_ms: self.max_drift_ms,
+            closed: self.closed,
             subsidy: self.subsidy,
             allocations: self.allocations.iter().map(allocation).collect(),
         };
@@ -300,8 +312,9 @@ impl ChainSpec {
             Difficulty::Asert { half_life_ms } => (1, half_life_ms),
         };
         let Subsidy { amount, halving_interval, last_height } = self.subsidy;
+        let format = if self.closed { FORMAT_CLOSED } else { FORMAT };
         let canonical = encoding::encode(&(
-            (FORMAT, &self.name, self.pow.as_str(), self.genesis_time, self.target_interval_ms),
+            (format, &self.name, self.pow.as_str(), self.genesis_time, self.target_interval_ms),
             (difficulty, self.initial_target, self.easiest_target),
             (amount, halving_interval, last_height),
             (self.max_block_bytes, self.max_record_bytes, self.max_reorg_depth, self.max_drift_ms),
@@ -362,6 +375,8 @@ mod tests {
     #[test]
     fn a_file_says_the_same_after_writing_and_reading() {
         let dev = presets::dev();
+        let closed = ChainSpec { closed: true, ..dev.clone() };
+        assert_eq!(ChainSpec::from_toml(&closed.to_toml()), Ok(closed));
         assert_eq!(ChainSpec::from_toml(&dev.to_toml()), Ok(dev));
     }
 
@@ -381,6 +396,7 @@ mod tests {
             ChainSpec { max_record_bytes: 5000, ..dev.clone() },
             ChainSpec { max_reorg_depth: 5, ..dev.clone() },
             ChainSpec { max_drift_ms: 5, ..dev.clone() },
+            ChainSpec { closed: true, ..dev.clone() },
             ChainSpec { allocations: Vec::new(), ..dev.clone() },
         ];
         let mut ids: Vec<_> = variants.iter().map(ChainSpec::chain_id).chain([dev.chain_id()]).collect();

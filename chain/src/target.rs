@@ -59,6 +59,14 @@ impl Target {
         (!value.is_zero()).then_some(Self(value))
     }
 
+    /// The target that takes so many hashes on average; at least two.
+    pub fn of_hashes(hashes: u64) -> Self {
+        let hashes = U256::from(hashes.max(2));
+        // (2^256 - hashes) / hashes is 2^256 / hashes - 1 without the 257th bit.
+        let value = (!hashes).saturating_add(U256::ONE).checked_div(hashes).unwrap_or(U256::ONE);
+        Self(value).min(Self::EASIEST)
+    }
+
     /// The number.
     pub const fn value(self) -> U256 {
         self.0
@@ -113,6 +121,16 @@ mod tests {
         assert_eq!(genesis.work().to_string(), "4295032833");
         assert_eq!(genesis.compact().bits(), 0x1d00_ffff);
         assert_eq!(CompactTarget::new(0x207f_ffff).expand(), Some(Target::EASIEST));
+    }
+
+    #[test]
+    fn so_many_hashes_make_their_target() {
+        assert_eq!(Target::of_hashes(0), Target::EASIEST);
+        assert_eq!(Target::of_hashes(2), Target::EASIEST);
+        assert_eq!(Target::of_hashes(65_536).compact(), CompactTarget::new(0x1f00_ffff));
+        for hashes in [3, 1_000, 1 << 22, u64::MAX] {
+            assert_eq!(Target::of_hashes(hashes).work().to_string(), hashes.to_string());
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
-use bard_protocol::{Agent, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
+use bard_protocol::{
+    Agent, ChainSecret, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle,
+};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
         Sample, Service, events,
         service::{Failure, Parts},
     },
-    catch_up, clock,
+    catch_up, chains, clock,
     config::{self, NodeOptions},
     interface::{
         client::Client,
@@ -61,6 +63,8 @@ fn error(error: impl std::fmt::Display) -> NodeError {
 /// What a node has on this machine: its port, its directory, its keys, its chain.
 struct Ground {
     spec: Arc<ChainSpec>,
+    /// What the members of a closed chain know.
+    secret: Option<ChainSecret>,
     listener: TcpListener,
     address: SocketAddr,
     data_dir: PathBuf,
@@ -102,6 +106,7 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
 impl Ground {
     async fn prepare(options: &NodeOptions) -> Result<Self, NodeError> {
         let spec = options.spec().map_err(error)?;
+        let secret = options.secret(&spec).map_err(error)?;
         let configured = Configured::read(options.peers_file.as_deref(), &options.tracker).map_err(error)?;
         let (listener, address) = ports::bind(options.host, options.port).await.map_err(NodeError)?;
         let (data_dir, look_around) = match &options.data_dir {
@@ -111,7 +116,7 @@ impl Ground {
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
-        Ok(Self { spec, listener, address, data_dir, look_around, configured, _log: log })
+        Ok(Self { spec, secret, listener, address, data_dir, look_around, configured, _log: log })
     }
 }
 
@@ -127,14 +132,15 @@ struct Running {
 }
 
 async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
-    let Ground { spec, listener, address, data_dir, look_around, configured, _log } = ground;
+    let Ground { spec, secret, listener, address, data_dir, look_around, configured, _log } = ground;
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
     let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
+    chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
     let miner_address = miner_address(options, &wallet)?;
     let (book, known) = meeting::open_book(&data_dir);
-    let mut network = start_network(options, &spec, &data_dir, known).await?;
+    let mut network = start_network(options, &spec, secret, &data_dir, known).await?;
     network.driver.measure(metrics.registry());
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
@@ -239,6 +245,7 @@ async fn start_keeper(
 async fn start_network(
     options: &NodeOptions,
     spec: &ChainSpec,
+    secret: Option<ChainSecret>,
     data_dir: &std::path::Path,
     known: Vec<KnownNode>,
 ) -> Result<Network, NodeError> {
@@ -247,6 +254,8 @@ async fn start_network(
     let listen = if options.listen.is_empty() { default_listen() } else { options.listen.clone() };
     let config = NetworkConfig {
         chain: spec.chain_id(),
+        specification: spec.to_toml().into(),
+        secret,
         max_block_len: spec.max_block_len(),
         identity,
         listen,

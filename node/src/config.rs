@@ -11,14 +11,15 @@ use std::{
     time::Duration,
 };
 
-use bard_chain::{
-    presets,
-    spec::{ChainSpec, MAX_FILE_LEN},
-};
-use bard_protocol::Multiaddr;
+use bard_chain::{presets, spec::ChainSpec};
+use bard_protocol::{ChainSecret, Multiaddr};
 use clap::{Args, CommandFactory, FromArgMatches, builder::FalseyValueParser};
 
-use crate::{application::health::ReadyRules, logging, miner};
+use crate::{
+    application::health::ReadyRules,
+    chains::{self, ChainError},
+    logging, miner,
+};
 
 /// Run a node: P2P, HTTP API, console on stdin.
 #[derive(Args, Clone, Debug)]
@@ -68,9 +69,12 @@ pub struct NodeOptions {
     /// Do not ask the router to forward the port
     #[arg(long, env = "BARD_NO_UPNP", value_parser = FalseyValueParser::new())]
     pub no_upnp: bool,
-    /// The chain: a built-in name (dev) or a specification file
+    /// The chain: a built-in name (dev), a specification file, or the name of a chain that was made or joined here
     #[arg(long, value_name = "NAME or FILE", default_value = "dev", env = "BARD_CHAIN")]
     pub chain: String,
+    /// The secret of a closed chain, in a file; by default that which bard join or bard chain new kept
+    #[arg(long, value_name = "FILE", env = "BARD_CHAIN_SECRET_FILE")]
+    pub chain_secret_file: Option<PathBuf>,
     /// Everything the node keeps; by default a directory per user, chain and HTTP port
     #[arg(long, value_name = "DIR", env = "BARD_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -165,7 +169,45 @@ impl NodeOptions {
     /// # Errors
     /// Names the file or the unknown name.
     pub fn spec(&self) -> Result<Arc<ChainSpec>, ConfigError> {
-        load_spec(&self.chain).map(Arc::new)
+        find_spec(&self.chain, self.data_dir.as_deref()).map(Arc::new)
+    }
+
+    /// The directory where the chain is at home: its specification and its secret are there.
+    ///
+    /// # Errors
+    /// Where the user has no home directory and none is named.
+    pub fn chain_home(&self, spec: &ChainSpec) -> Result<PathBuf, ConfigError> {
+        self.data_dir.clone().map_or_else(|| chain_dir(spec), Ok)
+    }
+
+    /// The secret of the chain, if it is closed.
+    ///
+    /// # Errors
+    /// Where a closed chain's secret is missing or cannot be read, an open one is given a secret, or a closed one is to meet at
+    /// a place that does not know the secret.
+    pub fn secret(&self, spec: &ChainSpec) -> Result<Option<ChainSecret>, ConfigError> {
+        let said = |error: ChainError| ConfigError(error.0);
+        if spec.closed && !self.rendezvous.is_empty() {
+            let why = "a rendezvous point is no member of a closed chain; use --bootstrap or --tracker";
+            return Err(ConfigError(format!("--rendezvous: {why}")));
+        }
+        match (&self.chain_secret_file, spec.closed) {
+            (None, false) => Ok(None),
+            (Some(_), false) => {
+                Err(ConfigError(format!("--chain-secret-file: the chain {} is open and has no secret", spec.name)))
+            }
+            (Some(file), true) => chains::read_secret(file).map(Some).map_err(said),
+            (None, true) => {
+                let homes: Vec<_> = self.data_dir.clone().into_iter().chain(chain_dir(spec).ok()).collect();
+                let missing = || {
+                    let name = &spec.name;
+                    ConfigError(format!(
+                        "the chain {name} is closed: join it by an invitation, or name a file with its secret by --chain-secret-file"
+                    ))
+                };
+                chains::load_secret(&homes).map_err(said)?.ok_or_else(missing).map(Some)
+            }
+        }
     }
 
     /// When this node calls itself ready.
@@ -179,24 +221,33 @@ impl NodeOptions {
     }
 }
 
-/// The specification of a built-in chain or from a file.
+/// The specification of a built-in chain, from a file, or of a chain that was saved for this user.
 ///
 /// # Errors
-/// Names the file or the unknown name.
+/// Names the file, or the name that is unknown or has several chains.
 pub fn load_spec(chain: &str) -> Result<ChainSpec, ConfigError> {
+    find_spec(chain, None)
+}
+
+/// The same; of chains by one name, that of `data_dir` is meant.
+///
+/// # Errors
+/// As with [`load_spec`].
+pub fn find_spec(chain: &str, data_dir: Option<&Path>) -> Result<ChainSpec, ConfigError> {
     if let Some(spec) = presets::built_in(chain) {
         return Ok(spec);
     }
     let path = Path::new(chain);
-    let length = std::fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| {
-        ConfigError(format!("--chain {chain}: neither a built-in chain (dev) nor a file that can be read: {error}"))
-    })?;
-    if length > MAX_FILE_LEN as u64 {
-        return Err(ConfigError(format!("--chain {chain}: {length} bytes are too many for a specification")));
+    let trouble = |error: ChainError| ConfigError(format!("--chain {chain}: {error}"));
+    if path.is_file() {
+        return chains::read_spec(path).map_err(trouble);
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError(format!("--chain {chain}: cannot be read: {error}")))?;
-    ChainSpec::from_toml(&text).map_err(|error| ConfigError(format!("--chain {chain}: {error}")))
+    let found = chains::by_name(chain, user_dir().ok().as_deref(), data_dir).map_err(trouble)?;
+    found.map(|saved| saved.spec).ok_or_else(|| {
+        ConfigError(format!(
+            "--chain {chain}: no built-in chain (dev), no file, and no chain that was made or joined here"
+        ))
+    })
 }
 
 /// Where nodes of this user that follow a chain keep their data directories, one a port.
@@ -204,7 +255,7 @@ pub fn load_spec(chain: &str) -> Result<ChainSpec, ConfigError> {
 /// # Errors
 /// Where the user has no home directory.
 pub fn chain_dir(spec: &ChainSpec) -> Result<PathBuf, ConfigError> {
-    Ok(user_dir()?.join(format!("{}-{}", spec.name, spec.chain_id().short())))
+    Ok(user_dir()?.join(chains::full_name(spec)))
 }
 
 /// Where all data directories of this user are, unless they are named.

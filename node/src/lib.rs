@@ -11,6 +11,8 @@
 //! |---|---|
 //! | [`assemble`] | puts the parts together, runs and stops them; [`supervise`] watches the tasks |
 //! | [`commands`], [`config`] | the command line, and what a node is told |
+//! | [`chains`] | the specifications and secrets of the chains that this user has |
+//! | [`invitation`] | the link by which others join a chain |
 //! | [`keeper`] | sole writer of engine, pool and store |
 //! | [`store`] | the log of blocks, which is the truth, and what is derived from it |
 //! | [`relay`], [`catch_up`], [`serve`] | gossip, following peers that are ahead, answering peers that ask |
@@ -28,10 +30,12 @@
 pub mod application;
 pub mod assemble;
 pub mod catch_up;
+pub mod chains;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod interface;
+pub mod invitation;
 pub mod keeper;
 pub mod listener;
 pub mod logging;

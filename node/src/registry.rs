@@ -50,6 +50,16 @@ impl NodeFile {
         fs::rename(beside, dir.join(FILE))
     }
 
+    /// Reads that of a data directory, if there is one.
+    pub fn read(dir: &Path) -> Option<Self> {
+        read(&dir.join(FILE))
+    }
+
+    /// Whether its process runs: one that was killed leaves its file behind.
+    pub fn is_alive(&self) -> bool {
+        is_alive(self.pid)
+    }
+
     /// Removes it; it is not an error if it is gone.
     pub fn remove(dir: &Path) {
         if let Err(error) = fs::remove_file(dir.join(FILE))
@@ -88,13 +98,13 @@ fn addresses(node: &NodeFile) -> Vec<Multiaddr> {
     node.listen.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-/// URLs of the APIs of the nodes that run in the default directories of this user.
-pub fn running(user_dir: &Path) -> Vec<String> {
+/// The nodes that run in the default directories of this user, each with its data directory.
+pub fn running(user_dir: &Path) -> Vec<(PathBuf, NodeFile)> {
     let below =
         |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).take(MAX_NODES);
-    let dirs = below(user_dir).flat_map(|chain| below(&chain).collect::<Vec<_>>());
-    let files = dirs.take(MAX_NODES).filter_map(|dir| read(&dir.join(FILE)));
-    files.filter(|node| is_alive(node.pid)).map(|node| node.api).collect()
+    let dirs = below(user_dir).flat_map(|chain| below(&chain).collect::<Vec<_>>()).take(MAX_NODES);
+    let nodes = dirs.filter_map(|dir| NodeFile::read(&dir).map(|node| (dir, node)));
+    nodes.filter(|(_, node)| node.is_alive()).collect()
 }
 
 /// Whether there is such a process; where the system does not tell, there is.

@@ -1,30 +1,25 @@
 //! The composition of libp2p behaviours, the gates first. No policy: that is the driver's.
 
 use core::time::Duration;
-use std::io;
 
 use libp2p::{
-    PeerId, Swarm, SwarmBuilder, allow_block_list, autonat, connection_limits,
-    core::upgrade::Version,
-    dcutr,
-    dns::{ResolverConfig, ResolverOpts},
-    identify,
-    identity::Keypair,
-    mdns, noise, ping, relay,
+    PeerId, Swarm, allow_block_list, autonat, connection_limits, dcutr, identify, mdns, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
-    tcp, upnp, yamux,
+    upnp,
 };
 use rand::{SeedableRng, rngs::StdRng};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
+    admission::Admission,
     config::{NetworkConfig, NetworkError},
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
     probes::Probes,
     rendezvous,
-    sync_behaviour::{self, PeersBehaviour, SyncBehaviour},
+    sync_behaviour::{self, PeersBehaviour, SpecBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
+    transport::{self, NEVER},
 };
 
 /// Connections to one peer: both ends may dial at once, and either of the two may be the one that lasts; a third may lead
@@ -33,11 +28,6 @@ const MAX_PER_PEER: u32 = 3;
 /// Connections that are still shaking hands.
 const MAX_PENDING_INBOUND: u32 = 32;
 const MAX_PENDING_OUTBOUND: u32 = 32;
-/// A transport that has not connected by then has failed. Shorter than libp2p's 10 s, for a peer whose address is tried by
-/// AutoNAT is to hear within 10 s that it cannot be reached.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(7);
-/// Connections are never closed for being idle: the driver closes those that are of no use, and keeps all others.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often the round trip is measured, and how long the answer may take.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +52,7 @@ pub(crate) struct Behaviour {
     pub(crate) gossip: Gossip,
     pub(crate) sync: SyncBehaviour,
     pub(crate) peers: PeersBehaviour,
+    pub(crate) spec: SpecBehaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) kademlia: Toggle<Kademlia>,
     pub(crate) rendezvous: Toggle<rendezvous::client::Behaviour>,
@@ -100,6 +91,7 @@ impl Behaviour {
             gossip: names.gossip(config.max_block_len).map_err(setup("gossip"))?,
             sync: sync_behaviour::sync(names.sync_protocol().ok_or_else(no_name)?, config.max_block_len),
             peers: sync_behaviour::peers(names.peers_protocol().ok_or_else(no_name)?),
+            spec: sync_behaviour::spec(names.spec_protocol().ok_or_else(no_name)?),
             mdns: mdns.into(),
             kademlia: config.kademlia.then(|| discovery::kademlia::behaviour(kademlia, own)).into(),
             rendezvous: (!config.rendezvous.is_empty()).then(rendezvous::client::behaviour).into(),
@@ -143,60 +135,12 @@ fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
         .with_max_established_per_peer(Some(MAX_PER_PEER))
 }
 
-/// The swarm of a node: TCP and QUIC, names resolved.
+/// The swarm of a node.
 ///
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
 pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
-    match build(config, names, Resolver::System) {
-        Ok(swarm) => Ok(swarm),
-        Err(error) => {
-            // As on a machine without a configured network: nodes may still be reached by number.
-            warn!("the system's name servers are unknown, names of nodes will not be found: {error}");
-            build(config, names, Resolver::None)
-                .map_err(|error| NetworkError::Setup { part: "transports", reason: error.to_string() })
-        }
-    }
-}
-
-/// Where names are looked up.
-#[derive(Clone, Copy)]
-enum Resolver {
-    System,
-    None,
-}
-
-fn build(config: &NetworkConfig, names: &Names, resolver: Resolver) -> io::Result<Swarm<Behaviour>> {
-    let configure = |config: libp2p::swarm::Config| {
-        config
-            .with_idle_connection_timeout(NEVER)
-            // Saves a round trip for each new stream.
-            .with_substream_upgrade_protocol_override(Version::V1Lazy)
-    };
-    let behaviour = |_: &Keypair, relay| Behaviour::new(config, names, relay).map_err(Box::from);
-    let transports = SwarmBuilder::with_existing_identity(config.identity.keypair().clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-        .map_err(io::Error::other)?
-        .with_quic();
-    Ok(match resolver {
-        Resolver::System => transports
-            .with_dns()?
-            .with_relay_client(noise::Config::new, yamux::Config::default)
-            .map_err(io::Error::other)?
-            .with_behaviour(behaviour)
-            .map_err(io::Error::other)?
-            .with_swarm_config(configure)
-            .with_connection_timeout(CONNECTION_TIMEOUT)
-            .build(),
-        Resolver::None => transports
-            .with_dns_config(ResolverConfig::default(), ResolverOpts::default())
-            .with_relay_client(noise::Config::new, yamux::Config::default)
-            .map_err(io::Error::other)?
-            .with_behaviour(behaviour)
-            .map_err(io::Error::other)?
-            .with_swarm_config(configure)
-            .with_connection_timeout(CONNECTION_TIMEOUT)
-            .build(),
-    })
+    let own = config.identity.peer_id();
+    let admission = config.secret.as_ref().map(|secret| Admission::new(config.chain, secret, own));
+    transport::swarm(config.identity.keypair(), admission.as_ref(), |relay| Behaviour::new(config, names, relay))
 }

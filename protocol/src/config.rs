@@ -1,15 +1,21 @@
 //! What [`start`](crate::start) needs to know, and why it may fail.
 
+use std::sync::Arc;
+
 use bard_chain::hash::ChainId;
 use libp2p::Multiaddr;
 
-use crate::{discovery::KnownNode, identity::Identity, wire::status::Agent};
+use crate::{admission::ChainSecret, discovery::KnownNode, identity::Identity, wire::status::Agent};
 
 /// Whose network, where to listen, whom to look for.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {
     /// The chain: it is in the name of every protocol and topic.
     pub chain: ChainId,
+    /// The chain's specification as TOML, told to whoever asks for it.
+    pub specification: Arc<str>,
+    /// The secret of a closed chain: nobody who does not know it is spoken to.
+    pub secret: Option<ChainSecret>,
     /// The longest block of the chain, in bytes; every limit of the wire follows from it.
     pub max_block_len: usize,
     /// Who this node is.

@@ -16,7 +16,9 @@
 //! |---|---|
 //! | [`wire`] | messages and their limits; pure |
 //! | [`topics`] | the names a chain gives to its protocols and topics |
+//! | `transport`, `admission` | how bytes get from node to node, and who is let in on a closed chain |
 //! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
+//! | [`fetch()`] | asks for a chain's specification, before there is a node |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
 //! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
@@ -28,10 +30,12 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
 )]
 
+mod admission;
 mod behaviour;
 pub mod config;
 pub mod discovery;
 pub mod event;
+mod fetch;
 mod gate;
 pub mod handle;
 pub mod identity;
@@ -44,11 +48,14 @@ mod rendezvous;
 mod swarm;
 mod sync_behaviour;
 pub mod topics;
+mod transport;
 pub mod wire;
 
+pub use admission::{ChainSecret, SecretError};
 pub use config::{NetworkConfig, NetworkError};
 pub use discovery::{Candidate, KnownNode, Origin};
 pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
+pub use fetch::{FetchConfig, FetchError, fetch};
 pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
 pub use libp2p::{Multiaddr, PeerId};

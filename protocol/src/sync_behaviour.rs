@@ -15,8 +15,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::wire::{
     WireError,
     frame::{self, Answer},
-    limits::{FRAME_PREFIX_LEN, PEERS_REQUEST_MAX_LEN, PEERS_RESPONSE_MAX_LEN, REQUEST_MAX_LEN, response_max_len},
+    limits::{
+        FRAME_PREFIX_LEN, PEERS_REQUEST_MAX_LEN, PEERS_RESPONSE_MAX_LEN, REQUEST_MAX_LEN, SPEC_REQUEST_MAX_LEN,
+        SPEC_RESPONSE_MAX_LEN, response_max_len,
+    },
     peers::{PeersRequest, PeersResponse},
+    spec::{SpecRequest, SpecResponse},
     sync::{SyncRequest, SyncResponse},
 };
 
@@ -34,6 +38,8 @@ const FIRST_RESERVE: usize = 64 << 10;
 pub(crate) type SyncBehaviour = request_response::Behaviour<FrameCodec<SyncRequest, SyncResponse>>;
 /// Questions about peers.
 pub(crate) type PeersBehaviour = request_response::Behaviour<FrameCodec<PeersRequest, PeersResponse>>;
+/// Questions for the specification.
+pub(crate) type SpecBehaviour = request_response::Behaviour<FrameCodec<SpecRequest, SpecResponse>>;
 
 /// The behaviour that answers questions about the chain.
 pub(crate) fn sync(protocol: StreamProtocol, max_block_len: usize) -> SyncBehaviour {
@@ -43,6 +49,11 @@ pub(crate) fn sync(protocol: StreamProtocol, max_block_len: usize) -> SyncBehavi
 /// The behaviour that answers questions about peers.
 pub(crate) fn peers(protocol: StreamProtocol) -> PeersBehaviour {
     behaviour(protocol, FrameCodec::new(PEERS_REQUEST_MAX_LEN, PEERS_RESPONSE_MAX_LEN))
+}
+
+/// The behaviour that asks for the specification, and answers.
+pub(crate) fn spec(protocol: StreamProtocol) -> SpecBehaviour {
+    behaviour(protocol, FrameCodec::new(SPEC_REQUEST_MAX_LEN, SPEC_RESPONSE_MAX_LEN))
 }
 
 fn behaviour<C: request_response::Codec<Protocol = StreamProtocol> + Clone + Send + 'static>(

@@ -99,6 +99,11 @@ impl Names {
         format!("/blockbard/{}/peers/{VERSION}", self.chain.short())
     }
 
+    /// The protocol of questions for the specification: `/blockbard/<16 hex>/spec/1`.
+    pub fn spec(&self) -> String {
+        format!("/blockbard/{}/spec/{VERSION}", self.chain.short())
+    }
+
     /// The protocol of Kademlia: `/blockbard/<16 hex>/kad/1`.
     pub fn kademlia(&self) -> String {
         format!("/blockbard/{}/kad/{VERSION}", self.chain.short())
@@ -140,6 +145,10 @@ impl Names {
 
     pub(crate) fn peers_protocol(&self) -> Option<StreamProtocol> {
         StreamProtocol::try_from_owned(self.peers()).ok()
+    }
+
+    pub(crate) fn spec_protocol(&self) -> Option<StreamProtocol> {
+        StreamProtocol::try_from_owned(self.spec()).ok()
     }
 
     pub(crate) fn blocks_topic(&self) -> &TopicHash {

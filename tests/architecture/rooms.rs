@@ -185,6 +185,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::wallet", "the keystore"),
     ("bard_node::config", "the configuration and the specification"),
     ("bard_node::registry", "node.json"),
+    ("bard_node::chains", "specifications and secrets of this user's chains"),
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::logging", "log files"),

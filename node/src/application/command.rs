@@ -32,6 +32,8 @@ pub enum ItemFilter {
 pub enum Command {
     /// Who and where the node is.
     Node,
+    /// The numbers of the chain.
+    Spec,
     /// How the chain, the pool, the miner and the peers are.
     Status,
     /// The connected peers.

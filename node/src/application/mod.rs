@@ -14,3 +14,4 @@ pub use command::{BlockChoice, Command, ItemFilter};
 pub use reply::Reply;
 pub use sample::Sample;
 pub use service::{Failure, Service};
+pub use verify::verify as verify_chain;

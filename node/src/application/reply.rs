@@ -9,6 +9,7 @@ use bard_chain::{
     ledger::Account,
     mempool::Admitted,
     rules::isolated::{CheckedTransaction, Isolated},
+    spec::ChainSpec,
     transaction::{ItemName, Transaction},
     units::{Height, Timestamp, Work},
 };
@@ -172,6 +173,8 @@ pub struct Verified {
 pub enum Reply {
     /// Who and where the node is.
     Node(Node),
+    /// The numbers of its chain.
+    Spec(Arc<ChainSpec>),
     /// How it is doing.
     Status(Box<Status>),
     /// The connected peers.

@@ -46,11 +46,17 @@ impl From<Invalid> for Trouble {
 
 /// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root.
 ///
+/// `progress` hears of each height that is done.
+///
 /// # Errors
 /// Where the chain changes faster than it can be checked, or nobody waits for the end: `gone`.
-pub(super) fn verify(keeper: &keeper::Handle, gone: &CancellationToken) -> Result<Verified, Failure> {
+pub fn verify(
+    keeper: &keeper::Handle,
+    gone: &CancellationToken,
+    progress: &dyn Fn(Height),
+) -> Result<Verified, Failure> {
     for _ in 0..TRIES {
-        let mut walk = Walk::new(keeper, gone);
+        let mut walk = Walk::new(keeper, gone, progress);
         match walk.run() {
             Ok(()) => return Ok(walk.reached),
             Err(Trouble::Problem(problem)) => {
@@ -68,6 +74,7 @@ pub(super) fn verify(keeper: &keeper::Handle, gone: &CancellationToken) -> Resul
 struct Walk<'a> {
     keeper: &'a keeper::Handle,
     gone: &'a CancellationToken,
+    progress: &'a dyn Fn(Height),
     position: Position,
     commitment: Commitment,
     ledger: MemoryLedger,
@@ -75,13 +82,14 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(keeper: &'a keeper::Handle, gone: &'a CancellationToken) -> Self {
+    fn new(keeper: &'a keeper::Handle, gone: &'a CancellationToken, progress: &'a dyn Fn(Height)) -> Self {
         let spec = keeper.spec();
         let mut ledger = MemoryLedger::default();
         ledger.apply(&spec.genesis_delta());
         Self {
             keeper,
             gone,
+            progress,
             position: Position::genesis(spec),
             commitment: spec.genesis_commitment(),
             ledger,
@@ -138,6 +146,7 @@ impl<'a> Walk<'a> {
         self.ledger.apply(&after.delta);
         self.commitment = after.commitment;
         self.reached.height = height;
+        (self.progress)(height);
         self.reached.transactions += block.transaction_ids().len() as u64;
         Ok(())
     }

@@ -1,9 +1,15 @@
 //! The command line: one file a subcommand.
 
 pub mod act;
+mod api;
 pub mod bench;
+pub mod chain;
 pub mod console;
+pub mod invite;
+pub mod join;
 pub mod node;
+mod output;
+mod progress;
 pub mod query;
 pub mod remote;
 pub mod tracker;
@@ -54,6 +60,13 @@ enum Commands {
     Item(act::Item),
     /// Mine blocks now
     Mine(act::Mine),
+    /// Make a chain of your own; inspect, verify, dump or load the blocks of one
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
+    /// Print a link, and a QR code, by which others join a chain
+    Invite(invite::InviteOptions),
+    /// Run a node on the chain that a link leads to
+    Join(Box<join::JoinOptions>),
     /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
     Bench(bench::BenchOptions),
 }
@@ -64,6 +77,7 @@ impl Commands {
         match self {
             Self::Node(options) => options.config.as_deref().map(|file| ("node", file)),
             Self::Tracker(options) => options.config.as_deref().map(|file| ("tracker", file)),
+            Self::Join(options) => options.node.config.as_deref().map(|file| ("join", file)),
             _ => None,
         }
     }
@@ -86,6 +100,9 @@ impl Commands {
             Self::Item(item) => item.run(),
             Self::Mine(mine) => mine.run(),
             Self::Bench(options) => bench::run(&options),
+            Self::Chain(command) => chain::run(&command),
+            Self::Invite(options) => invite::run(&options),
+            Self::Join(options) => join::run(*options),
         }
     }
 }

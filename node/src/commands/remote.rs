@@ -56,7 +56,8 @@ impl NodeChoice {
 
 /// The URL of the node that this user runs.
 fn running_node(user_dir: Option<&Path>) -> Result<String, String> {
-    let mut urls: Vec<String> = user_dir.map(registry::running).unwrap_or_default();
+    let running = user_dir.map(registry::running).unwrap_or_default();
+    let mut urls: Vec<String> = running.into_iter().map(|(_, node)| node.api).collect();
     urls.sort();
     match urls.as_slice() {
         [] => Ok(DEFAULT_API.to_owned()),

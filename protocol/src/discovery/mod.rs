@@ -177,6 +177,27 @@ pub fn is_dialable(address: &Multiaddr) -> bool {
     host && transport && circuit
 }
 
+/// Those addresses of a node by which others may reach it, at most `most`, the most likely first: without its peer id where
+/// that can be left out; TCP before QUIC, direct ones before relayed; loopback only where there is nothing else.
+pub fn routable(addresses: impl IntoIterator<Item = Multiaddr>, most: usize) -> Vec<Multiaddr> {
+    let mut usable: Vec<Multiaddr> = Vec::new();
+    for address in addresses {
+        let (bare, _) = split_peer_id(address.clone());
+        let shortest = if is_relayed(&address) { address } else { bare.clone() };
+        if is_dialable(&bare) && !usable.contains(&shortest) {
+            usable.push(shortest);
+        }
+    }
+    usable.sort_by_key(|address| {
+        (is_loopback(address), is_relayed(address), address.iter().any(|part| part == Protocol::QuicV1))
+    });
+    if usable.iter().any(|address| !is_loopback(address)) {
+        usable.retain(|address| !is_loopback(address));
+    }
+    usable.truncate(most);
+    usable
+}
+
 /// Whether an address leads through a relay.
 pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
@@ -236,6 +257,22 @@ mod tests {
         ] {
             assert!(!is_dialable(&address(bad)), "{bad}");
         }
+    }
+
+    #[test]
+    fn others_are_told_what_leads_here() {
+        let own = PeerId::random();
+        let of = |texts: &[&str], most| {
+            let all = texts.iter().map(|text| address(&format!("{text}/p2p/{own}")));
+            routable(all, most).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (tcp, quic) = ("/ip4/10.0.0.5/tcp/6000", "/ip4/10.0.0.5/udp/6000/quic-v1");
+        let here = "/ip4/127.0.0.1/tcp/6000";
+        assert_eq!(of(&[here, quic, tcp, tcp, "/ip6/fe80::1/tcp/6000"], 4), [tcp, quic]);
+        assert_eq!(of(&[here, quic, tcp], 1), [tcp]);
+        assert_eq!(of(&[here], 4), [here]);
+        let relayed = format!("/ip4/10.0.0.9/tcp/1/p2p/{}/p2p-circuit", PeerId::random());
+        assert_eq!(of(&[relayed.as_str()], 4), [format!("{relayed}/p2p/{own}")], "it needs to be said who is behind");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Link {
     pub(super) foreign: Option<Duration>,
     /// Since when it has been told of other peers how often.
     pub(super) told: Option<(Duration, u32)>,
+    /// Since when it has been told the specification how often.
+    pub(super) spec_told: Option<(Duration, u32)>,
     /// Whether it is a meeting point: of use, and no peer.
     pub(super) service: bool,
     /// Whether two nodes have been seen to run with its identity.
@@ -71,6 +73,7 @@ impl Link {
             rtt: None,
             foreign: None,
             told: None,
+            spec_told: None,
             service: false,
             relays: false,
             sightings: 0,

@@ -14,6 +14,7 @@ mod pruning;
 mod reach;
 pub(crate) mod reason;
 mod requests;
+mod spec;
 
 use core::time::Duration;
 use std::{
@@ -98,6 +99,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         own,
         identity: config.identity,
         names,
+        specification: config.specification,
         max_block_len: config.max_block_len,
         target_outbound: config.target_outbound,
         book: PeerBook::new(own, config.seed),
@@ -154,6 +156,8 @@ pub struct Driver {
     /// Signs what is registered at rendezvous points.
     identity: Identity,
     names: Names,
+    /// Told to whoever asks.
+    specification: Arc<str>,
     max_block_len: usize,
     target_outbound: usize,
     book: PeerBook,
@@ -316,6 +320,7 @@ impl Driver {
             BehaviourEvent::Gossip(event) => self.gossip_event(event),
             BehaviourEvent::Sync(event) => self.sync_event(event),
             BehaviourEvent::Peers(event) => self.peers_event(event),
+            BehaviourEvent::Spec(event) => self.spec_event(event),
             BehaviourEvent::Identify(event) => self.identify_event(event),
             BehaviourEvent::Ping(event) => self.ping_event(event),
             BehaviourEvent::Mdns(event) => self.mdns_event(event),

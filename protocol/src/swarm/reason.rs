@@ -8,7 +8,7 @@ use libp2p::{TransportError, swarm::DialError};
 const MAX_LEN: usize = 160;
 
 /// Why a dial failed.
-pub(super) fn of_dial(error: &DialError) -> String {
+pub(crate) fn of_dial(error: &DialError) -> String {
     match error {
         DialError::Transport(attempts) => attempts.first().map_or_else(
             || "there is no address to try".to_owned(),

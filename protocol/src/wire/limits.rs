@@ -1,6 +1,6 @@
 //! Every limit of the wire, each with its unit and its reason.
 
-use bard_chain::block::HEADER_MAX_LEN;
+use bard_chain::{block::HEADER_MAX_LEN, spec::MAX_FILE_LEN};
 
 /// The version that begins every frame of a request or an answer.
 pub const FRAME_VERSION: u8 = 1;
@@ -63,6 +63,12 @@ pub const PEERS_REQUEST_MAX_LEN: usize = 16;
 pub const PEERS_RESPONSE_MAX_LEN: usize =
     MAX_PEERS * (MAX_PEER_ID_LEN + MAX_ADDRESSES * (MAX_ADDRESS_LEN + 3) + 8) + 64;
 
+/// The longest request for the specification, in bytes: it has no content.
+pub const SPEC_REQUEST_MAX_LEN: usize = 16;
+
+/// The longest answer with a specification, in bytes: the longest file, and its head.
+pub const SPEC_RESPONSE_MAX_LEN: usize = MAX_FILE_LEN + 64;
+
 /// The longest answer frame, in bytes, on a chain whose blocks have at most `max_block_len`.
 pub const fn response_max_len(max_block_len: usize) -> usize {
     let blocks = larger(max_block_len, ANSWER_TARGET_LEN);
@@ -98,6 +104,8 @@ mod tests {
             format!(";   sync-response     max(B, {}) + {MESSAGE_OVERHEAD}", MAX_POOL_IDS * 34),
             format!(";   peers-request     {PEERS_REQUEST_MAX_LEN}"),
             format!(";   peers-response    {PEERS_RESPONSE_MAX_LEN}"),
+            format!(";   spec-request      {SPEC_REQUEST_MAX_LEN}"),
+            format!(";   spec-response     {SPEC_RESPONSE_MAX_LEN}"),
             format!("; A gossip message has at most max(B, {}) bytes.", gossip_max_len(0)),
             format!("At most {BATCH_TARGET_LEN} bytes of them together"),
             format!("transaction-batch = [1*{MAX_BATCH} encoded-transaction]"),

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod gossip;
 pub mod limits;
 pub mod peers;
+pub mod spec;
 pub mod status;
 pub mod sync;
 

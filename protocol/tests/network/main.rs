@@ -1,5 +1,6 @@
 //! Real nodes over the loopback interface, on ports that the system chooses.
 
+mod closed;
 mod local;
 mod meeting;
 mod points;

@@ -122,6 +122,7 @@ impl Service {
     pub async fn execute(&self, command: Command) -> Result<Reply, Failure> {
         match command {
             Command::Node => Ok(Reply::Node(self.node())),
+            Command::Spec => Ok(Reply::Spec(Arc::clone(self.parts.keeper.spec()))),
             Command::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Command::Peers => Ok(Reply::Peers(self.peers())),
             Command::Connect { address } => {
@@ -195,7 +196,7 @@ impl Service {
         let for_check = gone.clone();
         let _waiting = gone.drop_guard();
         self.blocking(move |service| {
-            let verified = verify::verify(&service.parts.keeper, &for_check);
+            let verified = verify::verify(&service.parts.keeper, &for_check, &|_| {});
             drop(permit);
             verified.map(Reply::Verified)
         })

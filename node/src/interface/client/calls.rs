@@ -1,6 +1,6 @@
 //! The calls, each as a function.
 
-use hyper::Method;
+use hyper::{Method, body::Bytes};
 use serde_json::Value;
 
 use super::{Client, ClientError, Wait};
@@ -43,6 +43,12 @@ impl Client {
     /// Who and where the node is.
     pub async fn node(&self) -> Result<Node<'static>> {
         self.get("/api/v1/node").await
+    }
+
+    /// The specification of its chain, as TOML.
+    pub async fn specification(&self) -> Result<String> {
+        let toml = self.exchange(Method::GET, "/api/v1/chain/spec?format=toml", Bytes::new()).await?;
+        String::from_utf8(toml.into()).map_err(|error| ClientError::strange(self.name(), error))
     }
 
     /// How it is doing.

@@ -36,6 +36,8 @@ impl Node {
     async fn start(places: &[Place], trackers: &[HostPort]) -> Self {
         let config = NetworkConfig {
             chain: CHAIN,
+            specification: "".into(),
+            secret: None,
             max_block_len: 1 << 20,
             identity: Identity::generate(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("one")],

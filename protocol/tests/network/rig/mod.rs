@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bard_chain::hash::ChainId;
 use bard_protocol::{
-    Agent, Identity, Multiaddr, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId, PeerInfo,
-    start,
+    Agent, ChainSecret, Identity, Multiaddr, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId,
+    PeerInfo, start,
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) exchange: bool,
     pub(crate) target_outbound: usize,
     pub(crate) rendezvous: Vec<Multiaddr>,
+    pub(crate) secret: Option<ChainSecret>,
+    pub(crate) specification: String,
 }
 
 impl Default for Options {
@@ -45,6 +47,8 @@ impl Default for Options {
             exchange: true,
             target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
             rendezvous: Vec::new(),
+            secret: None,
+            specification: String::new(),
         }
     }
 }
@@ -59,6 +63,8 @@ pub(crate) struct Node {
 fn config(listen: Vec<Multiaddr>, identity: Identity) -> NetworkConfig {
     NetworkConfig {
         chain: CHAIN,
+        specification: "".into(),
+        secret: None,
         max_block_len: MAX_BLOCK_LEN,
         identity,
         listen,
@@ -108,10 +114,12 @@ impl Node {
             Some(address) => vec![address.clone()],
             None => options.listen.iter().map(|text| text.parse().expect("a multiaddress")).collect(),
         };
-        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, rendezvous, .. } = options;
+        let Options { chain, bootstrap, mdns, kademlia, exchange, target_outbound, rendezvous, secret, .. } = options;
+        let specification = options.specification.into();
         let config = config(listen, identity.clone());
         let config =
             NetworkConfig { chain, bootstrap, mdns, kademlia, exchange, target_outbound, rendezvous, ..config };
+        let config = NetworkConfig { secret, specification, ..config };
         let Network { handle, events, driver } = start(config).await.expect("it starts");
         tokio::spawn(driver.run());
         Self { handle, identity, events }

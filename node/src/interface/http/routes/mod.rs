@@ -4,6 +4,7 @@
 
 mod accounts;
 mod blocks;
+mod chain;
 mod items;
 mod node;
 mod records;
@@ -36,6 +37,7 @@ pub(super) fn api() -> OpenApiRouter<Service> {
     let timed = OpenApiRouter::new()
         .merge(node::router())
         .merge(blocks::router())
+        .merge(chain::router())
         .merge(transactions::router())
         .merge(accounts::router())
         .merge(items::router())

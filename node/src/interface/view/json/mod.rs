@@ -7,6 +7,7 @@ mod block;
 mod node;
 mod primitive;
 mod request;
+mod spec;
 
 use bard_chain::transaction::ItemName;
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub use self::{
         HexBlock, ItemRequests, ItemTransfer, Mine, NewKeyName, NewPeer, NewRecord, SetMining, Signer, Submission,
         Transfer,
     },
+    spec::{Allocation, Spec, Subsidy},
 };
 use crate::{
     application::reply::{Answered, Reply},
@@ -64,6 +66,7 @@ pub enum View<'a> {
     NewKey(NewKey<'a>),
     Verified(Verified<'a>),
     Synced(Synced),
+    Spec(Box<Spec<'a>>),
 }
 
 /// The JSON of a reply.
@@ -103,5 +106,6 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::NewKey { name, address } => View::NewKey(NewKey::new(name, *address)),
         Reply::Verified(one) => View::Verified(one.into()),
         Reply::Synced(summary, height) => View::Synced(Synced::new(summary, height.get())),
+        Reply::Spec(spec) => View::Spec(Box::new((&**spec).into())),
     }
 }

@@ -1,0 +1,189 @@
+//! The chains that this user has: specifications and secrets, kept beside what their nodes keep.
+//!
+//! A chain is at home in a directory: the one that holds a data directory for each port, or a data directory with a place of
+//! its own. There `chain.toml` is its specification, and `chain.secret` the secret of a closed one.
+
+mod explained;
+mod secret;
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use bard_chain::spec::{ChainSpec, MAX_FILE_LEN};
+
+pub use self::{
+    explained::explained,
+    secret::{SECRET_FILE, load_secret, make_secret, read_secret, save_secret},
+};
+
+/// The name of a saved specification.
+pub const SPEC_FILE: &str = "chain.toml";
+/// Directories that are looked into: nobody follows more chains.
+const MAX_CHAINS: usize = 1_024;
+
+/// Why a chain cannot be found, read or kept: one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ChainError(pub String);
+
+/// A chain and where it is at home.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Its directory.
+    pub home: PathBuf,
+    /// Its specification.
+    pub spec: ChainSpec,
+}
+
+impl Saved {
+    /// How it is called where its name alone is not enough: `NAME-<16 hex digits of its id>`.
+    pub fn full_name(&self) -> String {
+        full_name(&self.spec)
+    }
+}
+
+/// `NAME-<16 hex digits of its id>`, the name of a chain's directory.
+pub fn full_name(spec: &ChainSpec) -> String {
+    format!("{}-{}", spec.name, spec.chain_id().short())
+}
+
+/// Reads a specification file.
+///
+/// # Errors
+/// Names the file, and the field that is wrong.
+pub fn read_spec(path: &Path) -> Result<ChainSpec, ChainError> {
+    let trouble = |what: String| ChainError(format!("{}: {what}", path.display()));
+    let length = fs::metadata(path).map(|metadata| metadata.len()).map_err(|error| trouble(error.to_string()))?;
+    if length > MAX_FILE_LEN as u64 {
+        return Err(trouble(format!("{length} bytes are too many for a specification")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| trouble(format!("cannot be read: {error}")))?;
+    ChainSpec::from_toml(&text).map_err(|error| trouble(error.to_string()))
+}
+
+/// The chain that is at home in a directory, if there is one.
+///
+/// # Errors
+/// Where its specification cannot be read.
+pub fn at_home(home: &Path) -> Result<Option<Saved>, ChainError> {
+    let path = home.join(SPEC_FILE);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Saved { home: home.to_owned(), spec: read_spec(&path)? }))
+}
+
+/// Keeps a specification in a directory, unless it is there already.
+///
+/// # Errors
+/// Where another chain is at home there, or it cannot be written.
+pub fn save_spec(home: &Path, spec: &ChainSpec) -> Result<(), ChainError> {
+    match at_home(home)? {
+        Some(saved) if saved.spec == *spec => return Ok(()),
+        Some(saved) => {
+            return Err(ChainError(format!(
+                "{} is the home of another chain, {}: choose another data directory",
+                home.display(),
+                saved.full_name()
+            )));
+        }
+        None => {}
+    }
+    let path = home.join(SPEC_FILE);
+    make_dir(home)
+        .and_then(|()| write_whole(&path, explained(spec).as_bytes(), false))
+        .map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
+}
+
+/// The saved chain of this name, or of this full name: that of `data_dir` if it fits, else one below `user_dir`.
+///
+/// # Errors
+/// Where several have the name.
+pub fn by_name(name: &str, user_dir: Option<&Path>, data_dir: Option<&Path>) -> Result<Option<Saved>, ChainError> {
+    let fits = |saved: &Saved| saved.spec.name == name || saved.full_name() == name;
+    if let Some(own) = data_dir.map(at_home).transpose()?.flatten().filter(fits) {
+        return Ok(Some(own));
+    }
+    let mut found: Vec<Saved> = user_dir.map(all).unwrap_or_default().into_iter().filter(fits).collect();
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(Saved::full_name).collect();
+        return Err(ChainError(format!("several chains are called {name}: name one of {}", names.join(", "))));
+    }
+    Ok(found.pop())
+}
+
+/// The chains at home below a directory; what cannot be read is passed over.
+pub fn all(user_dir: &Path) -> Vec<Saved> {
+    let Ok(entries) = fs::read_dir(user_dir) else { return Vec::new() };
+    let homes = entries.flatten().map(|entry| entry.path()).take(MAX_CHAINS);
+    homes.filter_map(|home| at_home(&home).ok().flatten()).collect()
+}
+
+/// Makes a directory that only its owner may look into, unless it is there.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Writes beside the file first and renames then, so that a crash leaves no half of it. A private one is for its owner alone.
+fn write_whole(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut file = options.open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use bard_chain::{presets, units::Timestamp};
+
+    use super::*;
+
+    fn named(name: &str, time: u64) -> ChainSpec {
+        ChainSpec { name: name.to_owned(), genesis_time: Timestamp::new(time), ..presets::dev() }
+    }
+
+    #[test]
+    fn a_chain_is_found_by_its_name_and_an_ambiguous_name_is_said() {
+        let user = tempfile::tempdir().expect("a directory");
+        let (one, two, other) = (named("kiln", 1), named("kiln", 2), named("lathe", 1));
+        for spec in [&one, &other] {
+            save_spec(&user.path().join(full_name(spec)), spec).expect("saved");
+        }
+        let find = |name: &str| by_name(name, Some(user.path()), None).map(|found| found.map(|saved| saved.spec));
+        assert_eq!(find("kiln"), Ok(Some(one.clone())));
+        assert_eq!(find("unknown"), Ok(None));
+        save_spec(&user.path().join(full_name(&two)), &two).expect("saved");
+        let problem = find("kiln").expect_err("two of them").to_string();
+        assert!(problem.contains(&full_name(&one)) && problem.contains(&full_name(&two)), "{problem}");
+        assert_eq!(find(&full_name(&two)), Ok(Some(two)));
+        assert_eq!(find("lathe"), Ok(Some(other)));
+    }
+
+    #[test]
+    fn a_home_is_that_of_one_chain() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (one, two) = (named("kiln", 1), named("kiln", 2));
+        save_spec(home.path(), &one).expect("saved");
+        save_spec(home.path(), &one).expect("there already");
+        let problem = save_spec(home.path(), &two).expect_err("another one").to_string();
+        assert!(problem.contains(&full_name(&one)), "{problem}");
+        let here = by_name("kiln", None, Some(home.path())).expect("readable").expect("there");
+        assert_eq!(here.spec, one);
+        fs::write(home.path().join(SPEC_FILE), "name = 1").expect("written");
+        assert!(at_home(home.path()).expect_err("damaged").to_string().contains(SPEC_FILE));
+    }
+}
