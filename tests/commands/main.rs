@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod chain;
 mod console;
 mod http;
 mod metrics;

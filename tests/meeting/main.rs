@@ -6,6 +6,7 @@
 
 mod crowd;
 mod group;
+mod invitation;
 mod memory;
 mod two_chains;
 mod ways;

@@ -7,6 +7,7 @@
 
 mod copies;
 mod exposed;
+mod invited;
 mod lan;
 mod nat;
 mod partition;

@@ -36,6 +36,7 @@ pub struct Builder {
     port: Option<u16>,
     listen: Vec<String>,
     mdns: bool,
+    subcommand: Vec<OsString>,
     prefix: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -79,6 +80,7 @@ impl Default for Builder {
             port: Some(0),
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             mdns: false,
+            subcommand: vec!["node".into()],
             prefix: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -140,6 +142,12 @@ impl Builder {
     /// Looks for nodes on the local network. Only inside a namespace of its own.
     pub fn mdns(mut self) -> Self {
         self.mdns = true;
+        self
+    }
+
+    /// Joins a chain by a link, instead of following one that is named.
+    pub fn join(mut self, link: &str) -> Self {
+        self.subcommand = vec!["join".into(), link.into()];
         self
     }
 
@@ -215,7 +223,7 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut words = self.prefix.iter().cloned().chain([bard().into(), "node".into()]);
+        let mut words = self.prefix.iter().cloned().chain([bard().into()]).chain(self.subcommand.iter().cloned());
         let mut command = Command::new(words.next().expect("there is a first"));
         command.args(words);
         if let Some(port) = self.port {
@@ -239,6 +247,28 @@ impl Builder {
         command
     }
 
+    /// Runs another command of this node's user where the node runs, and waits for its end.
+    ///
+    /// # Panics
+    /// Where it does not end in time.
+    pub fn tool(&self, arguments: &[&str]) -> Ended {
+        let child = self.tool_command(arguments).stdin(Stdio::null()).spawn().expect("bard runs");
+        ended(child, arguments)
+    }
+
+    /// Such a command, to be started with an input of one's own.
+    ///
+    /// # Panics
+    /// Never: there is a first word.
+    pub fn tool_command(&self, arguments: &[&str]) -> Command {
+        let mut words = self.prefix.iter().cloned().chain([bard().into()]);
+        let mut command = Command::new(words.next().expect("there is a first"));
+        command.args(words).args(arguments).current_dir(self.home.path());
+        isolate(&mut command, self.home.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     /// The file `node.json` of the process with this id, wherever the node keeps it.
     pub(super) fn node_file(&self, pid: u32) -> Option<PathBuf> {
         let own = |dir: PathBuf| Some(dir.join("node.json")).filter(|file| super::node::pid_in(file) == Some(pid));
@@ -258,7 +288,10 @@ pub fn run(arguments: &[&str]) -> Ended {
     let mut command = Command::new(bard());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     isolate(&mut command, home.path());
-    let mut child = command.spawn().expect("bard runs");
+    ended(command.spawn().expect("bard runs"), arguments)
+}
+
+fn ended(mut child: Child, arguments: &[&str]) -> Ended {
     let stdout = Output::read(child.stdout.take().expect("a pipe"));
     let stderr = Output::read(child.stderr.take().expect("a pipe"));
     let status = end_of(&mut child, PATIENCE).unwrap_or_else(|| {
