@@ -81,6 +81,7 @@ struct Ground {
 /// One line: why it did not start, or what made it stop.
 pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
     ports::allow_connections();
+    wallet::keep_memory_private();
     let mut signals = Signals::new().map_err(error)?;
     let ground = Ground::prepare(&options).await?;
     let (data_dir, address) = (ground.data_dir.clone(), ground.address);
@@ -113,6 +114,7 @@ impl Ground {
             Some(dir) => (dir.clone(), false),
             None => (config::chain_dir(&spec).map_err(error)?.join(address.port().to_string()), !options.no_local),
         };
+        wallet::make_dir(&data_dir).map_err(error)?;
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
@@ -137,7 +139,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
     let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
-    let wallet = Arc::new(Wallet::open(&data_dir, spec.name == "dev").map_err(error)?);
+    let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
     let (book, known) = meeting::open_book(&data_dir);
     let mut network = start_network(options, &spec, secret, &data_dir, known).await?;
@@ -192,6 +194,18 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
     Ok(Running { service, client, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+}
+
+/// The keys, open where the passphrase was given. A passphrase is tried where waiting disturbs nobody.
+async fn open_wallet(options: &NodeOptions, spec: &ChainSpec, data_dir: &std::path::Path) -> Result<Wallet, NodeError> {
+    let passphrase = config::passphrase(options.passphrase_file.as_deref(), config::PASSPHRASE).map_err(error)?;
+    let (dir, dev) = (data_dir.to_owned(), spec.name == "dev");
+    let opened = tokio::task::spawn_blocking(move || Wallet::open(&dir, dev, passphrase.as_ref()));
+    let wallet = opened.await.map_err(error)?.map_err(error)?;
+    if wallet.protection() == wallet::Protection::Locked {
+        tracing::warn!("the keys are locked: `wallet unlock` at the console or POST /api/v1/wallet/unlock opens them");
+    }
+    Ok(wallet)
 }
 
 /// Who gets the reward of mined blocks.

@@ -1,10 +1,12 @@
 //! What a node is told: options, environment and file, in this order of precedence, made into one checked value.
 //!
 //! Every option also reads `BARD_<OPTION>` from the environment, and the file given by `--config`: TOML, with the long names
-//! of the options as keys. Nothing else in the node reads the environment.
+//! of the options as keys. Nothing else in the node reads the environment. A passphrase is no option, so that it is never
+//! part of a command line: it comes from a file or a variable.
 
 use std::{
     ffi::OsString,
+    io::Read,
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,11 +16,13 @@ use std::{
 use bard_chain::{presets, spec::ChainSpec};
 use bard_protocol::{ChainSecret, Multiaddr};
 use clap::{Args, CommandFactory, FromArgMatches, builder::FalseyValueParser};
+use zeroize::Zeroizing;
 
 use crate::{
     application::health::ReadyRules,
     chains::{self, ChainError},
     logging, miner,
+    wallet::{MAX_PASSPHRASE, Passphrase},
 };
 
 /// Run a node: P2P, HTTP API, console on stdin.
@@ -102,6 +106,10 @@ pub struct NodeOptions {
     /// Required for changing requests when --host is not loopback; made and printed where none is given
     #[arg(long, value_name = "TOKEN", env = "BARD_API_TOKEN", hide_env_values = true)]
     pub api_token: Option<String>,
+    /// A file whose first line is the passphrase of the keystore; BARD_PASSPHRASE does the same, and without either a
+    /// protected keystore stays locked until `wallet unlock`
+    #[arg(long, value_name = "FILE", env = "BARD_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// Peers that this node needs to call itself ready at /readyz
     #[arg(long, value_name = "N", default_value_t = 0, env = "BARD_READY_PEERS")]
     pub ready_peers: usize,
@@ -221,6 +229,31 @@ impl NodeOptions {
     }
 }
 
+/// The variable that may hold the passphrase of the keystore.
+pub const PASSPHRASE: &str = "BARD_PASSPHRASE";
+/// The variable that may hold a new one.
+pub const NEW_PASSPHRASE: &str = "BARD_NEW_PASSPHRASE";
+
+/// The passphrase from the first line of a file, or else from a variable of the environment; `None` where there is neither.
+///
+/// # Errors
+/// Names the file or the variable and what is wrong with it, and never what it holds.
+pub fn passphrase(file: Option<&Path>, variable: &str) -> Result<Option<Passphrase>, ConfigError> {
+    let Some(file) = file else {
+        let Some(text) = std::env::var_os(variable) else { return Ok(None) };
+        let text = text.into_string().map_err(|_| ConfigError(format!("{variable} is not UTF-8")))?;
+        return Passphrase::new(text).map(Some).map_err(|problem| ConfigError(format!("{variable}: {problem}")));
+    };
+    let trouble = |what: String| ConfigError(format!("{}: {what}", file.display()));
+    let opened = std::fs::File::open(file).map_err(|error| trouble(format!("cannot be read: {error}")))?;
+    // Room for the longest passphrase and the end of its line, and no more: the file may be endless.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE + 3));
+    let limit = u64::try_from(MAX_PASSPHRASE + 2).unwrap_or_default();
+    opened.take(limit).read_to_string(&mut text).map_err(|error| trouble(format!("cannot be read: {error}")))?;
+    let line = text.lines().next().unwrap_or_default();
+    Passphrase::new(Zeroizing::new(line.to_owned())).map(Some).map_err(trouble)
+}
+
 /// The specification of a built-in chain, from a file, or of a chain that was saved for this user.
 ///
 /// # Errors
@@ -279,6 +312,28 @@ mod tests {
             "{}",
             presets::dev().to_toml()
         );
+    }
+
+    #[test]
+    fn a_passphrase_is_the_first_line_of_its_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("passphrase");
+        let read = |text: &str| {
+            std::fs::write(&file, text).expect("written");
+            passphrase(Some(&file), "NO_SUCH_VARIABLE")
+        };
+        let expected = Passphrase::new("correct horse".to_owned()).expect("a passphrase");
+        for text in ["correct horse", "correct horse\n", "correct horse\r\nmore"] {
+            assert_eq!(read(text), Ok(Some(expected.clone())), "{text:?}");
+        }
+        let longest = "x".repeat(MAX_PASSPHRASE);
+        assert!(read(&longest).is_ok() && read(&format!("{longest}x")).is_err());
+        assert!(read("").expect_err("empty").0.contains("empty") && read("\n").is_err());
+        assert!(
+            passphrase(Some(Path::new("/nowhere/at/all")), "X").expect_err("missing").0.contains("/nowhere/at/all")
+        );
+        assert!(passphrase(Some(Path::new("/dev/zero")), "X").is_err());
+        assert_eq!(passphrase(None, "NO_SUCH_VARIABLE"), Ok(None));
     }
 
     #[test]

@@ -10,3 +10,6 @@ mod metrics;
 mod options;
 mod remote;
 mod tracker;
+mod tx;
+mod wallet;
+mod wallet_files;

@@ -172,7 +172,7 @@ fn a_file_that_is_no_log_is_not_used() {
 
 #[test]
 fn a_damaged_key_is_not_replaced() {
-    for name in ["identity.key", "account.key"] {
+    for name in ["identity.key", "keystore.json"] {
         let (builder, _) = with_blocks(1);
         let keys: Vec<_> = fs::read_dir(builder.dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
         let key = builder.dir().join(name);

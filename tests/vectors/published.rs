@@ -20,8 +20,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, published: T) -> C
     if found == published { Ok(()) } else { Err(format!("{what}: found {found:?}, published {published:?}")) }
 }
 
-/// A text and whether it is bech32m. A valid one is still no address of ours;
-/// then the prefix is what is wrong with it, not the checksum.
+/// A text and whether it is bech32m. A valid one is still no address of ours, and said to be one of something else.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Bech32m {
@@ -31,8 +30,8 @@ pub(crate) struct Bech32m {
 
 pub(crate) fn bech32m(case: &Bech32m) -> Checked {
     let found = case.text.parse::<Address>();
-    let expected = if case.valid { AddressError::Prefix } else { AddressError::Checksum };
-    same(&case.text, found, Err(expected))
+    same(&case.text, found == Err(AddressError::Foreign), case.valid)?;
+    same(&case.text, found.is_err(), true)
 }
 
 /// A key pair, a message and its signature, in hex.

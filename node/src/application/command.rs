@@ -6,6 +6,7 @@ use bard_chain::{
 };
 
 use super::reply::Place;
+use crate::wallet::Passphrase;
 
 /// Which block is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,6 +245,13 @@ pub enum Command {
         /// Its name.
         name: String,
     },
+    /// Open the keys with the passphrase of the keystore.
+    Unlock {
+        /// The passphrase.
+        passphrase: Passphrase,
+    },
+    /// Forget the secrets of the keys until the passphrase is given again.
+    Lock,
     /// Check the whole chain anew.
     Verify,
     /// Ask every peer now whether it knows more.

@@ -17,6 +17,7 @@ use bard_protocol::{PeerId, PeerInfo, Status as PeerStatus};
 
 use super::Failure;
 pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
+pub use crate::wallet::Protection;
 use crate::{catch_up, miner};
 
 /// Who and where a node is.
@@ -274,6 +275,8 @@ pub enum Reply {
         /// Its address.
         address: Address,
     },
+    /// Whether the node can sign with its keys.
+    Protection(Protection),
     /// What the check of the chain found.
     Verified(Verified),
     /// What asking every peer came to.

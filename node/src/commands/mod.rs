@@ -13,6 +13,8 @@ mod progress;
 pub mod query;
 pub mod remote;
 pub mod tracker;
+pub mod tx;
+pub mod wallet;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -67,6 +69,10 @@ enum Commands {
     Invite(invite::InviteOptions),
     /// Run a node on the chain that a link leads to
     Join(Box<join::JoinOptions>),
+    /// Keys by name: make, show, import, export, protect
+    Wallet(wallet::WalletOptions),
+    /// Transactions that are made, signed and submitted on different machines
+    Tx(tx::TxOptions),
     /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
     Bench(bench::BenchOptions),
 }
@@ -99,6 +105,8 @@ impl Commands {
             Self::Record(record) => record.run(),
             Self::Item(item) => item.run(),
             Self::Mine(mine) => mine.run(),
+            Self::Wallet(options) => wallet::run(options),
+            Self::Tx(options) => tx::run(options),
             Self::Bench(options) => bench::run(&options),
             Self::Chain(command) => chain::run(&command),
             Self::Invite(options) => invite::run(&options),

@@ -6,8 +6,8 @@ use super::{
     client::{BLOCKS_A_CALL, Client, ClientError},
     view::json::{
         Account, Admitted, Block, BlockPage, Connected, HandoverEntry, Item, ItemPage, Keys, MinedBlocks, Mining,
-        NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Status, Synced, TransactionPage, Transfer,
-        Verified,
+        NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Protection, Status, Synced, TransactionPage,
+        Transfer, Unlock, Verified,
     },
 };
 
@@ -152,6 +152,10 @@ pub enum Question {
         /// Its name.
         name: String,
     },
+    /// Open the keys with the passphrase.
+    Unlock(Unlock),
+    /// Forget the secrets of the keys until the passphrase is given again.
+    Lock,
     /// Check the whole chain anew.
     Verify,
     /// Ask every peer now whether it knows more.
@@ -185,6 +189,7 @@ pub enum Answer {
     Account(Account<'static>),
     Keys(Keys<'static>),
     NewKey(NewKey<'static>),
+    Protection(Protection),
     Verified(Verified<'static>),
     Synced(Synced),
 }
@@ -243,6 +248,8 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),
         Question::Wallets => Answer::Keys(client.keys().await?),
         Question::NewKey { name } => Answer::NewKey(client.new_key(name).await?),
+        Question::Unlock(unlock) => Answer::Protection(client.unlock(&unlock).await?),
+        Question::Lock => Answer::Protection(client.lock().await?),
         Question::Verify => Answer::Verified(client.verify().await?),
         Question::Sync => Answer::Synced(client.sync().await?),
     })

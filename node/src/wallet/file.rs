@@ -1,4 +1,4 @@
-//! A file with one secret of 32 bytes in hex, for its owner alone.
+//! Files for their owner alone, written whole or not at all.
 
 use std::{
     fs, io,
@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why a key file cannot be used.
+use super::{Secret, hex};
+
+/// Why a file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The system refused.
@@ -33,52 +35,36 @@ pub enum KeyFileError {
     Randomness(String),
 }
 
-/// Reads the secret, or makes a new one and writes it whole before anything uses it.
+/// Reads the secret of a file of 64 hex digits, or makes a new one and writes it whole before anything uses it.
 ///
 /// # Errors
 /// [`KeyFileError`].
 pub fn load_or_create(path: &Path) -> Result<[u8; 32], KeyFileError> {
-    let io = |what| move |source| KeyFileError::Io { what, path: path.to_owned(), source };
-    match fs::read_to_string(path) {
-        Ok(text) => parse(text.trim()).ok_or_else(|| KeyFileError::Damaged { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(|error| KeyFileError::Randomness(error.to_string()))?;
-            write(path, &secret).map_err(io("write"))?;
-            Ok(secret)
-        }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(KeyFileError::Damaged { path: path.to_owned() })
-        }
-        Err(error) => Err(io("read")(error)),
+    if let Some(secret) = read_secret(path)? {
+        return Ok(*secret);
     }
+    let mut secret = Secret::default();
+    getrandom::fill(secret.as_mut()).map_err(|error| KeyFileError::Randomness(error.to_string()))?;
+    write_private(path, hex::secret_to_hex(&secret).as_bytes())?;
+    Ok(*secret)
 }
 
-/// The names of the key files (`NAME.key`) in a directory, in their order; none where it is not there.
-///
-/// # Errors
-/// [`KeyFileError`].
-pub(super) fn names_in(dir: &Path) -> Result<Vec<String>, KeyFileError> {
-    let io = |source| KeyFileError::Io { what: "read", path: dir.to_owned(), source };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(io)?.file_name();
-        names.extend(name.to_str().and_then(|name| name.strip_suffix(".key")).map(str::to_owned));
+/// The secret in a file of 64 hex digits; `None` where there is no file.
+pub(super) fn read_secret(path: &Path) -> Result<Option<Secret>, KeyFileError> {
+    let damaged = || KeyFileError::Damaged { path: path.to_owned() };
+    match fs::read_to_string(path).map(zeroize::Zeroizing::new) {
+        Ok(text) => hex::secret_from_hex(text.trim()).map(Some).ok_or_else(damaged),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(damaged()),
+        Err(source) => Err(KeyFileError::Io { what: "read", path: path.to_owned(), source }),
     }
-    names.sort_unstable();
-    Ok(names)
 }
 
 /// Makes a directory that only its owner may look into, unless it is there.
 ///
 /// # Errors
 /// [`KeyFileError`].
-pub(super) fn make_dir(dir: &Path) -> Result<(), KeyFileError> {
+pub fn make_dir(dir: &Path) -> Result<(), KeyFileError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -86,32 +72,39 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), KeyFileError> {
     builder.create(dir).map_err(|source| KeyFileError::Io { what: "make", path: dir.to_owned(), source })
 }
 
-fn parse(text: &str) -> Option<[u8; 32]> {
-    let mut secret = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in secret.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(secret)
-}
-
-/// Writes beside the file first and renames then, so that a crash leaves no half of a key.
-fn write(path: &Path, secret: &[u8; 32]) -> io::Result<()> {
-    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let beside = path.with_extension("new");
+/// Opens a file for writing that only its owner may read.
+pub(super) fn open_private(path: &Path, new: bool) -> Result<fs::File, KeyFileError> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create(true).truncate(true).create_new(new);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
+    options.open(path).map_err(|source| KeyFileError::Io { what: "write", path: path.to_owned(), source })
+}
+
+/// Writes beside the file first and renames then, so that a crash leaves the old content or the new one. On disk when this
+/// returns.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    // What a crash left there may have been made by somebody else: a mode is given to a new file alone.
+    let _ = fs::remove_file(&beside);
+    let mut file = open_private(&beside, true)?;
+    let io = |source| KeyFileError::Io { what: "write", path: path.to_owned(), source };
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written.map_err(io)?;
+    sync_dir(path).map_err(io)
+}
+
+/// Makes the entry of a file in its directory last.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     match path.parent() {
+        #[cfg(unix)]
         Some(dir) => fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -141,5 +134,19 @@ mod tests {
             assert!(matches!(load_or_create(&path), Err(KeyFileError::Damaged { .. })));
             assert_eq!(fs::read(&path).expect("there"), content);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_may_read_is_not_written_into() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key");
+        fs::write(dir.path().join("key.new"), "half").expect("written");
+        fs::write(&path, "readable").expect("written");
+        write_private(&path, b"secret").expect("written");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).expect("there"), b"secret");
+        assert!(!dir.path().join("key.new").exists());
     }
 }

@@ -1,170 +1,225 @@
 //! The keys this node signs with, by name, and the names of others' addresses.
 //!
-//! Each data directory has a key of its own, made on first start, and a key for every name that somebody made there. On the
-//! `dev` chain four more have names and keys that everybody knows.
+//! Each data directory has a [`Keystore`], made on first start with a key of the node's own, and a key for every name that
+//! somebody made there. Without a passphrase its secrets are protected by the mode of the file alone; with one they are sealed
+//! ([`seal`]), and a node that was not given it starts with its keys locked: names and addresses are known, nothing can be
+//! signed. On the `dev` chain four more have names and keys that everybody knows.
+//!
+//! [`Wallet`] is what a node sees of its keystore. It looks whether `bard wallet` changed the file meanwhile: before every
+//! signature and every name that a person gave, and now and then where names are only shown.
+
+mod contents;
+mod error;
+mod file;
+mod hex;
+mod keystore;
+mod names;
+mod old;
+mod operations;
+mod phrase;
+mod seal;
+mod secrecy;
+mod secret;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    time::{Duration, Instant},
 };
 
-use bard_chain::{
-    address::{Address, AddressError},
-    presets,
-    signature::SecretKey,
+use bard_chain::{address::Address, presets, signature::SecretKey};
+
+pub use self::{
+    contents::Origin,
+    error::{NoKey, UnknownName, WalletError},
+    file::{KeyFileError, load_or_create, make_dir},
+    hex::{secret_from_hex, secret_to_hex},
+    keystore::{FILE, Keystore},
+    names::{MAX_NAME, is_name},
+    operations::{KeyInfo, Made, Overview},
+    phrase::{MAX_INDEX, Phrase, PhraseError, path},
+    secrecy::keep_memory_private,
+    secret::{MAX_PASSPHRASE, MIN_PASSPHRASE, Passphrase, Secret},
 };
-
-mod file;
-
-pub use file::{KeyFileError, load_or_create};
+use self::{
+    contents::{Access, Contents},
+    keystore::Stamp,
+    state::State,
+};
 
 /// The name by which the node's own key goes.
 pub const OWN_NAME: &str = "me";
-/// The file of the node's own key, in its data directory.
-const OWN_KEY_FILE: &str = "account.key";
-/// The directory of the keys that were made by name, in the data directory: `NAME.key` each.
-const KEYS_DIR: &str = "keys";
-/// Keys that may be made by name: each is a file, and names may come from programs.
+/// Keys in a keystore: names may come from programs.
 pub const MAX_KEYS: usize = 1_000;
-/// The longest name, in characters.
-pub const MAX_NAME: usize = 32;
 /// Names that mean something else: in calls of programs that BlockBard replaces.
 const RESERVED: [&str; 2] = ["genesis", "miner"];
+/// How long a look at the file holds where names are only shown.
+const LOOK: Duration = Duration::from_millis(200);
 
-/// Why a name or an address leads nowhere.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownName {
-    /// It looks like an address.
-    #[error("{text}: {reason}")]
-    Address {
-        /// As given.
-        text: String,
-        /// What is wrong with it.
-        reason: AddressError,
-    },
-    /// It is no known name.
-    #[error("{text} is neither a known name ({known}) nor an address (bard1...)")]
-    Name {
-        /// As given.
-        text: String,
-        /// The names that there are.
-        known: String,
-    },
-    /// It is an address whose key is elsewhere.
-    #[error("{text} is an address whose key this node does not have")]
-    NoKey {
-        /// As given.
-        text: String,
-    },
+/// Whether a node can sign with its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// There is no passphrase: whoever may read the file has the keys.
+    None,
+    /// There is one, and this node was given it.
+    Unlocked,
+    /// There is one, and nothing can be signed without it.
+    Locked,
 }
 
-/// Why no key was made.
-#[derive(Debug, thiserror::Error)]
-pub enum NewKeyError {
-    /// The name cannot be that of a key.
-    #[error("{0:?} cannot be the name of a key: 1 to {MAX_NAME} of A-Z, a-z, 0-9, _ and - are allowed, and no address")]
-    Name(String),
-    /// The name has a meaning of its own.
-    #[error("{0} is a name that stands for another account here; take another one")]
-    Reserved(String),
-    /// There is a key of that name.
-    #[error("there is a key named {0} already")]
-    Taken(String),
-    /// There are as many keys as there may be.
-    #[error("there are {MAX_KEYS} keys already, no more are made; use one of them")]
-    Full,
-    /// Its file could not be written or read.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
-}
-
-/// The keys, found by name and by address.
-#[derive(Debug, Default)]
-struct Keys {
-    /// In the order in which they came; the node's own first.
-    names: Vec<String>,
-    by_name: HashMap<String, (SecretKey, Address)>,
-    by_address: HashMap<Address, String>,
-}
-
-impl Keys {
-    fn add(&mut self, name: &str, key: SecretKey) -> Address {
-        let address = key.address();
-        self.names.push(name.to_owned());
-        self.by_name.insert(name.to_owned(), (key, address));
-        self.by_address.entry(address).or_insert_with(|| name.to_owned());
-        address
-    }
-}
-
-/// The keys by name.
-#[derive(Debug)]
+/// The keys by name, as a node sees them.
 pub struct Wallet {
     own: Address,
     /// The accounts whose names and keys everybody on this chain knows.
-    public: HashMap<Address, &'static str>,
-    keys: RwLock<Keys>,
-    dir: PathBuf,
-    /// Held while a key is made, so that a name is given once and the count holds. It says how many were made.
-    making: Mutex<usize>,
+    public: Vec<(&'static str, SecretKey)>,
+    public_names: HashMap<Address, &'static str>,
+    keystore: Keystore,
+    state: RwLock<State>,
+    /// When the file was looked at, and what it was then.
+    seen: Mutex<(Instant, Option<Stamp>)>,
+    /// A passphrase takes memory and time to try: one at a time.
+    unlocking: Mutex<()>,
+}
+
+impl std::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wallet").field("own", &self.own).field("keystore", &self.keystore).finish_non_exhaustive()
+    }
 }
 
 impl Wallet {
-    /// The node's own key from its data directory, made there if there is none, those that were made by name, and on the
-    /// `dev` chain the public ones.
+    /// The keys of a data directory, the node's own made there if there is none, and on the `dev` chain the public ones. With
+    /// the passphrase they are open; a new keystore is protected by it.
     ///
     /// # Errors
-    /// Where a key file cannot be read, understood or written.
-    pub fn open(data_dir: &Path, with_dev_accounts: bool) -> Result<Self, KeyFileError> {
-        let seed = load_or_create(&data_dir.join(OWN_KEY_FILE))?;
-        let mut keys = Keys::default();
-        let own = keys.add(OWN_NAME, SecretKey::from_seed(&seed));
-        let mut public = HashMap::new();
-        if with_dev_accounts {
-            for name in presets::DEV_ACCOUNTS {
-                public.extend(presets::dev_key(name).map(|key| (keys.add(name, key), name)));
+    /// Where the keystore cannot be read, understood or written, or the passphrase is wrong.
+    pub fn open(
+        data_dir: &Path,
+        with_dev_accounts: bool,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self, WalletError> {
+        let keystore = Keystore::in_dir(data_dir);
+        let stamp = keystore.stamp();
+        let (contents, access) = match keystore.read()? {
+            Some(contents) if contents.find(OWN_NAME).is_some() && old::files(data_dir)?.is_empty() => {
+                let access = open_access(&keystore, &contents, passphrase)?;
+                (contents, access)
             }
+            _ => prepare(&keystore, passphrase)?,
+        };
+        if passphrase.is_some() && !contents.is_protected() {
+            tracing::warn!(
+                "the keystore has no passphrase: the one given is not used; `bard wallet passphrase` sets it"
+            );
         }
-        let dir = data_dir.join(KEYS_DIR);
-        let mut made = 0;
-        for name in file::names_in(&dir)?.into_iter().filter(|name| is_name(name)) {
-            if !keys.by_name.contains_key(&name) {
-                keys.add(&name, SecretKey::from_seed(&load_or_create(&dir.join(format!("{name}.key")))?));
-                made += 1;
-            }
-        }
-        Ok(Self { own, public, keys: RwLock::new(keys), dir, making: Mutex::new(made) })
+        let own = contents.find(OWN_NAME).map_or(Address::NOBODY, |entry| entry.address);
+        let dev = presets::DEV_ACCOUNTS.into_iter().filter(|_| with_dev_accounts);
+        let public: Vec<_> = dev.filter_map(|name| presets::dev_key(name).map(|key| (name, key))).collect();
+        let public_names = public.iter().map(|(name, key)| (key.address(), *name)).collect();
+        let state =
+            State::new(&public, &contents, access.map(Arc::new)).map_err(|damage| keystore.refused(damage.into()))?;
+        let (state, seen) = (RwLock::new(state), Mutex::new((Instant::now(), stamp)));
+        Ok(Self { own, public, public_names, keystore, state, seen, unlocking: Mutex::default() })
     }
 
-    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
-        // A key is added in one go: there is no half of one after a panic.
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        // It is replaced in one go: there is no half of one after a panic.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a key of this name and keeps it in a file for its owner alone. Waits for the disk.
+    fn replace(&self, contents: &Contents, access: Option<Arc<Access>>) -> Result<(), WalletError> {
+        let state =
+            State::new(&self.public, contents, access).map_err(|damage| self.keystore.refused(damage.into()))?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
+    /// Reads the file again if it is another.
+    fn refresh(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = self.keystore.stamp();
+        let changed = stamp != seen.1;
+        *seen = (Instant::now(), stamp);
+        if !changed {
+            return;
+        }
+        let read = self.keystore.read().and_then(|contents| match contents {
+            Some(contents) => {
+                let access = self.state().access().filter(|access| contents.fits(access));
+                let access = access.or_else(|| contents.access(None).ok().map(Arc::new));
+                self.replace(&contents, access)
+            }
+            None => Ok(()),
+        });
+        match (read, stamp) {
+            (Err(error), _) => tracing::warn!("the keystore is used as it was: {error}"),
+            (Ok(()), None) => {
+                tracing::warn!("{} is gone: its keys are used as they were", self.keystore.path().display());
+            }
+            (Ok(()), Some(_)) => tracing::debug!("the keystore was changed and read again"),
+        }
+    }
+
+    /// [`Self::refresh`], if the last look is a while ago.
+    fn refresh_now_and_then(&self) {
+        let due = self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.elapsed() >= LOOK;
+        if due {
+            self.refresh();
+        }
+    }
+
+    /// Makes a key of this name, the next of the recovery phrase. Waits for the disk.
     ///
     /// # Errors
-    /// [`NewKeyError`]; then there is no new key.
-    pub fn create(&self, name: &str) -> Result<Address, NewKeyError> {
-        if !is_name(name) {
-            return Err(NewKeyError::Name(name.chars().take(2 * MAX_NAME).collect()));
+    /// [`WalletError`]; then there is no new key.
+    pub fn create(&self, name: &str) -> Result<Address, WalletError> {
+        if self.public.iter().any(|(public, _)| *public == name) {
+            return Err(WalletError::Taken(name.to_owned()));
         }
-        if RESERVED.contains(&name) {
-            return Err(NewKeyError::Reserved(name.to_owned()));
+        self.refresh();
+        let made = self.keystore.change(|contents| {
+            operations::check_name(contents, name)?;
+            let access = self.state().access().filter(|access| contents.fits(access)).ok_or(WalletError::Locked)?;
+            contents.make(name, &access).map_err(|refused| self.keystore.refused(refused))
+        });
+        self.refresh();
+        made
+    }
+
+    /// Whether this node can sign with its keys.
+    pub fn protection(&self) -> Protection {
+        self.refresh_now_and_then();
+        self.state().protection()
+    }
+
+    /// Opens the keys with the passphrase. Takes a while, on purpose.
+    ///
+    /// # Errors
+    /// [`WalletError`]; then the keys are as they were.
+    pub fn unlock(&self, passphrase: &Passphrase) -> Result<(), WalletError> {
+        let _turn = self.unlocking.try_lock().map_err(|_| WalletError::Trying)?;
+        let contents = self.keystore.read()?.unwrap_or_default();
+        if !contents.is_protected() {
+            return Err(WalletError::NotProtected);
         }
-        let mut made = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.keys().by_name.contains_key(name) {
-            return Err(NewKeyError::Taken(name.to_owned()));
+        let access = contents.access(Some(passphrase)).map_err(|refused| self.keystore.refused(refused))?;
+        self.replace(&contents, Some(Arc::new(access)))
+    }
+
+    /// Forgets the secrets until the passphrase is given again.
+    ///
+    /// # Errors
+    /// [`WalletError::NotProtected`]: there is no passphrase to give.
+    pub fn lock(&self) -> Result<(), WalletError> {
+        let contents = self.keystore.read()?.unwrap_or_default();
+        if !contents.is_protected() {
+            return Err(WalletError::NotProtected);
         }
-        if *made >= MAX_KEYS {
-            return Err(NewKeyError::Full);
-        }
-        file::make_dir(&self.dir)?;
-        let secret = load_or_create(&self.dir.join(format!("{name}.key")))?;
-        *made = made.saturating_add(1);
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(keys.add(name, SecretKey::from_seed(&secret)))
+        self.replace(&contents, None)
     }
 
     /// The node's own address.
@@ -174,24 +229,25 @@ impl Wallet {
 
     /// The names, each with its address; the node's own first.
     pub fn names(&self) -> Vec<(String, Address)> {
-        let keys = self.keys();
-        let address = |name: &String| keys.by_name.get(name).map(|(_, address)| (name.clone(), *address));
-        keys.names.iter().filter_map(address).collect()
+        self.refresh();
+        self.state().names().to_vec()
     }
 
     /// Whether there is a key of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.keys().by_name.contains_key(name)
+        self.refresh();
+        self.state().find(name).is_some()
     }
 
     /// The name of an address, if it has one here.
     pub fn name_of(&self, address: &Address) -> Option<String> {
-        self.keys().by_address.get(address).cloned()
+        self.refresh_now_and_then();
+        self.state().name_of(address).map(str::to_owned)
     }
 
     /// The name of an address that every node of this chain has for it too, if there is one.
     pub fn public_name_of(&self, address: &Address) -> Option<&'static str> {
-        self.public.get(address).copied()
+        self.public_names.get(address).copied()
     }
 
     /// The address that a name or an address means.
@@ -199,110 +255,54 @@ impl Wallet {
     /// # Errors
     /// [`UnknownName`].
     pub fn address(&self, text: &str) -> Result<Address, UnknownName> {
-        let keys = self.keys();
-        if let Some((_, address)) = keys.by_name.get(text) {
-            return Ok(*address);
+        self.refresh();
+        let state = self.state();
+        if let Some(address) = state.find(text) {
+            return Ok(address);
         }
-        if looks_like_address(text) {
-            return text.parse().map_err(|reason| UnknownName::Address { text: text.to_owned(), reason });
-        }
-        let known = keys.names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if keys.names.len() > NAMES_SHOWN { ", ..." } else { "" };
-        Err(UnknownName::Name { text: text.to_owned(), known: format!("{known}{more}") })
+        names::as_address(text, state.names().iter().map(|(name, _)| name.as_str()))
     }
 
     /// The key to sign with for a name or an address.
     ///
     /// # Errors
-    /// [`UnknownName`].
-    pub fn key(&self, text: &str) -> Result<SecretKey, UnknownName> {
+    /// [`NoKey`].
+    pub fn key(&self, text: &str) -> Result<SecretKey, NoKey> {
         let address = self.address(text)?;
-        let keys = self.keys();
-        let key = keys.by_address.get(&address).and_then(|name| keys.by_name.get(name)).map(|(key, _)| key.clone());
-        key.ok_or_else(|| UnknownName::NoKey { text: text.to_owned() })
+        self.state().key(&address).unwrap_or_else(|| Err(NoKey::Elsewhere(text.to_owned())))
     }
 }
 
-/// Names that an error lists.
-const NAMES_SHOWN: usize = 16;
-
-/// Whether a text can be the name of a key, which is also that of a file.
-pub fn is_name(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(fits) && !looks_like_address(text)
+/// What opens the secrets; `None` where the passphrase is needed and was not given.
+fn open_access(
+    keystore: &Keystore,
+    contents: &Contents,
+    passphrase: Option<&Passphrase>,
+) -> Result<Option<Access>, WalletError> {
+    match contents.access(passphrase) {
+        Ok(access) => Ok(Some(access)),
+        Err(contents::Refused::Locked) => Ok(None),
+        Err(refused) => Err(keystore.refused(refused)),
+    }
 }
 
-fn looks_like_address(text: &str) -> bool {
-    text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("bard1"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_addresses_are_found() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let wallet = Wallet::open(dir.path(), true).expect("opens");
-        let alice = presets::dev_key("alice").expect("known").address();
-        assert_eq!(wallet.address("alice"), Ok(alice));
-        assert_eq!(wallet.address(&alice.to_string()), Ok(alice));
-        assert_eq!(wallet.name_of(&alice).as_deref(), Some("alice"));
-        assert_eq!((wallet.public_name_of(&alice), wallet.public_name_of(&wallet.own())), (Some("alice"), None));
-        assert_eq!(wallet.address(OWN_NAME), Ok(wallet.own()));
-        assert!(matches!(wallet.address("mallory"), Err(UnknownName::Name { .. })));
-        assert!(matches!(wallet.address("bard1qqq"), Err(UnknownName::Address { .. })));
-        let stranger = Address::new([5; 32]).to_string();
-        assert!(matches!(wallet.key(&stranger), Err(UnknownName::NoKey { .. })));
-        let again = Wallet::open(dir.path(), false).expect("opens");
-        assert_eq!(again.own(), wallet.own(), "the key stays");
-        assert!(again.address("alice").is_err(), "other chains have no public keys");
-    }
-
-    #[test]
-    fn keys_are_made_by_name_and_stay() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let wallet = Wallet::open(dir.path(), true).expect("opens");
-        let zed = wallet.create("zed").expect("made");
-        assert_eq!((wallet.address("zed"), wallet.name_of(&zed).as_deref()), (Ok(zed), Some("zed")));
-        assert_eq!(wallet.key("zed").map(|key| key.address()), Ok(zed));
-        for taken in ["zed", "alice", OWN_NAME] {
-            assert!(matches!(wallet.create(taken), Err(NewKeyError::Taken(_))), "{taken}");
+/// Makes a keystore ready for a node: what earlier versions left is taken over, and there is a key of the node's own.
+fn prepare(keystore: &Keystore, passphrase: Option<&Passphrase>) -> Result<(Contents, Option<Access>), WalletError> {
+    let (contents, access, done) = keystore.change(|contents| {
+        let refused = |refused| keystore.refused(refused);
+        let access = match passphrase {
+            Some(passphrase) if contents.keys().is_empty() && !contents.is_protected() => {
+                passphrase.fit_to_protect().map_err(WalletError::Weak)?;
+                contents.protect(&Access::Plain, Some(passphrase)).map_err(refused)?
+            }
+            _ => contents.access(passphrase).map_err(refused)?,
+        };
+        let done = old::take_over(old::files(keystore.dir())?, keystore, contents, &access)?;
+        if contents.find(OWN_NAME).is_none() {
+            contents.make(OWN_NAME, &access).map_err(refused)?;
         }
-        let long = "a".repeat(MAX_NAME + 1);
-        for bad in ["", "a b", "../x", "a.b", "h\u{f6}", "bard1x", "BARD1X", "a/b", "\0", long.as_str()] {
-            assert!(matches!(wallet.create(bad), Err(NewKeyError::Name(_))), "{bad:?}");
-        }
-        for reserved in RESERVED {
-            assert!(matches!(wallet.create(reserved), Err(NewKeyError::Reserved(_))), "{reserved}");
-        }
-        std::fs::write(dir.path().join("keys/not a key"), "").expect("written");
-        let again = Wallet::open(dir.path(), false).expect("opens");
-        assert_eq!(again.address("zed"), Ok(zed), "the key stays");
-        assert_eq!(again.names().len(), 2);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = |path: &str| std::fs::metadata(dir.path().join(path)).expect("there").permissions().mode();
-            assert_eq!((mode("keys/zed.key") & 0o777, mode("keys") & 0o777), (0o600, 0o700));
-        }
-    }
-
-    #[test]
-    fn a_damaged_key_is_no_new_key() {
-        let dir = tempfile::tempdir().expect("a directory");
-        Wallet::open(dir.path(), false).expect("opens").create("zed").expect("made");
-        std::fs::write(dir.path().join("keys/zed.key"), "12").expect("written");
-        let problem = Wallet::open(dir.path(), false).expect_err("it is damaged").to_string();
-        assert!(problem.contains("zed.key"), "{problem}");
-    }
-
-    #[test]
-    fn no_more_keys_than_there_may_be() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let wallet = Wallet::open(dir.path(), false).expect("opens");
-        *wallet.making.lock().expect("free") = MAX_KEYS - 1;
-        wallet.create("last").expect("made");
-        assert!(matches!(wallet.create("more"), Err(NewKeyError::Full)));
-    }
+        Ok((contents.clone(), access, done))
+    })?;
+    old::remove(&done);
+    Ok((contents, Some(access)))
 }

@@ -14,6 +14,7 @@
 
 mod binary;
 mod builder;
+mod command;
 mod events;
 mod http;
 mod node;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use binary::bard;
 pub use builder::{Builder, Ended, Stdin, run};
+pub use command::{Run, Running};
 pub use events::{Event, Events};
 pub use http::{Answer, Http};
 pub use node::{Node, NodeFile};

@@ -119,7 +119,10 @@ impl Service {
         actions: Vec<Action>,
     ) -> Result<Reply, Failure> {
         let key = self.parts.wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
-        let key = key.map_err(|error| malformed(format!("from: {error}")))?;
+        let key = key.map_err(|error| {
+            let Failure { kind, message } = Failure::from(error);
+            Failure::new(kind, if kind == FailureKind::Locked { message } else { format!("from: {message}") })
+        })?;
         let service = self.clone();
         to_the_end(async move { service.submit_signed_by(&key, fee, actions).await }).await
     }

@@ -4,7 +4,7 @@ use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::
 
 use crate::{
     keeper::Closed,
-    wallet::{NewKeyError, UnknownName},
+    wallet::{NoKey, UnknownName, WalletError},
 };
 
 /// Why something could not be done: one line for a person, and of what kind it is for a program.
@@ -28,6 +28,8 @@ pub enum FailureKind {
     Conflict,
     /// Well-formed, but it breaks a rule.
     Invalid,
+    /// The keys are locked, or the passphrase is not the right one.
+    Locked,
     /// Not now: the pool is full, a peer does not answer, the node stops.
     Unavailable,
     /// A fault of this machine.
@@ -59,12 +61,27 @@ impl From<UnknownName> for Failure {
     }
 }
 
-impl From<NewKeyError> for Failure {
-    fn from(error: NewKeyError) -> Self {
+impl From<NoKey> for Failure {
+    fn from(error: NoKey) -> Self {
         let kind = match &error {
-            NewKeyError::Name(_) | NewKeyError::Reserved(_) => FailureKind::Malformed,
-            NewKeyError::Taken(_) | NewKeyError::Full => FailureKind::Conflict,
-            NewKeyError::File(_) => FailureKind::Internal,
+            NoKey::Unknown(_) | NoKey::Elsewhere(_) | NoKey::Watched(_) => FailureKind::Malformed,
+            NoKey::Locked(_) => FailureKind::Locked,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<WalletError> for Failure {
+    fn from(error: WalletError) -> Self {
+        let kind = match &error {
+            WalletError::Name(_) | WalletError::Reserved(_) | WalletError::Weak(_) => FailureKind::Malformed,
+            WalletError::Unknown { .. } => FailureKind::NotFound,
+            WalletError::Taken(_) | WalletError::Known { .. } | WalletError::Full | WalletError::NotProtected => {
+                FailureKind::Conflict
+            }
+            WalletError::Watched(_) | WalletError::Locked | WalletError::WrongPassphrase => FailureKind::Locked,
+            WalletError::Busy { .. } | WalletError::Trying => FailureKind::Unavailable,
+            WalletError::Damaged { .. } | WalletError::File(_) => FailureKind::Internal,
         };
         Self::new(kind, error.to_string())
     }

@@ -184,6 +184,14 @@ impl Service {
                 let address = self.parts.wallet.create(&name)?;
                 Ok(Reply::NewKey { name, address })
             }
+            Command::Unlock { passphrase } => {
+                self.parts.wallet.unlock(&passphrase)?;
+                Ok(Reply::Protection(self.parts.wallet.protection()))
+            }
+            Command::Lock => {
+                self.parts.wallet.lock()?;
+                Ok(Reply::Protection(self.parts.wallet.protection()))
+            }
             other => Err(Failure::new(FailureKind::Internal, format!("{other:?} is not only read"))),
         }
     }

@@ -266,7 +266,8 @@ impl Keys {
         };
         let dir =
             beside.as_ref().map_or_else(|| options.data_dir.clone().unwrap_or_default(), |dir| dir.path().to_owned());
-        let wallet = Wallet::open(&dir, false).map_err(|error| error.to_string())?;
+        let passphrase = config::passphrase(None, config::PASSPHRASE).map_err(|error| error.to_string())?;
+        let wallet = Wallet::open(&dir, false, passphrase.as_ref()).map_err(|error| error.to_string())?;
         let own = Some(wallet.own());
         Ok(Self { wallet: Some(wallet), own, beside })
     }

@@ -7,7 +7,8 @@ use super::{Client, ClientError, Wait};
 use crate::interface::view::json::{
     Account, AccountPage, Admitted, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
     ItemTransfer, Keys, Mine, MinedBlocks, Mining, NewKey, NewKeyName, NewPeer, NewRecord, Node, Peers,
-    PlacedTransaction, PoolPage, SetMining, Signer, Status, Synced, Transaction, TransactionPage, Transfer, Verified,
+    PlacedTransaction, PoolPage, Protection, SetMining, Signer, Status, Submission, Synced, Transaction,
+    TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
 };
 
 /// The most blocks that one call brings.
@@ -165,6 +166,22 @@ impl Client {
     /// Lets it make a key.
     pub async fn new_key(&self, name: String) -> Result<NewKey<'static>> {
         self.send(Method::POST, "/api/v1/wallet/keys", &NewKeyName { name }, Wait::Short).await
+    }
+
+    /// Opens its keys with the passphrase.
+    pub async fn unlock(&self, unlock: &Unlock) -> Result<Protection> {
+        self.send(Method::POST, "/api/v1/wallet/unlock", unlock, Wait::Short).await
+    }
+
+    /// Lets it forget the secrets of its keys.
+    pub async fn lock(&self) -> Result<Protection> {
+        self.send(Method::POST, "/api/v1/wallet/lock", &serde_json::json!({}), Wait::Short).await
+    }
+
+    /// Hands it a transaction that was signed elsewhere, in hex.
+    pub async fn submit_transaction(&self, hex: String) -> Result<TransactionTaken> {
+        let submission = Submission { hex: Some(hex), transactions: None };
+        self.send(Method::POST, "/api/v1/transactions", &submission, Wait::Short).await
     }
 
     /// Pays, signed by it.

@@ -31,7 +31,7 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("items", "items [reserved | available]", "items with their holders"),
     entry("balance", "balance [NAME | ADDRESS]", "what an account has; the node's own if left out"),
     entry("wallets", "wallets", "the names this node has keys for, with balances"),
-    entry("wallet", "wallet new NAME", "make a key of this name"),
+    entry("wallet", "wallet new NAME, wallet list, wallet unlock, wallet lock", "make a key; open and close the keys"),
     entry("verify", "verify", "check the whole chain from its genesis block on"),
     entry("help", "help [COMMAND]", "this list, or one command"),
     entry("quit", "quit", "stop the node"),

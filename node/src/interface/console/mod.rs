@@ -11,7 +11,10 @@ use tokio::sync::mpsc;
 use crate::interface::{
     ask::{Question, ask},
     client::{Client, ClientError},
-    view::text::{self, Names},
+    view::{
+        json::Unlock,
+        text::{self, Names},
+    },
 };
 use input::{Input, Typed};
 use parse::Line;
@@ -59,7 +62,10 @@ pub async fn run(client: Client, mut news: mpsc::Receiver<String>) -> Ended {
 /// What a person sees first.
 async fn welcome(client: &Client) -> String {
     let node = asked(client, Question::Node).await.unwrap_or_else(|error| error.to_string());
-    format!("{node}\n\nBlockBard is ready. `help` lists the commands, `quit` or Ctrl-C stops the node.")
+    let keys = client.keys().await.ok();
+    let keys = keys.and_then(|keys| text::protection(&keys.protection)).map(|line| format!("\n{line}"));
+    let keys = keys.unwrap_or_default();
+    format!("{node}{keys}\n\nBlockBard is ready. `help` lists the commands, `quit` or Ctrl-C stops the node.")
 }
 
 /// What to print for a line; `None` for `quit`.
@@ -68,10 +74,28 @@ async fn answer(client: &Client, line: &str) -> Option<String> {
         Ok(Line::Nothing) => return Some(String::new()),
         Ok(Line::Quit) => return None,
         Ok(Line::Help(topic)) => return Some(help::text(topic)),
+        Ok(Line::Unlock(given)) => match passphrase(given).await {
+            Ok(unlock) => Question::Unlock(unlock),
+            Err(problem) => return Some(format!("error: {problem}")),
+        },
         Ok(Line::Question(question)) => question,
         Err(problem) => return Some(format!("error: {problem}")),
     };
     Some(asked(client, question).await.unwrap_or_else(|error| format!("error: {error}")))
+}
+
+/// The passphrase: asked for on a terminal, where it is not shown, and part of the line on a pipe.
+async fn passphrase(given: Option<Unlock>) -> Result<Unlock, String> {
+    match (given, std::io::stdin().is_terminal()) {
+        (Some(unlock), false) => Ok(unlock),
+        (None, false) => Err("usage: wallet unlock PASSPHRASE, where nobody can be asked".to_owned()),
+        (Some(_), true) => Err("type `wallet unlock` alone: it asks, and does not show the passphrase".to_owned()),
+        (None, true) => {
+            let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password("Passphrase: ")).await;
+            let typed = asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+            Unlock::new(typed)
+        }
+    }
 }
 
 /// The answer to a question, as text.

@@ -1,7 +1,10 @@
 //! A line of the console, understood.
 
 use super::help::{self, Entry};
-use crate::interface::ask::{ItemState, Question};
+use crate::interface::{
+    ask::{ItemState, Question},
+    view::json::Unlock,
+};
 
 /// Blocks that `chain` shows when it is not told which.
 const BLOCKS_SHOWN: usize = 10;
@@ -15,6 +18,8 @@ pub(super) enum Line {
     Quit,
     /// Help on one command or all.
     Help(Option<&'static Entry>),
+    /// The keys are to be opened, with this passphrase or one to be asked for.
+    Unlock(Option<Unlock>),
     /// Something to ask the node.
     Question(Question),
 }
@@ -39,6 +44,7 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
                 .map(|entry| Line::Help(Some(entry)))
                 .ok_or_else(|| format!("{} is not a command: `help` lists them", shown(topic))),
         },
+        "wallet" if rest.split_whitespace().next() == Some("unlock") => unlock(rest),
         _ => question(entry, rest).map(Line::Question),
     }
 }
@@ -69,6 +75,8 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
             _ => Err(usage(entry)),
         },
         "wallet" => match *words(rest) {
+            ["list"] => Ok(Question::Wallets),
+            ["lock"] => Ok(Question::Lock),
             ["new", name] => Ok(Question::NewKey { name: name.to_owned() }),
             _ => Err(usage(entry)),
         },
@@ -78,6 +86,14 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
             _ => Err(usage(entry)),
         },
         _ => Err(usage(entry)),
+    }
+}
+
+/// A passphrase may have spaces, but begins and ends with none.
+fn unlock(rest: &str) -> Result<Line, String> {
+    match rest.strip_prefix("unlock").map(str::trim) {
+        None | Some("") => Ok(Line::Unlock(None)),
+        Some(passphrase) => Unlock::new(passphrase.to_owned()).map(|unlock| Line::Unlock(Some(unlock))),
     }
 }
 
@@ -242,6 +258,11 @@ mod tests {
             Question::Mine { blocks: 2, data: Some("two words".into()) }
         );
         assert_eq!(question_of("wallet new zed"), Question::NewKey { name: "zed".into() });
+        assert_eq!(question_of("wallet list"), Question::Wallets);
+        assert_eq!(question_of("wallet lock"), Question::Lock);
+        assert!(matches!(parse("wallet unlock"), Ok(Line::Unlock(None))));
+        let typed = Unlock::new("correct horse".to_owned()).ok();
+        assert!(matches!(parse(" wallet unlock  correct horse "), Ok(Line::Unlock(given)) if given == typed));
         assert_eq!(question_of("mine off"), Question::SetMining { enabled: false, threads: None });
         let send = |from: Option<&str>, fee| Question::Send {
             from: from.map(str::to_owned),

@@ -21,7 +21,7 @@ const PROBLEM: &str = "Problem";
 /// Problems that any call may answer with: name, status, and when.
 const ALWAYS: &[(&str, &str, &str)] = &[
     ("Malformed", "400", "The request is malformed: `detail` names the field."),
-    ("Forbidden", "403", "The host is not this node, another page asks, or the token is wrong."),
+    ("Forbidden", "403", "The host is not this node, another page asks, the token is wrong, or the keys are locked."),
     ("TooManyRequests", "429", "This address asks too often."),
     ("HeadTooLarge", "431", "The head has more than 16 KiB or 100 lines. Such an answer has no body."),
     ("Unavailable", "503", "Not possible now: a queue is full, a peer does not answer, the node stops."),

@@ -83,6 +83,7 @@ impl From<Failure> for Problem {
             FailureKind::Invalid => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "It breaks a rule", failure.message)
             }
+            FailureKind::Locked => Self::forbidden("locked", "The keys are locked", failure.message),
             FailureKind::Unavailable | FailureKind::Internal => Self::unavailable(failure.message),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::json::{
     Account, Action, Address, Block, Direction, HandoverEntry, Item, ItemPage, Keys, Mining, Node, Peer,
-    PlacedTransaction, Status, Synced, Transaction, Verified,
+    PlacedTransaction, Protection, Status, Synced, Transaction, Verified,
 };
 use crate::{
     clock,
@@ -60,9 +60,21 @@ pub fn answer(answer: &Answer, names: &Names) -> String {
         Answer::Item(one) => item(one),
         Answer::Account(one) => account(one),
         Answer::Keys(all) => lines(all.keys.iter().map(account)),
+        Answer::Protection(one) => protection(one).unwrap_or("the keys are open: this node can sign").to_owned(),
         Answer::NewKey(key) => format!("{} {}", key.name, key.address),
         Answer::Verified(one) => verified(one),
         Answer::Synced(one) => synced(one),
+    }
+}
+
+/// What a person should know of how the keys are protected; `None` where all is well.
+pub const fn protection(protection: &Protection) -> Option<&'static str> {
+    match protection {
+        Protection { locked: true, .. } => Some("the keys are locked: `wallet unlock` opens them"),
+        Protection { protected: false, .. } => {
+            Some("no passphrase protects the keys of this node: `bard wallet passphrase` sets one")
+        }
+        Protection { .. } => None,
     }
 }
 

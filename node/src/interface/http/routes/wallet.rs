@@ -9,12 +9,12 @@ use crate::{
     application::{Command, Reply, Service},
     interface::{
         http::{
-            extract::{self, Body, NoQuery, Segment},
+            extract::{self, Body, Empty, NoQuery, Nothing, Segment},
             problem::Problem,
         },
         view::{
             self,
-            json::{ItemRequests, ItemTransfer, NewKeyName, NewRecord, Signer, Transfer},
+            json::{ItemRequests, ItemTransfer, NewKeyName, NewRecord, Signer, Transfer, Unlock},
         },
     },
 };
@@ -22,6 +22,8 @@ use crate::{
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(keys, new_key))
+        .routes(routes!(unlock))
+        .routes(routes!(lock))
         .routes(routes!(transfer))
         .routes(routes!(put_on_record))
         .routes(routes!(request_items))
@@ -52,6 +54,20 @@ async fn keys(State(service): State<Service>, _: NoQuery) -> Answer {
 async fn new_key(State(service): State<Service>, Body(key): Body<NewKeyName>) -> Answer {
     let reply = service.execute(Command::NewKey { name: key.name }).await?;
     Ok((StatusCode::CREATED, Json(view::json::reply(&reply, service.wallet()))).into_response())
+}
+
+/// Open the keys with the passphrase of the keystore
+#[utoipa::path(post, path = "/api/v1/wallet/unlock", tag = "wallet", request_body = Unlock,
+    responses((status = 200, description = "The keys can sign.", body = view::json::Protection)))]
+async fn unlock(State(service): State<Service>, Body(Unlock { passphrase }): Body<Unlock>) -> Answer {
+    answer(&service, Command::Unlock { passphrase }).await
+}
+
+/// Forget the secrets of the keys until the passphrase is given again
+#[utoipa::path(post, path = "/api/v1/wallet/lock", tag = "wallet", request_body(content = Option<Empty>),
+    responses((status = 200, description = "The keys are locked.", body = view::json::Protection)))]
+async fn lock(State(service): State<Service>, _: Nothing) -> Answer {
+    answer(&service, Command::Lock).await
 }
 
 /// Pay

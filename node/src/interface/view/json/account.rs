@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::primitive::{Address, Amount, Hash};
 use crate::{
-    application::reply::{Balance, Handover, Place},
+    application::reply::{self, Balance, Handover, Place},
     wallet::Wallet,
 };
 
@@ -50,8 +50,26 @@ pub struct AccountPage<'a> {
 /// The accounts that this node has keys for.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Keys<'a> {
+    /// Whether the node can sign with them.
+    #[serde(flatten)]
+    pub protection: Protection,
     /// The accounts, the node's own first.
     pub keys: Vec<Account<'a>>,
+}
+
+/// Whether the node can sign with its keys.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Protection {
+    /// Whether a passphrase protects them.
+    pub protected: bool,
+    /// Whether nothing can be signed until the passphrase is given.
+    pub locked: bool,
+}
+
+impl From<reply::Protection> for Protection {
+    fn from(protection: reply::Protection) -> Self {
+        Self { protected: protection != reply::Protection::None, locked: protection == reply::Protection::Locked }
+    }
 }
 
 /// A key that was made.
@@ -148,8 +166,8 @@ impl<'a> AccountPage<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(all: &'a [Balance]) -> Self {
-        Self { keys: all.iter().map(Into::into).collect() }
+    pub(super) fn new(all: &'a [Balance], protection: reply::Protection) -> Self {
+        Self { protection: protection.into(), keys: all.iter().map(Into::into).collect() }
     }
 }
 

@@ -13,7 +13,7 @@ use bard_chain::transaction::ItemName;
 use serde::Serialize;
 
 pub use self::{
-    account::{Account, AccountPage, HandoverEntry, Item, ItemHistory, ItemPage, Keys, NewKey, Pending},
+    account::{Account, AccountPage, HandoverEntry, Item, ItemHistory, ItemPage, Keys, NewKey, Pending, Protection},
     block::{
         Action, Admitted, Block, BlockOutcome, BlockPage, BlockTaken, BlockVerdict, Forks, Header, KnownBlock,
         MinedBlock, MinedBlocks, PlaceInBlock, PlacedTransaction, PoolPage, PoolState, Transaction, TransactionPage,
@@ -26,7 +26,7 @@ pub use self::{
     primitive::{Address, Amount, Cbor, Digits, Hash, Hex, MAX_EXACT, Time},
     request::{
         HexBlock, ItemRequests, ItemTransfer, Mine, NewKeyName, NewPeer, NewRecord, SetMining, Signer, Submission,
-        Transfer,
+        Transfer, Unlock,
     },
     spec::{Allocation, Spec, Subsidy},
 };
@@ -64,6 +64,7 @@ pub enum View<'a> {
     Account(Account<'a>),
     Keys(Keys<'a>),
     NewKey(NewKey<'a>),
+    Protection(Protection),
     Verified(Verified<'a>),
     Synced(Synced),
     Spec(Box<Spec<'a>>),
@@ -102,8 +103,9 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::ItemHistory { item, entries, next } => View::ItemHistory(ItemHistory::new(item, entries, *next, wallet)),
         Reply::Accounts { accounts, next } => View::AccountPage(AccountPage::new(accounts, *next)),
         Reply::Balance(one) => View::Account(one.into()),
-        Reply::Wallets(all) => View::Keys(Keys::new(all)),
+        Reply::Wallets(all) => View::Keys(Keys::new(all, wallet.protection())),
         Reply::NewKey { name, address } => View::NewKey(NewKey::new(name, *address)),
+        Reply::Protection(protection) => View::Protection((*protection).into()),
         Reply::Verified(one) => View::Verified(one.into()),
         Reply::Synced(summary, height) => View::Synced(Synced::new(summary, height.get())),
         Reply::Spec(spec) => View::Spec(Box::new((&**spec).into())),

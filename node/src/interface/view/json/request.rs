@@ -1,8 +1,11 @@
 //! What calls of the API take, as JSON. Fields that no call knows are refused.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use crate::wallet::Passphrase;
 
 /// A peer to connect to.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -73,6 +76,30 @@ pub struct NewKeyName {
     /// Its name: letters, digits, `_` and `-`.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,32}$")]
     pub name: String,
+}
+
+/// The passphrase of the node's keystore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unlock {
+    /// The passphrase.
+    #[serde(serialize_with = "revealed")]
+    #[schema(value_type = String, format = "password", min_length = 1)]
+    pub passphrase: Passphrase,
+}
+
+impl Unlock {
+    /// With what was typed.
+    ///
+    /// # Errors
+    /// One line: it is empty or endless.
+    pub fn new(typed: impl Into<Zeroizing<String>>) -> Result<Self, String> {
+        Ok(Self { passphrase: Passphrase::new(typed)? })
+    }
+}
+
+fn revealed<S: Serializer>(passphrase: &Passphrase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(passphrase.reveal())
 }
 
 /// A payment.
