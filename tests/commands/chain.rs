@@ -1,9 +1,14 @@
 //! `bard chain` and `bard invite`: what is typed wrong, and what is not there.
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+};
 
 use bard_chain::spec::{ChainSpec, Difficulty};
-use bard_tests::process::{Builder, Ended, Node};
+use bard_tests::process::{Builder, Ended, Node, bard};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 fn tool(builder: &Builder, line: &str) -> Ended {
     builder.tool(&line.split(' ').collect::<Vec<_>>())
@@ -104,4 +109,32 @@ fn a_running_node_is_asked() {
     assert!(invited["link"].as_str().unwrap().starts_with("bard:join1"), "{invited}");
     assert_eq!(invited["addresses"], serde_json::json!([node.bare_address()]));
     assert_eq!(node.get("/api/v1/chain/spec?format=xml").status, 400);
+}
+
+/// What is typed at the questions, and what each of them is about.
+#[test]
+fn on_a_terminal_it_asks() {
+    let user = Builder::default();
+    let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
+    let mut command = CommandBuilder::new(bard());
+    command.args(["chain", "new"]);
+    command.cwd(user.home());
+    command.env("HOME", user.home());
+    command.env("XDG_DATA_HOME", user.home().join("share"));
+    let mut child = terminal.slave.spawn_command(command).unwrap();
+    drop(terminal.slave);
+    terminal.master.take_writer().unwrap().write_all(b"Kiln!\nkiln\ndemo\n70\nyes\n").unwrap();
+    let mut shown = String::new();
+    // The end of the terminal is an error, after all was read.
+    let _ = terminal.master.try_clone_reader().unwrap().read_to_string(&mut shown);
+    assert!(child.wait().unwrap().success(), "{shown}");
+    for question in
+        ["name of the chain [class]", "expected 1 to 32 of a-z", "what for", "only for those who are invited"]
+    {
+        assert!(shown.contains(question), "{question:?} is not in {shown}");
+    }
+    let text = fs::read_to_string(user.home().join("kiln.toml")).unwrap();
+    let spec = ChainSpec::from_toml(&text).unwrap();
+    assert_eq!((spec.closed, spec.difficulty), (true, Difficulty::Fixed));
+    assert_eq!(spec.allocations.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [70]);
 }
