@@ -37,6 +37,14 @@ struct Gossip<T> {
     source: PeerId,
     id: GossipId,
     content: T,
+    /// When it came.
+    seen: Instant,
+}
+
+impl<T> Gossip<T> {
+    fn new(source: PeerId, id: GossipId, content: T) -> Self {
+        Self { source, id, content, seen: Instant::now() }
+    }
 }
 
 /// The way into the relay.
@@ -84,7 +92,7 @@ pub fn new(
 impl Relay {
     /// Takes a gossiped block.
     pub async fn block(&self, source: PeerId, id: GossipId, bytes: Vec<u8>) {
-        if let Err(error) = self.blocks.try_send(Gossip { source, id, content: bytes }) {
+        if let Err(error) = self.blocks.try_send(Gossip::new(source, id, bytes)) {
             self.counts.judged("block", "dropped");
             self.network.report(error.into_inner().id, Verdict::Ignore).await;
         }
@@ -92,7 +100,7 @@ impl Relay {
 
     /// Takes a gossiped batch of transactions.
     pub async fn batch(&self, source: PeerId, id: GossipId, batch: Vec<Vec<u8>>) {
-        if let Err(error) = self.batches.try_send(Gossip { source, id, content: batch }) {
+        if let Err(error) = self.batches.try_send(Gossip::new(source, id, batch)) {
             self.counts.judged("transactions", "dropped");
             self.network.report(error.into_inner().id, Verdict::Ignore).await;
         }
@@ -157,11 +165,15 @@ impl Blocks {
     }
 
     async fn judge(&mut self, gossip: Gossip<Vec<u8>>) -> Result<(), Closed> {
-        let Gossip { source, id, content } = gossip;
+        let Gossip { source, id, content, seen } = gossip;
         let bytes: Arc<[u8]> = content.into();
         let verdict = match self.keeper.accept(Arc::clone(&bytes)).await? {
             Ok(accepted) => match accepted.outcome {
-                Outcome::Extended | Outcome::Reorganised | Outcome::SideBranch => Verdict::Accept,
+                Outcome::Extended | Outcome::Reorganised | Outcome::SideBranch => {
+                    let age = clock::now().saturating_sub(accepted.timestamp).get();
+                    self.counts.spread(Duration::from_millis(age), seen.elapsed());
+                    Verdict::Accept
+                }
                 Outcome::BranchRefused { at, reason } => {
                     self.penalise(source, format!("its branch has an invalid block {at}: {reason}")).await;
                     Verdict::Reject
@@ -235,7 +247,7 @@ async fn judge_batches(
     mut inbox: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
     counts: metrics::Relay,
 ) -> Result<(), Closed> {
-    while let Some(Gossip { source, id, content }) = inbox.recv().await {
+    while let Some(Gossip { source, id, content, .. }) = inbox.recv().await {
         let verdict = judge_batch(&keeper, &network, source, content).await?;
         counts.judged("transactions", label(verdict));
         network.report(id, verdict).await;

@@ -79,6 +79,12 @@ fn metrics_follow_what_happens() {
     }
     assert!(after.keys().any(|name| name.starts_with("libp2p_swarm_connections_established")), "{after:#?}");
     wait_until("it counts what it fetched", PATIENCE, || of(&other)["bard_sync_blocks_fetched_total"] >= 1.0);
+    wait_until("a gossiped block is timed", PATIENCE, || {
+        node.mine(1);
+        let told = of(&other);
+        let timed = told["bard_relay_block_judging_seconds_count"] >= 1.0;
+        timed && told["bard_relay_block_age_seconds_sum"] >= told["bard_relay_block_judging_seconds_sum"] / 2.0
+    });
     let counts = |name: &&String| name.contains("_total");
     for name in before.keys().filter(counts) {
         assert!(after[name] >= before[name], "{name} goes down");

@@ -15,6 +15,7 @@ use bard_chain::{
     signature::{self, Claim},
     spec::ChainSpec,
     template::Template,
+    units::Timestamp,
 };
 use rayon::prelude::*;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -34,6 +35,8 @@ pub struct Accepted {
     pub id: BlockId,
     /// What it did.
     pub outcome: Outcome,
+    /// Its own time.
+    pub timestamp: Timestamp,
 }
 
 /// The answer to a submitted block.

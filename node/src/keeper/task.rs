@@ -259,7 +259,8 @@ impl Task {
         match self.engine.accept(block, clock::now(), &self.reader) {
             Ok(effects) => {
                 tracing::debug!(outcome = ?effects.outcome, "accepted");
-                Ok((Accepted { id, outcome: effects.outcome.clone() }, effects))
+                let timestamp = block.header().timestamp;
+                Ok((Accepted { id, outcome: effects.outcome.clone(), timestamp }, effects))
             }
             Err(Refused::Invalid(reason)) => {
                 tracing::debug!(%reason, "refused");

@@ -136,14 +136,36 @@ fn block_reason(refused: &Refused) -> &'static str {
 }
 
 /// What the relay counts. Cheap to clone; clones count together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Relay {
     messages: Family<Label<2>, Counter>,
+    block_age: Histogram,
+    block_judging: Histogram,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            messages: Family::default(),
+            // 10 ms to 11 minutes: it depends on clocks, and on the miner's luck within one search.
+            block_age: Histogram::new(exponential_buckets(0.01, 2.0, 17)),
+            // 0.5 ms to 16 s.
+            block_judging: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
+        }
+    }
 }
 
 impl Relay {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("relay_messages", "Gossiped messages judged, by kind and verdict", self.messages.clone());
+        let age = self.block_age.clone();
+        registry.register("relay_block_age_seconds", "From a gossiped block's own time until it was accepted", age);
+        let judging = self.block_judging.clone();
+        registry.register(
+            "relay_block_judging_seconds",
+            "From the arrival of a gossiped block until it was accepted",
+            judging,
+        );
         for kind in ["block", "transactions"] {
             for verdict in VERDICTS {
                 drop(self.messages.get_or_create(&[("kind", kind), ("verdict", verdict)]));
@@ -154,6 +176,12 @@ impl Relay {
     /// Notes the verdict on a message.
     pub fn judged(&self, kind: &'static str, verdict: &'static str) {
         self.messages.get_or_create(&[("kind", kind), ("verdict", verdict)]).inc();
+    }
+
+    /// Notes that a gossiped block was accepted: how old it was then by its own time, and how long after it came.
+    pub fn spread(&self, age: Duration, judging: Duration) {
+        self.block_age.observe(age.as_secs_f64());
+        self.block_judging.observe(judging.as_secs_f64());
     }
 }
 
