@@ -194,6 +194,12 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::assemble", "the data directory, before anything lives in it"),
 ];
 
+const HYPER: &[(&str, &str)] = &[
+    ("bard_node::listener", "strangers reach it: every connection has its end"),
+    ("bard_node::interface::client", "it asks nodes"),
+    ("bard_node::commands::bench", "a server that only answers, to compare with"),
+];
+
 const ONLY: &[Only] = &[
     Only { what: "std::fs", rooms: FILES },
     Only { what: "tokio::fs", rooms: FILES },
@@ -210,20 +216,8 @@ const ONLY: &[Only] = &[
             ),
         ],
     },
-    Only {
-        what: "hyper",
-        rooms: &[
-            ("bard_node::listener", "strangers reach it: every connection has its end"),
-            ("bard_node::interface::client", "it asks nodes"),
-        ],
-    },
-    Only {
-        what: "hyper_util",
-        rooms: &[
-            ("bard_node::listener", "strangers reach it: every connection has its end"),
-            ("bard_node::interface::client", "it asks nodes"),
-        ],
-    },
+    Only { what: "hyper", rooms: HYPER },
+    Only { what: "hyper_util", rooms: HYPER },
     Only { what: "rustls", rooms: &[("bard_node::interface::client", "nodes behind a proxy that ends TLS")] },
     Only { what: "tower_http", rooms: &[("bard_node::interface::http", "compression of answers")] },
     Only { what: "utoipa_axum", rooms: &[("bard_node::interface::http", "routes with their description")] },

@@ -73,7 +73,7 @@ enum Commands {
     Wallet(wallet::WalletOptions),
     /// Transactions that are made, signed and submitted on different machines
     Tx(tx::TxOptions),
-    /// Measure this machine: hashing, signatures, block import, sync, each beside its ceiling
+    /// Measure this machine: hashing, signatures, block import, sync, HTTP API, each beside its ceiling
     Bench(bench::BenchOptions),
 }
 

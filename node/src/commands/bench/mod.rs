@@ -3,8 +3,10 @@
 //! Absolute figures differ between machines and from minute to minute; the ratios are what tells whether the software or the
 //! machine is the limit.
 
+mod api;
 mod chain;
 mod hashing;
+mod load;
 mod signatures;
 mod sync;
 mod workload;
@@ -45,6 +47,8 @@ enum Part {
     Import,
     /// Sync of blocks between two processes on loopback
     Sync,
+    /// The HTTP API under load, reads and signed transactions
+    Api,
 }
 
 /// One measured figure.
@@ -89,6 +93,9 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
         }
         if wanted(Part::Sync) {
             add(sync::measure(&scale, ceiling)?);
+        }
+        if wanted(Part::Api) {
+            add(api::measure(&scale, ceiling)?);
         }
     }
     if options.json {

@@ -16,9 +16,9 @@ use crate::registry::{FILE, NodeFile};
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A node that ends with this value.
-struct Node {
+pub(super) struct Node {
     process: Child,
-    file: NodeFile,
+    pub(super) file: NodeFile,
 }
 
 impl Drop for Node {
@@ -35,7 +35,7 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
     let workload = workload::make(made.path(), scale.blocks, scale.transfers)?;
     let spec = made.path().join("spec.toml");
     std::fs::write(&spec, workload.spec.to_toml()).map_err(|error| error.to_string())?;
-    let (source, joiner) = (start(made.path(), &spec)?, start(fresh.path(), &spec)?);
+    let (source, joiner) = (start(made.path(), &spec, &[])?, start(fresh.path(), &spec, &[])?);
     let address = source.file.listen.first().ok_or("the source listens nowhere")?;
     let began = Instant::now();
     let body = json!({ "address": address }).to_string();
@@ -58,12 +58,13 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
     }])
 }
 
-fn start(dir: &Path, spec: &Path) -> Result<Node, String> {
+/// Starts a node of this very program, with these options besides, and waits until it listens.
+pub(super) fn start(dir: &Path, spec: &Path, more: &[&str]) -> Result<Node, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.args(["node", "--port", "0", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--no-upnp", "--no-console"]);
     let options = [OsStr::new("--log"), OsStr::new("warn"), OsStr::new("--data-dir"), dir.as_os_str()];
-    command.args(options).arg("--chain").arg(spec).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(options).args(more).arg("--chain").arg(spec).stdin(Stdio::null()).stdout(Stdio::null());
     let process = command.spawn().map_err(|error| error.to_string())?;
     let empty = NodeFile {
         pid: 0,
@@ -78,7 +79,8 @@ fn start(dir: &Path, spec: &Path) -> Result<Node, String> {
     Ok(node)
 }
 
-fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> Result<T, String> {
+/// Waits for something that will come.
+pub(super) fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> Result<T, String> {
     let began = Instant::now();
     while began.elapsed() < DEADLINE {
         if let Some(value) = done() {

@@ -53,7 +53,8 @@ pub(super) fn make(dir: &Path, blocks: u32, transfers: u32) -> Result<Workload, 
     Ok(Workload { spec, blocks: all })
 }
 
-fn sender(number: u32) -> SecretKey {
+/// The key of a sender.
+pub(super) fn sender(number: u32) -> SecretKey {
     SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench sender", &number.to_be_bytes()]).as_bytes())
 }
 
@@ -71,7 +72,8 @@ fn spec(senders: &[SecretKey]) -> ChainSpec {
     }
 }
 
-fn transfers_of(chain: ChainId, senders: &[SecretKey], nonce: Nonce) -> Vec<Transaction> {
+/// A transfer of each sender to the next one.
+pub(super) fn transfers_of(chain: ChainId, senders: &[SecretKey], nonce: Nonce) -> Vec<Transaction> {
     let to = |index: usize| senders.get((index + 1) % senders.len()).map_or(Address::NOBODY, SecretKey::address);
     let sign = |(index, key): (usize, &SecretKey)| {
         let action = Action::Transfer { to: to(index), amount: Amount::new(1) };
