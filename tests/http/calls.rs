@@ -29,7 +29,7 @@ fn refused(node: &Node, line: &str, body: &Value, status: u16) -> String {
     problem["detail"].as_str().expect("a detail").to_owned()
 }
 
-fn signed(node: &Node, name: &str, nonce: u64, amount: u64) -> Vec<u8> {
+pub(crate) fn signed(node: &Node, name: &str, nonce: u64, amount: u64) -> Vec<u8> {
     let chain = get(node, "/api/v1/node")["chain"]["id"].as_str().expect("an id").parse().expect("a chain id");
     let key = presets::dev_key(name).expect("known");
     let to = presets::dev_key("bob").expect("known").address();

@@ -3,6 +3,7 @@
 mod attempts;
 mod caching;
 mod calls;
+mod crowds;
 mod document;
 
 use std::{

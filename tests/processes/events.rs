@@ -21,13 +21,6 @@ const IDLE: usize = 1_000;
 /// and twice that in a build for tests.
 const PER_CLIENT: u64 = if cfg!(debug_assertions) { 112 << 10 } else { 56 << 10 };
 
-/// The memory that a node uses, in bytes.
-fn memory(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
-}
-
 fn heights(events: &[Event]) -> Vec<u64> {
     events.iter().map(|event| event.data["height"].as_u64().unwrap()).collect()
 }
@@ -202,11 +195,11 @@ fn a_thousand_idle_clients_cost_little() {
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
     let node = Node::start();
     node.mine(1);
-    let before = memory(&node);
+    let before = node.memory();
     let mut clients: Vec<_> = (0..IDLE).map(|_| Events::follow(&node, "", None)).collect();
     node.mine(1);
     clients.iter_mut().for_each(|client| assert_eq!(client.next_of("block").data["height"], json!(2)));
-    let cost = memory(&node).saturating_sub(before);
+    let cost = node.memory().saturating_sub(before);
     assert!(cost < IDLE as u64 * PER_CLIENT, "{IDLE} clients cost {} KiB", cost >> 10);
     #[allow(clippy::print_stderr, reason = "a measurement for whoever runs this test alone")]
     {

@@ -113,6 +113,16 @@ impl Node {
         self.child.id()
     }
 
+    /// The memory that it uses, in bytes.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        kilobytes.and_then(|text| text.parse::<u64>().ok()).expect("its memory") << 10
+    }
+
     /// What it says of itself in `node.json`.
     pub fn file(&self) -> &NodeFile {
         &self.ready().file

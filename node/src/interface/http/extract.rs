@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::problem::Problem;
+use super::{problem::Problem, room::NoRoom};
 use crate::application::BlockChoice;
 
 /// The longest body, in bytes: room for a thousand transactions, or any one, with the JSON around it.
@@ -192,7 +192,13 @@ async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     })?;
     read.map_err(|error| {
         let text = error.to_string();
-        if text.contains("length limit") { Problem::too_large(limit) } else { Problem::malformed(text) }
+        if NoRoom::is_cause_of(&error) {
+            Problem::unavailable(NoRoom.to_string())
+        } else if text.contains("length limit") {
+            Problem::too_large(limit)
+        } else {
+            Problem::malformed(text)
+        }
     })
 }
 

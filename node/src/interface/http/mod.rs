@@ -1,7 +1,7 @@
 //! HTTP: the API under `/api/v1`, for programs on this machine.
 //!
 //! ```text
-//! listener (places, deadlines) -> compression -> envelope (id, rate, guard, headers) -> routes -> application
+//! listener (places, deadlines) -> compression -> envelope (id, rate, guard, headers) -> room -> routes -> application
 //! ```
 //!
 //! # Security
@@ -21,6 +21,7 @@ mod metrics;
 mod old;
 mod openapi;
 mod problem;
+mod room;
 mod routes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -109,6 +110,7 @@ fn router(service: Service, access: Access) -> Router {
     routes
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(room::Rooms::new(), room::bound))
         .layer(middleware::from_fn_with_state(Arc::new(Gate::new(access)), envelope::envelope))
         .layer(middleware::from_fn_with_state(service.clone(), metrics::count))
         .layer(CompressionLayer::new().compress_when(small))

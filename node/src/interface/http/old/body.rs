@@ -10,6 +10,7 @@ use axum::{
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
+use crate::interface::http::room::NoRoom;
 
 /// The longest body, in bytes: any record, and a block of such size that it can be told which one is meant.
 const MAX_BODY: usize = 1 << 20;
@@ -110,7 +111,10 @@ pub(in crate::interface::http) async fn read(request: Request) -> Result<axum::b
         let what = format!("the body did not arrive within {} s", DEADLINE.as_secs());
         Unread::new(StatusCode::REQUEST_TIMEOUT, what)
     };
-    tokio::time::timeout(DEADLINE, to_bytes(body, MAX_BODY)).await.map_err(late)?.map_err(|_| too_large())
+    tokio::time::timeout(DEADLINE, to_bytes(body, MAX_BODY)).await.map_err(late)?.map_err(|error| {
+        let full = || Unread::new(StatusCode::SERVICE_UNAVAILABLE, NoRoom.to_string());
+        if NoRoom::is_cause_of(&error) { full() } else { too_large() }
+    })
 }
 
 fn json(bytes: &[u8]) -> Result<Value, Unread> {
