@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     application::{
-        Sample, Service, events,
+        Sample, Service, events, intake,
         service::{Failure, Parts},
     },
     catch_up, chains, clock,
@@ -161,7 +161,9 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let stop = supervisor.stop_token();
     let for_meeting = for_meeting(options, &spec, &handle);
     let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
+    let (intake, intake_task) = intake::new(keeper.clone(), relay.clone());
     let service = Service::new(Parts {
+        intake,
         keeper: keeper.clone(),
         network: handle.clone(),
         meeting,
@@ -177,6 +179,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     });
     spawn(supervisor, "events", events_task.run());
     spawn(supervisor, "relay", relay_tasks.run());
+    spawn(supervisor, "intake", intake_task.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
     // Not cut off by the stop as the others are: it says farewell first.

@@ -5,6 +5,7 @@ pub mod command;
 mod connect;
 pub mod events;
 pub mod health;
+pub mod intake;
 pub mod reply;
 mod sample;
 pub mod service;

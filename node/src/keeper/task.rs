@@ -63,10 +63,10 @@ pub enum ChainEvent {
         /// The rule.
         reason: Invalid,
     },
-    /// A transaction became ready in the pool.
-    Transaction {
-        /// The transaction.
-        transaction: Arc<CheckedTransaction>,
+    /// Transactions became ready in the pool.
+    Transactions {
+        /// The transactions, in the order of arrival.
+        transactions: Vec<Arc<CheckedTransaction>>,
     },
 }
 
@@ -403,9 +403,7 @@ impl Task {
             return;
         }
         self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
-        for transaction in transactions {
-            let _ = self.events.send(ChainEvent::Transaction { transaction });
-        }
+        let _ = self.events.send(ChainEvent::Transactions { transactions });
     }
 
     /// The tree's locator, and the genesis block, which every peer knows.

@@ -96,14 +96,18 @@ impl Task {
     }
 
     fn chain_event(&self, event: ChainEvent) {
-        self.writer.push(match event {
+        let change = match event {
             ChainEvent::Block { block } => Change::block(&block),
             ChainEvent::Reorg { disconnected, connected, fork, old_tip } => {
                 Change::Reorg { disconnected, connected, fork, old_tip }
             }
             ChainEvent::BranchRefused { at, reason } => Change::BranchRefused { at, reason: reason.to_string() },
-            ChainEvent::Transaction { transaction } => Change::transaction(&transaction),
-        });
+            ChainEvent::Transactions { transactions } => {
+                transactions.iter().for_each(|one| self.writer.push(Change::transaction(one)));
+                return;
+            }
+        };
+        self.writer.push(change);
     }
 
     fn peers_changed(&mut self) {

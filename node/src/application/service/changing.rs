@@ -18,12 +18,7 @@ use bard_chain::{
 use bard_protocol::PeerId;
 
 use super::{Failure, FailureKind, Service, TEXT};
-use crate::{
-    application::reply::{Answered, Reply},
-    keeper::Accepted,
-    miner,
-    wallet::OWN_NAME,
-};
+use crate::{application::reply::Reply, keeper::Accepted, miner, wallet::OWN_NAME};
 
 /// The most threads that a miner may be told to use.
 const MAX_THREADS: usize = 256;
@@ -153,37 +148,6 @@ impl Service {
 
     fn sign(&self, key: &SecretKey, nonce: Nonce, fee: Amount, action: Action) -> Vec<u8> {
         encoding::encode(&Transaction::sign(self.parts.keeper.chain(), key, nonce, fee, action))
-    }
-
-    /// Takes transactions that were signed elsewhere, each for itself: one answer each.
-    pub(super) async fn submit_transactions(&self, all: Vec<Vec<u8>>) -> Result<Reply, Failure> {
-        let service = self.clone();
-        to_the_end(async move {
-            let keeper = &service.parts.keeper;
-            let checked = keeper.check_transactions(all).await?;
-            let good: Vec<_> = checked.iter().flatten().cloned().collect();
-            let mut verdicts = keeper.admit(good.clone()).await?.into_iter();
-            let mut answers = Vec::with_capacity(checked.len());
-            let mut admitted = Vec::new();
-            for result in checked {
-                let (id, verdict) = match result {
-                    // The keeper answers each; were one left out, that one would have had no answer.
-                    Ok(transaction) => {
-                        let verdict = verdicts.next().unwrap_or(Err(PoolRefusal::Full));
-                        let id = transaction.id();
-                        if verdict.is_ok() {
-                            admitted.push(transaction);
-                        }
-                        (Some(id), verdict)
-                    }
-                    Err(fault) => (None, Err(PoolRefusal::from(fault))),
-                };
-                answers.push(Answered { id, outcome: verdict.map_err(Failure::from) });
-            }
-            service.parts.relay.announce_transactions(admitted).await;
-            Ok(Reply::Answers(answers))
-        })
-        .await
     }
 
     /// Takes a block that was sealed elsewhere.

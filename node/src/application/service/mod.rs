@@ -24,6 +24,7 @@ use super::{
     connect::connect,
     events::Journal,
     health::ReadyRules,
+    intake::Intake,
     reply::{self, Reply},
     verify,
 };
@@ -53,6 +54,8 @@ pub struct Parts {
     pub meeting: meeting::Handle,
     /// Gossip of our own.
     pub relay: Relay,
+    /// Signed transactions of others.
+    pub intake: Intake,
     /// Who is ahead.
     pub catch_up: catch_up::Handle,
     /// The miner.
@@ -132,7 +135,7 @@ impl Service {
             Command::Mine { blocks, data } => self.mine(blocks, data).await,
             Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
             Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
-            Command::SubmitTransactions { all } => self.submit_transactions(all).await,
+            Command::SubmitTransactions { all } => self.parts.intake.submit(all).await.map(Reply::Answers),
             Command::Pool => Ok(Reply::Pool(self.parts.keeper.pool().transactions().cloned().collect())),
             Command::PoolPage { from, limit } => Ok(self.pool_page(from, limit)),
             Command::Send { from, to, amount, fee } => self.send(from, &to, amount, fee).await,

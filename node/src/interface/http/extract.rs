@@ -218,7 +218,7 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem>
 }
 
 /// Bytes from their hex digits; an error names the field.
-pub(super) fn from_hex(name: &str, text: &str) -> Result<Vec<u8>, Problem> {
+pub(super) fn from_hex(name: impl std::fmt::Display, text: &str) -> Result<Vec<u8>, Problem> {
     hex::decode(text).map_err(|error| Problem::malformed(format!("{name}: not hex digits: {error}")))
 }
 

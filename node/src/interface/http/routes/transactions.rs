@@ -109,10 +109,11 @@ async fn submit_all(service: &Service, all: &[String]) -> Answer {
     }
     // Those that are no hex digits have their verdict already.
     let read: Vec<_> = (0..).zip(all).map(|(index, text): (usize, _)| bytes_of(index, text)).collect();
-    let good: Vec<_> = read.iter().filter_map(|bytes| bytes.as_ref().ok().cloned()).collect();
+    let mut good = Vec::with_capacity(read.len());
+    let read: Vec<_> = read.into_iter().map(|result| result.map(|bytes| good.push(bytes))).collect();
     let mut answered = execute(service, good).await?.into_iter();
-    let results = read.into_iter().map(|bytes| match bytes {
-        Ok(_) => answered
+    let results = read.into_iter().map(|result| match result {
+        Ok(()) => answered
             .next()
             .map_or_else(|| Verdict::Refused { problem: Problem::unavailable("there was no answer") }, verdict),
         Err(problem) => Verdict::Refused { problem },
@@ -121,7 +122,7 @@ async fn submit_all(service: &Service, all: &[String]) -> Answer {
 }
 
 fn bytes_of(index: usize, text: &str) -> Result<Vec<u8>, Problem> {
-    extract::from_hex(&format!("transactions[{index}]"), text)
+    extract::from_hex(format_args!("transactions[{index}]"), text)
 }
 
 /// One transaction, mined or in the pool

@@ -1,0 +1,129 @@
+//! Signed transactions on their way in. Those that come at about the same time are checked together and go into the pool
+//! together: a batch of signatures costs half of what each costs alone, and the keeper is asked once for all.
+//!
+//! Whoever asked may go away at any moment. What was taken is told to the other nodes all the same.
+
+use std::sync::Arc;
+
+use bard_chain::mempool::PoolRefusal;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Failure, reply::Answered};
+use crate::{
+    keeper::{self, Closed},
+    relay::Relay,
+};
+
+/// Requests that wait; whoever brings one more waits before the door.
+const QUEUE: usize = 256;
+/// With so many transactions nothing more is added to what is checked together.
+const TOGETHER: usize = 1_024;
+/// So many are checked or admitted at a time: while one waits for the pool, the next is being checked.
+const TURNS: usize = 2;
+
+/// Transactions of one request, and who waits for what comes of them.
+struct Offer {
+    all: Vec<Vec<u8>>,
+    reply: oneshot::Sender<Result<Vec<Answered>, Failure>>,
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake(mpsc::Sender<Offer>);
+
+/// The task behind it, to be run.
+pub struct Task {
+    keeper: keeper::Handle,
+    relay: Relay,
+    offers: mpsc::Receiver<Offer>,
+}
+
+/// Makes a way in.
+pub fn new(keeper: keeper::Handle, relay: Relay) -> (Intake, Task) {
+    let (sender, offers) = mpsc::channel(QUEUE);
+    (Intake(sender), Task { keeper, relay, offers })
+}
+
+impl Intake {
+    /// Takes transactions' canonical bytes, each for itself: one answer each.
+    ///
+    /// # Errors
+    /// Where the node is stopping.
+    pub async fn submit(&self, all: Vec<Vec<u8>>) -> Result<Vec<Answered>, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Offer { all, reply }).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)?
+    }
+}
+
+impl Task {
+    /// Runs until the node stops.
+    pub async fn run(mut self) {
+        let turns = Arc::new(Semaphore::new(TURNS));
+        while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+            let Some(first) = self.offers.recv().await else { return };
+            let mut count = first.all.len();
+            let mut offers = vec![first];
+            while count < TOGETHER
+                && let Ok(next) = self.offers.try_recv()
+            {
+                count = count.saturating_add(next.all.len());
+                offers.push(next);
+            }
+            let (keeper, relay) = (self.keeper.clone(), self.relay.clone());
+            tokio::spawn(async move {
+                take(&keeper, &relay, offers).await;
+                drop(turn);
+            });
+        }
+    }
+}
+
+/// Takes what is offered and answers everybody.
+async fn take(keeper: &keeper::Handle, relay: &Relay, offers: Vec<Offer>) {
+    let mut all = Vec::new();
+    let mut waiting = Vec::with_capacity(offers.len());
+    for Offer { all: mut some, reply } in offers {
+        waiting.push((some.len(), reply));
+        all.append(&mut some);
+    }
+    let (mut answers, admitted) = match answer_all(keeper, all).await {
+        Ok((answers, admitted)) => (answers.into_iter(), admitted),
+        Err(Closed) => {
+            waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
+            return;
+        }
+    };
+    for (count, reply) in waiting {
+        // Whoever asked may be gone.
+        let _ = reply.send(Ok(answers.by_ref().take(count).collect()));
+    }
+    relay.announce_transactions(admitted).await;
+}
+
+type Checked = Arc<bard_chain::rules::isolated::CheckedTransaction>;
+
+/// What came of each, and those that were admitted.
+async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<(Vec<Answered>, Vec<Checked>), Closed> {
+    let checked = keeper.check_transactions(all).await?;
+    let good: Vec<_> = checked.iter().flatten().cloned().collect();
+    let mut verdicts = keeper.admit(good).await?.into_iter();
+    let mut answers = Vec::with_capacity(checked.len());
+    let mut admitted = Vec::new();
+    for result in checked {
+        let (id, verdict) = match result {
+            // The keeper answers each; were one left out, that one would have had no answer.
+            Ok(transaction) => {
+                let verdict = verdicts.next().unwrap_or(Err(PoolRefusal::Full));
+                let id = transaction.id();
+                if verdict.is_ok() {
+                    admitted.push(transaction);
+                }
+                (Some(id), verdict)
+            }
+            Err(fault) => (None, Err(PoolRefusal::from(fault))),
+        };
+        answers.push(Answered { id, outcome: verdict.map_err(Failure::from) });
+    }
+    Ok((answers, admitted))
+}
