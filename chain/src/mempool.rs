@@ -332,10 +332,15 @@ impl Mempool {
     /// # Errors
     /// Where the ledger could not be read.
     pub fn account<V: View>(&self, address: &Address, ledger: &V) -> Result<Account, SourceError> {
-        match self.pending.accounts.get(address) {
-            Some(change) => Ok(change.after),
+        match self.pending_account(address) {
+            Some(account) => Ok(account),
             None => ledger.account(address),
         }
+    }
+
+    /// An account after all ready transactions; `None` where none of them has to do with it.
+    pub fn pending_account(&self, address: &Address) -> Option<Account> {
+        self.pending.accounts.get(address).map(|change| change.after)
     }
 
     /// The nonce that the sender's next transaction must have.

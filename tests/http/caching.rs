@@ -1,6 +1,7 @@
 //! Answers that a client has already, and compressed ones.
 
 use bard_tests::process::Node;
+use serde_json::json;
 
 use crate::send;
 
@@ -43,4 +44,32 @@ fn long_answers_are_compressed_for_those_who_ask() {
     assert_eq!(send(&node, "GET /healthz", &gzip, b"").header("content-encoding"), None);
     let block = send(&node, "GET /openapi.json", &gzip, b"");
     assert_eq!(block.header("vary"), Some("accept-encoding"));
+}
+
+#[test]
+fn what_is_kept_follows_the_chain() {
+    let (node, other) = (Node::start(), Node::start());
+    let left = node.mine(1).pop().expect("a block");
+    let miner = node.get("/api/v1/blocks/1").success()["miner"].clone();
+    let account = format!("/api/v1/accounts/{}", miner.as_str().expect("an address"));
+    let by_id = format!("/api/v1/blocks/{left}");
+    for _ in 0..2 {
+        for path in ["/api/v1/blocks/1", "/api/v1/blocks/tip", &by_id] {
+            let block = node.get(path).success();
+            assert_eq!((&block["hash"], &block["active"]), (&json!(left), &json!(true)), "{path}");
+        }
+        assert_eq!(node.get(&account).success()["balance"], json!(10));
+    }
+    let ids = other.mine(3);
+    node.post("/api/v1/peers", &json!({ "address": other.address() })).success();
+    node.wait_for_same_tip(&other);
+    for (path, hash, active) in
+        [("/api/v1/blocks/1", &ids[0], true), ("/api/v1/blocks/tip", &ids[2], true), (by_id.as_str(), &left, false)]
+    {
+        let block = node.get(path).success();
+        assert_eq!((&block["hash"], &block["active"]), (&json!(hash), &json!(active)), "{path}");
+    }
+    let side = send(&node, &format!("GET {by_id}"), &[], b"");
+    assert_eq!(side.header("etag"), Some(format!("\"{left}-side\"").as_str()));
+    assert_eq!(node.get(&account).success()["balance"], json!(0));
 }

@@ -128,6 +128,11 @@ impl Handle {
         self.pool.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The pool, to read, unless the keeper is just changing it.
+    pub fn pool_at_hand(&self) -> Option<RwLockReadGuard<'_, Mempool>> {
+        self.pool.try_read().ok()
+    }
+
     /// Submits a block's bytes. Returns once it has its place in the order of blocks; waits for that while the inbox is full.
     ///
     /// # Errors

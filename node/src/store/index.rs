@@ -25,6 +25,7 @@ use redb::{
 use super::{
     chunks,
     history::{Events, HistoryKey},
+    lately::Lately,
     log::{Mark, Salt},
     overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
 };
@@ -178,6 +179,8 @@ impl Index {
             items: transaction.open_table(ITEMS)?,
             transactions: transaction.open_table(TRANSACTIONS)?,
             histories: transaction.open_table(HISTORIES)?,
+            heights_lately: Lately::default(),
+            accounts_lately: Lately::default(),
         })
     }
 }
@@ -275,6 +278,8 @@ pub(super) struct Snapshot {
     items: ReadOnlyTable<&'static str, &'static [u8]>,
     transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
     histories: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    heights_lately: Lately<u64, Option<BlockId>>,
+    accounts_lately: Lately<Address, Option<Account>>,
 }
 
 type Chunk<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
@@ -314,6 +319,30 @@ impl Snapshot {
     /// An account.
     pub(super) fn account(&self, address: &Address) -> Result<Option<Account>, IndexError> {
         Ok(self.accounts.get(address.as_bytes())?.map(|value| account(value.value())))
+    }
+
+    /// [`Self::height`], which is at hand from then on.
+    pub(super) fn ask_height(&self, height: u64) -> Result<Option<BlockId>, IndexError> {
+        let found = self.height(height)?;
+        self.heights_lately.put(height, found);
+        Ok(found)
+    }
+
+    /// [`Self::account`], which is at hand from then on.
+    pub(super) fn ask_account(&self, address: &Address) -> Result<Option<Account>, IndexError> {
+        let found = self.account(address)?;
+        self.accounts_lately.put(*address, found);
+        Ok(found)
+    }
+
+    /// What was asked for lately of a height.
+    pub(super) fn height_at_hand(&self, height: u64) -> Option<Option<BlockId>> {
+        self.heights_lately.get(&height)
+    }
+
+    /// What was asked for lately of an account.
+    pub(super) fn account_at_hand(&self, address: &Address) -> Option<Option<Account>> {
+        self.accounts_lately.get(address)
     }
 
     /// An item.

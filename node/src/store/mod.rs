@@ -22,7 +22,7 @@
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
 //! | `chunks.rs` | how histories lie in the index |
 //! | `open.rs` | recovery |
-//! | `reader.rs`, `listing.rs`, `recent.rs` | reading |
+//! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
@@ -33,6 +33,7 @@ mod flusher;
 mod forks;
 mod history;
 mod index;
+mod lately;
 mod listing;
 mod log;
 mod open;

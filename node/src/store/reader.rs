@@ -88,6 +88,16 @@ impl StoreReader {
         Ok(index(&snapshot)?)
     }
 
+    /// Looks where no file is needed: into the layers in memory, then at what was read of the index lately.
+    fn at_hand<T>(
+        &self,
+        layer: impl Fn(&Layer) -> Option<Option<T>>,
+        index: impl FnOnce(&Snapshot) -> Option<Option<T>>,
+    ) -> Option<Option<T>> {
+        let state = self.shared.state();
+        state.layers().find_map(layer).or_else(|| index(state.snapshot.as_ref()?))
+    }
+
     /// Goes through entries by ascending key, up to `limit`.
     fn list<K: Ord + Clone, V: Clone>(
         &self,
@@ -187,6 +197,42 @@ impl StoreReader {
     pub fn id_at(&self, height: Height) -> Result<Option<BlockId>, SourceError> {
         let height = height.get();
         self.find(|layer| layer.heights.get(&height).copied(), |index| index.height(height))
+    }
+
+    /// [`Self::id_at`], which is at hand from then on.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn ask_id_at(&self, height: Height) -> Result<Option<BlockId>, SourceError> {
+        let height = height.get();
+        self.find(|layer| layer.heights.get(&height).copied(), |index| index.ask_height(height))
+    }
+
+    /// The block of the active chain at a height, if that can be told without a file.
+    pub fn id_at_hand(&self, height: Height) -> Option<BlockId> {
+        let height = height.get();
+        self.at_hand(|layer| layer.heights.get(&height).copied(), |index| index.height_at_hand(height))?
+    }
+
+    /// A stored block, if it is in memory.
+    pub fn block_at_hand(&self, id: &BlockId) -> Option<Arc<Isolated>> {
+        self.shared.recent.get(id)
+    }
+
+    /// An account, which is at hand from then on.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn ask_account(&self, address: &Address) -> Result<Account, SourceError> {
+        let account = self.find(|layer| layer.accounts.get(address).copied(), |index| index.ask_account(address))?;
+        Ok(account.unwrap_or_default())
+    }
+
+    /// An account, if it can be told without a file.
+    pub fn account_at_hand(&self, address: &Address) -> Option<Account> {
+        let found =
+            self.at_hand(|layer| layer.accounts.get(address).copied(), |index| index.account_at_hand(address))?;
+        Some(found.unwrap_or_default())
     }
 
     /// The height of a block of the active chain; `None` for any other.

@@ -38,6 +38,8 @@ use crate::{
 
 /// The most blocks in one answer.
 pub const MAX_BLOCKS: usize = 1_000;
+/// Questions that wait for the disk at the same time; one more waits for its turn. Each holds at most a page of blocks.
+const READING: usize = 64;
 /// The most items in one answer.
 pub const MAX_ITEMS: usize = 10_000;
 /// The content type of a record that was typed.
@@ -83,6 +85,8 @@ pub struct Service {
     signing: Arc<Mutex<()>>,
     /// The chain is checked by one at a time: a check keeps a core busy for as long as the chain is.
     verifying: Arc<Semaphore>,
+    /// What is read from the disk takes memory and a thread.
+    reading: Arc<Semaphore>,
     /// What only the calls of the replaced programs need.
     replaced: Arc<replaced::Limits>,
 }
@@ -90,8 +94,14 @@ pub struct Service {
 impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        let verifying = Arc::new(Semaphore::new(1));
-        Self { parts, started: Instant::now(), signing: Arc::default(), verifying, replaced: Arc::default() }
+        Self {
+            parts,
+            started: Instant::now(),
+            signing: Arc::default(),
+            verifying: Arc::new(Semaphore::new(1)),
+            reading: Arc::new(Semaphore::new(READING)),
+            replaced: Arc::default(),
+        }
     }
 
     /// The names of addresses.
@@ -153,7 +163,13 @@ impl Service {
                 let summary = self.parts.catch_up.sync().await?;
                 Ok(Reply::Synced(summary, self.parts.keeper.tip().height))
             }
-            reading => self.blocking(move |service| service.read(reading)).await,
+            reading => match self.at_hand(&reading)? {
+                Some(reply) => Ok(reply),
+                None => {
+                    let _turn = self.reading.acquire().await;
+                    self.blocking(move |service| service.read(reading)).await
+                }
+            },
         }
     }
 

@@ -15,10 +15,11 @@ use bard_chain::{
 use super::{Failure, FailureKind, MAX_BLOCKS, MAX_ITEMS, Service};
 use crate::{
     application::{
-        command::{BlockChoice, ItemFilter},
+        command::{BlockChoice, Command, ItemFilter},
         reply::{self, Place, Reply},
     },
     keeper::{Page, Placed},
+    wallet::OWN_NAME,
 };
 
 /// A page of blocks ends with the block that brings it to so many canonical bytes, so that an answer stays far below what a
@@ -79,7 +80,7 @@ impl Service {
         let tip = keeper.tip();
         match choice {
             BlockChoice::Tip => Ok(tip.id),
-            BlockChoice::Height(height) => keeper.reader().id_at(height)?.ok_or_else(|| {
+            BlockChoice::Height(height) => keeper.reader().ask_id_at(height)?.ok_or_else(|| {
                 not_found(format!("there is no block at height {height}: the chain ends at {}", tip.height))
             }),
             BlockChoice::Id(id) => {
@@ -92,7 +93,9 @@ impl Service {
     pub(super) fn block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
         let id = self.id_of(choice)?;
         let reader = self.parts.keeper.reader();
-        Ok(Reply::Block(reply::Block { block: reader.block(&id)?, active: reader.is_active(&id)? }))
+        let block = reader.block(&id)?;
+        let active = reader.ask_id_at(block.header().height)? == Some(id);
+        Ok(Reply::Block(reply::Block { block, active }))
     }
 
     pub(super) fn header(&self, choice: BlockChoice) -> Result<Reply, Failure> {
@@ -249,10 +252,45 @@ impl Service {
 
     pub(super) fn balance(&self, address: Address) -> Result<reply::Balance, Failure> {
         let keeper = &self.parts.keeper;
-        let confirmed = keeper.reader().account(&address)?;
-        let pending = keeper.pool().account(&address, keeper.reader())?;
+        let confirmed = keeper.reader().ask_account(&address)?;
+        let pending = keeper.pool().pending_account(&address).unwrap_or(confirmed);
         let name = self.parts.wallet.name_of(&address);
         Ok(reply::Balance { name, address, confirmed, pending })
+    }
+
+    /// Answers what is asked most, where all of it is in memory: then no other thread need be waited for.
+    pub(super) fn at_hand(&self, command: &Command) -> Result<Option<Reply>, Failure> {
+        match command {
+            Command::Block { block } => Ok(self.block_at_hand(*block).map(Reply::Block)),
+            Command::Header { block } => Ok(self.block_at_hand(*block).map(|found| {
+                Reply::Header(Box::new(reply::HeaderOf { id: found.block.id(), header: found.header().clone() }))
+            })),
+            Command::Balance { who } => {
+                let address = self.parts.wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
+                Ok(self.balance_at_hand(address).map(Reply::Balance))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn block_at_hand(&self, choice: BlockChoice) -> Option<reply::Block> {
+        let reader = self.parts.keeper.reader();
+        let id = match choice {
+            BlockChoice::Tip => self.parts.keeper.tip().id,
+            BlockChoice::Height(height) => reader.id_at_hand(height)?,
+            BlockChoice::Id(id) => id,
+        };
+        let block = reader.block_at_hand(&id)?;
+        let active = reader.id_at_hand(block.header().height)? == id;
+        Some(reply::Block { block, active })
+    }
+
+    fn balance_at_hand(&self, address: Address) -> Option<reply::Balance> {
+        let keeper = &self.parts.keeper;
+        let confirmed = keeper.reader().account_at_hand(&address)?;
+        let pending = keeper.pool_at_hand()?.pending_account(&address).unwrap_or(confirmed);
+        let name = self.parts.wallet.name_of(&address);
+        Some(reply::Balance { name, address, confirmed, pending })
     }
 }
 

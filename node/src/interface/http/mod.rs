@@ -10,6 +10,7 @@
 //! such a page can send unasked; only the calls of [`old`] programs take forms too. On any other address everything that
 //! changes something needs the token.
 
+mod answers;
 mod conditional;
 mod docs;
 mod envelope;

@@ -1,6 +1,7 @@
 //! Blocks: of the active chain and of others, read and submitted.
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,9 +16,11 @@ use crate::{
     application::{BlockChoice, Command, Reply, Service},
     interface::{
         http::{
+            answers::Answers,
             conditional::{Keep, tagged},
             extract::{self, CBOR, NoQuery, Payload, Query, Segment},
             problem::Problem,
+            room::Kept,
         },
         view::{self, json::HexBlock},
     },
@@ -32,7 +35,7 @@ const MAX_BESIDE: usize = 1_000;
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(blocks, submit_block))
-        .routes(routes!(block))
+        .merge(OpenApiRouter::new().routes(routes!(block)).layer(Extension(Answers::default())))
         .routes(routes!(block_header))
         .routes(routes!(raw_block))
         .routes(routes!(forks))
@@ -105,12 +108,28 @@ fn keep(choice: BlockChoice) -> Keep {
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The block.", body = view::json::Block,
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
-async fn block(State(service): State<Service>, id: Segment, _: NoQuery, headers: HeaderMap) -> Answer {
+async fn block(
+    State(service): State<Service>,
+    Extension(answers): Extension<Answers>,
+    id: Segment,
+    _: NoQuery,
+    headers: HeaderMap,
+) -> Answer {
     let reply = service.execute(Command::Block { block: id.block()? }).await?;
     let Reply::Block(block) = &reply else { return Err(unexpected()) };
     let tag = format!("{}{}", block.block.id(), if block.active { "" } else { "-side" });
+    let text = || {
+        let make = || serde_json::to_vec(&view::json::reply(&reply, service.wallet()));
+        match answers.text(block.block.id(), block.active, make) {
+            Ok(text) => {
+                let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+                (kind, Extension(Kept), text).into_response()
+            }
+            Err(error) => Problem::unavailable(error.to_string()).into_response(),
+        }
+    };
     // Whether it is on the active chain may change.
-    Ok(tagged(&headers, &tag, Keep::WhileSame, || json(&service, StatusCode::OK, &reply)))
+    Ok(tagged(&headers, &tag, Keep::WhileSame, text))
 }
 
 /// The header of a block
