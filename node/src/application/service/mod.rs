@@ -76,10 +76,10 @@ pub struct Parts {
     pub ready: ReadyRules,
 }
 
-/// Does what is asked. Cheap to clone.
+/// Does what is asked. Cheap to clone, which every request does many times.
 #[derive(Clone)]
 pub struct Service {
-    parts: Parts,
+    parts: Arc<Parts>,
     started: Instant,
     /// Who signs with one key does it one after the other: the nonce of a transaction follows the one before.
     signing: Arc<Mutex<()>>,
@@ -95,7 +95,7 @@ impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
         Self {
-            parts,
+            parts: Arc::new(parts),
             started: Instant::now(),
             signing: Arc::default(),
             verifying: Arc::new(Semaphore::new(1)),
