@@ -35,6 +35,12 @@ fn other_pages() {
     let preflight = ["Origin: http://evil.example", "Access-Control-Request-Method: POST"];
     let answer = send(&node, "OPTIONS /api/v1/mine", &preflight, b"");
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, None), "no page may ask");
+    for line in
+        ["GET /api/v1/status", "GET /chain", "GET /openapi.json", "GET /metrics", "GET /", "GET /api/v1/nothing"]
+    {
+        let answer = send(&node, line, &["Origin: http://evil.example"], b"");
+        assert!(!answer.head.to_ascii_lowercase().contains("access-control-"), "{line}: {}", answer.head);
+    }
     let elsewhere = format!("GET http://evil.example/api/v1/status HTTP/1.1\r\nHost: {}\r\n\r\n", authority(&node));
     assert_eq!(exchange(&node, elsewhere.as_bytes()).expect("an answer").status, 400);
     assert_eq!(node.height(), 0);
@@ -42,7 +48,7 @@ fn other_pages() {
 
 #[test]
 fn tokens() {
-    let node = Node::builder().arg("--api-token").arg("a-secret-token").start();
+    let mut node = Node::builder().arg("--api-token").arg("a-secret-token").arg("--log").arg("debug").start();
     for (headers, status) in [
         (vec![JSON], 401),
         (vec![JSON, "Authorization: a-secret-token"], 401),
@@ -56,9 +62,19 @@ fn tokens() {
     }
     let in_query = send(&node, "POST /api/v1/mine?token=a-secret-token", &[JSON], b"{}");
     assert_eq!(in_query.status, 401, "a token is taken from no query");
+    for path in ["/api/v1/status?token=a-secret-token", "/chain?access_token=a-secret-token", "/?a-secret-token"] {
+        send(&node, &format!("GET {path}"), &["Authorization: Bearer a-secret-token", "Cookie: a-secret-token"], b"");
+    }
     assert_eq!(send(&node, "GET /api/v1/status", &[], b"").status, 200, "reading needs none");
     assert_eq!(node.height(), 1);
-    assert!(!node.stderr().text().contains("a-secret-token"), "the log does not hold it");
+    // What is written is on disk once the node has ended.
+    node.stop();
+    let files: Vec<_> = std::fs::read_dir(node.dir().join("logs")).expect("a directory").flatten().collect();
+    let logs: String = files.iter().map(|file| std::fs::read_to_string(file.path()).expect("a log")).collect();
+    for log in [logs, node.stderr().text()] {
+        assert!(log.contains("answered") && log.contains("/api/v1/mine"), "requests are in the log: {log}");
+        assert!(!log.contains("a-secret-token"), "the log does not hold it");
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ mod caching;
 mod calls;
 mod crowds;
 mod document;
+mod documented;
+mod framing;
+mod home;
 
 use std::{
     io::{Read, Write},

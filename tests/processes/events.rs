@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     process::{Command, Stdio},
-    time::Instant,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use bard_tests::{
@@ -17,6 +19,8 @@ use serde_json::json;
 const MAX_CLIENTS: usize = 1_024;
 /// Idle clients whose memory is measured.
 const IDLE: usize = 1_000;
+/// Connections on which a body comes byte by byte.
+const ATTACKERS: usize = 50;
 /// Bytes that an idle client may cost the node: nearly all of it is what any HTTP connection costs, 37 KiB where measured,
 /// and twice that in a build for tests.
 const PER_CLIENT: u64 = if cfg!(debug_assertions) { 112 << 10 } else { 56 << 10 };
@@ -187,12 +191,16 @@ fn the_documented_program_follows() {
     assert!(python.wait().unwrap().code().is_some(), "it ends with the stream");
 }
 
-#[test]
-fn a_thousand_idle_clients_cost_little() {
-    // For the sockets of both sides: the node inherits what is allowed here.
+/// Allows as many sockets as the system does: those of both sides, for the node inherits what is allowed here.
+fn raise_limits() {
     let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limits.maximum, ..limits };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+}
+
+#[test]
+fn a_thousand_idle_clients_cost_little() {
+    raise_limits();
     let node = Node::start();
     node.mine(1);
     let before = node.memory();
@@ -213,4 +221,62 @@ fn a_thousand_idle_clients_cost_little() {
     assert!(head.contains(" 503 "), "{head}");
     drop(clients);
     wait_until("their places are free", PATIENCE, || Events::try_follow(&node, "", None).is_ok());
+}
+
+/// Bodies that never come to an end, byte by byte, until `stop`; how many connections the node gave up meanwhile.
+fn attack_slowly(authority: &str, stop: &AtomicBool) -> usize {
+    let head = format!(
+        "POST /api/v1/mine HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+    );
+    let connect = || {
+        let mut stream = TcpStream::connect(authority).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut all: Vec<_> = (0..ATTACKERS).map(|_| connect()).collect();
+    let mut given_up = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for stream in &mut all {
+            if stream.write_all(b" ").is_err() {
+                given_up += 1;
+                *stream = connect();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    given_up
+}
+
+#[test]
+fn crowds_and_slow_bodies_keep_nobody_else_out() {
+    raise_limits();
+    let (node, other) = (Node::start(), Node::start());
+    node.post("/api/v1/peers", &json!({ "address": other.address() })).success();
+    let authority = node.file().api.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let before = memory(&node);
+    let clients: Vec<_> = (0..IDLE).map(|_| Events::follow(&node, "types=reorg", None)).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let attack = scope.spawn(|| attack_slowly(&authority, &stop));
+        // Longer than the 10 s that a body may take.
+        let began = Instant::now();
+        let mut round: u64 = 0;
+        while began.elapsed() < Duration::from_secs(14) {
+            round += 1;
+            let asked = Instant::now();
+            assert!(!node.ask("status").is_empty(), "the console answers");
+            assert_eq!(node.get("/healthz").status, 200, "the API answers");
+            assert!(asked.elapsed() < PATIENCE / 4, "{:?}", asked.elapsed());
+            let miner = if round % 2 == 0 { &node } else { &other };
+            miner.mine(1);
+            node.wait_for_same_tip(&other);
+        }
+        assert_eq!(node.height(), round, "blocks of both went to and fro");
+        stop.store(true, Ordering::Relaxed);
+        assert!(attack.join().unwrap() >= ATTACKERS, "bodies that do not come are given up");
+    });
+    let cost = memory(&node).saturating_sub(before);
+    let allowed = (IDLE + 2 * ATTACKERS) as u64 * PER_CLIENT;
+    assert!(cost < allowed, "{} KiB more, {} allowed", cost >> 10, allowed >> 10);
+    drop(clients);
 }

@@ -170,3 +170,51 @@ async fn connection(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+    use futures::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        connections: 4,
+        head: Duration::from_secs(10),
+        head_bytes: 16 << 10,
+        header_lines: 100,
+        stall: Duration::from_millis(100),
+        lifetime: None,
+    };
+
+    /// A server of an answer without an end; `dropped` tells when it is held no longer.
+    async fn endless(dropped: CancellationToken, stop: CancellationToken) -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let route = get(move || async move {
+            let held = dropped.drop_guard();
+            let pieces = stream::repeat_with(move || {
+                let _held = &held;
+                Ok::<_, io::Error>(vec![0; 64 << 10])
+            });
+            Body::from_stream(pieces)
+        });
+        tokio::spawn(serve(listener, Router::new().route("/", route), LIMITS, stop));
+        address
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_given_up_and_dropped() {
+        let (dropped, stop) = (CancellationToken::new(), CancellationToken::new());
+        let address = endless(dropped.clone(), stop.clone()).await;
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("a request");
+        let patience = Duration::from_secs(30);
+        tokio::time::timeout(patience, dropped.cancelled()).await.expect("the answer is held no longer");
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(patience, client.read_to_end(&mut rest)).await.expect("the connection ends");
+        assert!(read.is_err() || rest.len() > 64 << 10, "what was on its way may still come");
+        stop.cancel();
+    }
+}

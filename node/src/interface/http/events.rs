@@ -1,25 +1,27 @@
 //! Events as a stream of server-sent events that a client may leave and take up again.
 
+#![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
+
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    Router,
     body::{Body, Bytes},
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use futures::stream;
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::problem::Problem;
+use super::{extract::Query, problem::Problem};
 use crate::{
     application::{
         Service,
         events::{Event, Follower, Full, Kinds, MAX_FOLLOWERS, Missed, Place, Reset},
     },
-    interface::view::event,
+    interface::view::event_json::{self, Event as Told},
 };
 
 /// How often a stream on which nothing happens shows that it is alive.
@@ -29,24 +31,38 @@ const PIECE: usize = 2 << 10;
 /// After how many milliseconds a browser comes back.
 const RETRY: u32 = 1_000;
 
-/// The route of the stream, under `/api/v1`.
-pub(super) fn routes() -> Router<Service> {
-    Router::new().route("/events", get(events))
+/// The route of the stream.
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(events))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Choice {
+    /// Only events of these kinds, with commas between them; all if left out.
+    #[param(pattern = "^(block|reorg|transaction|peer|mining|sync)(,(block|reorg|transaction|peer|mining|sync))*$")]
     types: Option<String>,
+    /// The id of the last event that is known: what came since is told. For clients that cannot set a header.
     last_event_id: Option<String>,
 }
 
+/// What happens, as it happens
+///
+/// An endless stream of server-sent events. The node keeps the last 1,024 events of each kind: whoever comes back with the id
+/// of the last event that it knows gets everything since. Where that cannot be, the first event is `reset`.
+#[utoipa::path(get, path = "/api/v1/events", tag = "node",
+    params(Choice, ("last-event-id" = Option<String>, Header,
+        description = "The id of the last event that is known; browsers send it by themselves when they come back.")),
+    responses((status = 200, description = "The events, each as its name and its data.", body = event_json::Streamed,
+            content_type = "text/event-stream"),
+        (status = 503, description = "1,024 clients follow already.", body = Problem,
+            content_type = "application/problem+json")))]
 async fn events(
     State(service): State<Service>,
     headers: HeaderMap,
-    choice: Result<Query<Choice>, QueryRejection>,
+    Query(choice): Query<Choice>,
 ) -> Result<Response, Problem> {
-    let Query(choice) = choice.map_err(|error| Problem::malformed(error.body_text()))?;
     let kinds = choice.types.as_deref().map_or(Ok(Kinds::ALL), Kinds::parse).map_err(Problem::malformed)?;
     // What a browser sends when it comes back is newer than what the page asked for in the first place.
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
@@ -91,7 +107,7 @@ impl Client {
                             frame(&mut piece, &follower.id(), &event);
                         }
                     }
-                    Ok(Err(Missed)) => return Some((Ok(Bytes::from_static(TOO_SLOW.as_bytes())), Self::Ends)),
+                    Ok(Err(Missed)) => return Some((Ok(too_slow().into()), Self::Ends)),
                 }
                 Some((Ok(piece.into()), Self::Follows { follower }))
             }
@@ -101,23 +117,18 @@ impl Client {
 }
 
 /// The last word to a client that is dropped. It has no id: the client goes on after the last event that it read.
-const TOO_SLOW: &str = "event: error\ndata: {\"reason\":\"too-slow\",\"detail\":\"events were not read in time; connect \
-                        again with the id of the last one that was read\"}\n\n";
+fn too_slow() -> String {
+    format!("event: error\ndata: {}\n\n", Told::too_slow().data())
+}
 
 fn beginning(id: &str, reset: Option<Reset>) -> String {
     let Some(reset) = reset else { return format!("retry: {RETRY}\nid: {id}\n\n") };
-    let (reason, detail) = match reset {
-        Reset::Restarted => ("restarted", "the node was started anew since that event"),
-        Reset::Expired => ("expired", "what came after that event is no longer kept"),
-        Reset::Unknown => ("unknown", "there is no event with that id"),
-    };
-    let body = serde_json::json!({ "reason": reason, "detail": format!("{detail}: fetch anew what you need") });
-    format!("retry: {RETRY}\nid: {id}\nevent: reset\ndata: {body}\n\n")
+    format!("retry: {RETRY}\nid: {id}\nevent: reset\ndata: {}\n\n", Told::reset(reset).data())
 }
 
 fn frame(piece: &mut String, id: &str, event: &Event) {
     // JSON of serde_json has no line breaks, so it is one line of data.
-    let body = event.text(|change| event::json(change).to_string());
+    let body = event.text(|change| Told::from(change).data());
     for part in ["id: ", id, "\nevent: ", event.change.kind().name(), "\ndata: ", body, "\n\n"] {
         piece.push_str(part);
     }
@@ -131,13 +142,14 @@ mod tests {
     fn the_beginning_names_a_place_and_why_not_another() {
         assert_eq!(beginning("7-3", None), "retry: 1000\nid: 7-3\n\n");
         let text = beginning("7-3", Some(Reset::Expired));
-        assert!(text.starts_with("retry: 1000\nid: 7-3\nevent: reset\ndata: {\"detail\":"), "{text}");
-        assert!(text.contains("\"reason\":\"expired\"") && text.ends_with("}\n\n"), "{text}");
+        assert!(text.starts_with("retry: 1000\nid: 7-3\nevent: reset\ndata: {\"reason\":\"expired\","), "{text}");
+        assert!(text.ends_with("}\n\n"), "{text}");
     }
 
     #[test]
     fn the_last_word_is_one_event() {
-        let data = TOO_SLOW.strip_prefix("event: error\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
+        let word = too_slow();
+        let data = word.strip_prefix("event: error\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
         let body: serde_json::Value = serde_json::from_str(data.expect("an event")).expect("JSON");
         assert_eq!(body["reason"], "too-slow");
     }

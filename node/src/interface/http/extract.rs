@@ -8,9 +8,10 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{problem::Problem, room::NoRoom};
-use crate::application::BlockChoice;
+use crate::{application::BlockChoice, interface::view::json::MAX_EXACT};
 
 /// The longest body, in bytes: room for a thousand transactions, or any one, with the JSON around it.
 pub(super) const MAX_BODY: usize = 1 << 20;
@@ -96,6 +97,16 @@ pub(super) fn page(limit: Option<usize>, default: usize, max: usize) -> Result<u
         Ok(limit)
     } else {
         Err(Problem::malformed(format!("the query: limit: {limit} is not in 1 to {max}")))
+    }
+}
+
+/// A number that every JSON client can say exactly.
+pub(super) fn exact(name: &str, number: Option<u64>) -> Result<Option<u64>, Problem> {
+    match number {
+        Some(number) if number > MAX_EXACT => {
+            Err(Problem::malformed(format!("the query: {name}: {number} is not in 0 to {MAX_EXACT}")))
+        }
+        number => Ok(number),
     }
 }
 
@@ -208,6 +219,18 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem>
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::malformed("the body must be a JSON object"));
     }
+    let read = read_json(bytes);
+    if read.is_err()
+        && let Ok(mut value) = serde_json::from_slice(bytes)
+        && whole_numbers(&mut value)
+        && let Ok(value) = serde_json::from_value(value)
+    {
+        return Ok(value);
+    }
+    read
+}
+
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
@@ -215,6 +238,22 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem>
     })?;
     reader.end().map_err(|error| Problem::malformed(error.to_string()))?;
     Ok(value)
+}
+
+/// Writes `7.0` as `7`, which JSON does not tell apart; whether there was any.
+fn whole_numbers(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|_| number.is_f64()).filter(|float| float.fract() == 0.0);
+            #[allow(clippy::cast_possible_truncation, reason = "what is cut off is seen by comparing")]
+            #[allow(clippy::cast_precision_loss, reason = "likewise")]
+            let exact = whole.map(|float| (float, float as i64)).filter(|(float, whole)| *float == *whole as f64);
+            exact.map(|(_, whole)| *number = whole.into()).is_some()
+        }
+        Value::Array(all) => all.iter_mut().fold(false, |any, one| whole_numbers(one) | any),
+        Value::Object(fields) => fields.values_mut().fold(false, |any, one| whole_numbers(one) | any),
+        _ => false,
+    }
 }
 
 /// Bytes from their hex digits; an error names the field.
@@ -250,8 +289,12 @@ mod tests {
         assert!(detail(r#"{"lost": []}"#).contains("unknown field `lost`"));
         assert!(detail(r#"{"list": []} x"#).contains("trailing characters"));
         assert!(detail("[]").contains("must be a JSON object"));
-        let good = from_json::<Example>(br#" {"list": [{"amount": 1}]} "#).expect("an example");
-        assert_eq!(good.list.iter().map(|inner| inner.amount).collect::<Vec<_>>(), [1]);
+        let good = from_json::<Example>(br#" {"list": [{"amount": 1}, {"amount": 7.0}, {"amount": 1e3}]} "#);
+        let good = good.expect("an example");
+        assert_eq!(good.list.iter().map(|inner| inner.amount).collect::<Vec<_>>(), [1, 7, 1_000]);
+        for bad in ["7.5", "-7.0", "1e300", "18446744073709551616.0"] {
+            assert!(detail(&format!("{{\"list\": [{{\"amount\": {bad}}}]}}")).contains("list[0].amount: "), "{bad}");
+        }
     }
 
     #[test]
@@ -271,5 +314,7 @@ mod tests {
         assert_eq!(page(None, 20, 100).ok(), Some(20));
         assert_eq!(page(Some(100), 20, 100).ok(), Some(100));
         assert!(page(Some(0), 20, 100).is_err() && page(Some(101), 20, 100).is_err());
+        assert_eq!(exact("from", Some(MAX_EXACT)).ok(), Some(Some(MAX_EXACT)));
+        assert!(exact("from", Some(MAX_EXACT + 1)).is_err() && exact("from", None).is_ok());
     }
 }

@@ -1,36 +1,45 @@
 //! `GET /healthz` and `GET /readyz`: each rule with its value, and a status for what looks at nothing else.
 
+#![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
+
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
 };
-use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::application::{
-    Service,
-    health::{Rule, alive, ready},
+use crate::{
+    application::{
+        Service,
+        health::{alive, ready},
+    },
+    interface::view::health_json::{Health, HealthStatus},
 };
 
 /// The routes.
-pub(super) fn routes() -> Router<Service> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
+/// Whether the node is alive
+#[utoipa::path(get, path = "/healthz", tag = "node",
+    responses((status = 200, description = "It is.", body = Health),
+        (status = 503, description = "Something in it does not answer.", body = Health)))]
 async fn healthz(State(service): State<Service>) -> Response {
-    answer(&alive(&service).await, "ok", "stuck")
+    answer(Health::new(&alive(&service).await, HealthStatus::Ok, HealthStatus::Stuck))
 }
 
+/// Whether the node is synced and connected as configured
+#[utoipa::path(get, path = "/readyz", tag = "node",
+    responses((status = 200, description = "It is.", body = Health),
+        (status = 503, description = "It is not, or not yet.", body = Health)))]
 async fn readyz(State(service): State<Service>) -> Response {
-    answer(&ready(&service), "ready", "not ready")
+    answer(Health::new(&ready(&service), HealthStatus::Ready, HealthStatus::NotReady))
 }
 
-fn answer(rules: &[Rule], good: &str, bad: &str) -> Response {
-    let holds = rules.iter().all(|rule| rule.holds);
-    let rule = |rule: &Rule| json!({ "rule": rule.name, "ok": rule.holds, "value": rule.value, "limit": rule.limit });
-    let rules: Vec<Value> = rules.iter().map(rule).collect();
-    let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "status": if holds { good } else { bad }, "rules": rules }))).into_response()
+fn answer(health: Health) -> Response {
+    let status = if health.is_good() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health)).into_response()
 }

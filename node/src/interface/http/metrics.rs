@@ -1,14 +1,15 @@
 //! `GET /metrics`, and counting what the server itself answers.
 
+#![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
+
 use axum::{
-    Router,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use tokio::time::Instant;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{application::Service, metrics::plain};
 
@@ -16,11 +17,16 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The route.
-pub(super) fn routes() -> Router<Service> {
-    Router::new().route("/metrics", get(metrics))
+pub(super) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(metrics))
 }
 
+/// Metrics
+///
 /// OpenMetrics for whoever asks for it, as Prometheus does; the older text for people and tools that ask for nothing.
+#[utoipa::path(get, path = "/metrics", tag = "node",
+    responses((status = 200, description = "The metrics.",
+        content((String = "application/openmetrics-text"), (String = "text/plain")))))]
 async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Response {
     let wanted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let open = wanted.to_ascii_lowercase().contains("application/openmetrics-text");

@@ -1,4 +1,4 @@
-//! HTTP: the API under `/api/v1`, for programs on this machine.
+//! HTTP: the API under `/api/v1`, for programs on this machine, and a page for people.
 //!
 //! ```text
 //! listener (places, deadlines) -> compression -> envelope (id, rate, guard, headers) -> room -> routes -> application
@@ -18,6 +18,7 @@ mod events;
 mod extract;
 mod guard;
 mod health;
+mod home;
 mod metrics;
 mod old;
 mod openapi;
@@ -104,9 +105,7 @@ impl Api {
 
 /// All routes, behind everything that stands before them.
 fn router(service: Service, access: Access) -> Router {
-    let (routes, document) = described().split_for_parts();
-    let events = Router::new().nest("/api/v1", events::routes());
-    let routes = routes.merge(old::router(&access)).merge(events).merge(metrics::routes()).merge(health::routes());
+    let (routes, document) = described(&access).split_for_parts();
     let small = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"));
     routes
         .fallback(unknown)
@@ -120,9 +119,16 @@ fn router(service: Service, access: Access) -> Router {
         .with_state(service)
 }
 
-/// All routes with their description: each other kind of calls is one more line here.
-fn described() -> OpenApiRouter<Service> {
-    OpenApiRouter::with_openapi(openapi::head()).merge(routes::api()).merge(docs::router())
+/// All routes with their description: what is not described is not served.
+fn described(access: &Access) -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(routes::api())
+        .merge(events::routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(old::router(access))
+        .merge(docs::router())
+        .merge(home::router(access))
 }
 
 /// A path, short enough to be repeated.
@@ -146,16 +152,31 @@ async fn wrong_method(request: Request) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    pub(super) fn access() -> Access {
+        Access { token: None, address: ([127, 0, 0, 1], 5000).into() }
+    }
+
+    /// The paths of all routes of a router, which it tells only to those who debug it.
+    fn paths_of(router: &Router<Service>) -> BTreeSet<String> {
+        let text = format!("{router:?}");
+        text.split('"').skip(1).step_by(2).filter(|quoted| quoted.starts_with('/')).map(str::to_owned).collect()
+    }
 
     #[test]
     fn every_call_is_described() {
-        let document = docs::Document::new(described().into_openapi());
+        let (routes, document) = described(&access()).split_for_parts();
+        let served = paths_of(&routes);
+        let document = docs::Document::new(document);
         let document: serde_json::Value = serde_json::from_slice(document.bytes()).expect("JSON");
         assert_eq!(document["openapi"], "3.1.0");
         let paths = document["paths"].as_object().expect("paths");
-        assert!(paths.len() > 30, "{}", paths.len());
-        let mut ids = std::collections::BTreeSet::new();
+        assert_eq!(served, paths.keys().cloned().collect());
+        assert!(served.contains("/api/v1/events") && served.contains("/add_block"), "{served:?}");
+        let mut ids = BTreeSet::new();
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().expect("operations") {
                 let called = format!("{method} {path}");

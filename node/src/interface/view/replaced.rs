@@ -54,6 +54,19 @@ pub fn block(block: &Block, wallet: &Wallet) -> Value {
     shown
 }
 
+/// A block with its first transactions as people are shown them: by the names that this node has.
+pub fn head(block: &Block, transactions: usize, wallet: &Wallet) -> Value {
+    let ids = block.block.transaction_ids().iter();
+    let all = ids.zip(&block.block.block().transactions).take(transactions);
+    let all: Vec<_> = all.map(|(id, one)| transaction(*id, one, wallet)).collect();
+    serde_json::json!({
+        "height": block.header().height.get(),
+        "hash": block.block.id().to_string(),
+        "timestamp": clock::rfc3339(block.header().timestamp),
+        "transactions": all,
+    })
+}
+
 fn plain(block: &Block) -> Value {
     serde_json::to_value(json::Block::from(block)).unwrap_or_default()
 }

@@ -13,6 +13,11 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+/** Prose in which code stands between backticks. */
+function prose(text) {
+  return String(text || "").split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+}
+
 let api;
 
 function resolve(thing) {
@@ -64,7 +69,7 @@ function fieldsOf(schema) {
     for (const [name, field] of Object.entries(part.properties || {})) {
       const must = (part.required || []).includes(name);
       rows.push(make("tr", {}, make("td", {}, make("code", {}, name)), make("td", {}, typeOf(field) + (must ? "" : " (optional)")),
-        make("td", {}, field.description || resolve(field).description || "")));
+        make("td", {}, ...prose(field.description || resolve(field).description))));
     }
   }
   return rows.length ? make("table", {}, ...rows) : null;
@@ -76,17 +81,19 @@ function parameterRow(parameter, inputs) {
   if (schema.examples) input.value = schema.examples[0];
   inputs.push([parameter, input]);
   return make("tr", {}, make("td", {}, make("code", {}, parameter.name)), make("td", {}, parameter.in), make("td", {}, input),
-    make("td", {}, parameter.description || ""));
+    make("td", {}, ...prose(parameter.description)));
 }
 
 function responseRow([status, response]) {
   const real = resolve(response);
-  const content = Object.entries(real.content || {})[0];
-  const type = content ? typeOf(content[1].schema || {}) + " as " + content[0] : "";
-  return make("tr", {}, make("td", {}, make("code", {}, status)), make("td", {}, real.description || ""), make("td", {}, type));
+  const kinds = Object.entries(real.content || {}).map(([kind, content]) => typeOf(content.schema || {}) + " as " + kind);
+  const links = Object.keys(real.links || {});
+  if (links.length) kinds.push("leads to " + links.join(", "));
+  return make("tr", {}, make("td", {}, make("code", {}, status)), make("td", {}, ...prose(real.description)),
+    make("td", {}, kinds.join("; ")));
 }
 
-async function send(path, method, inputs, body, output) {
+async function send(path, method, operation, inputs, body, output) {
   let url = path;
   const query = new URLSearchParams();
   const headers = {};
@@ -97,7 +104,7 @@ async function send(path, method, inputs, body, output) {
   }
   if (String(query)) url += "?" + query;
   const token = document.getElementById("token").value;
-  if (token && method !== "get") headers.authorization = "Bearer " + token;
+  if (token && operation.security) headers.authorization = "Bearer " + token;
   if (body) headers["content-type"] = "application/json";
   output.hidden = false;
   output.className = "";
@@ -125,7 +132,7 @@ async function send(path, method, inputs, body, output) {
 function fill(box, path, method, operation) {
   const inputs = [];
   const output = make("pre", { hidden: true, "aria-live": "polite" });
-  if (operation.description) box.append(make("p", {}, operation.description));
+  if (operation.description) box.append(make("p", {}, ...prose(operation.description)));
   if ((operation.parameters || []).length) {
     box.append(make("table", {}, ...operation.parameters.map((one) => parameterRow(resolve(one), inputs))));
   }
@@ -134,13 +141,15 @@ function fill(box, path, method, operation) {
   if (content) {
     body = make("textarea", { "aria-label": "body", spellcheck: "false" });
     body.value = JSON.stringify(exampleOf(content.schema, 0) || {}, null, 2);
-    box.append(make("h4", {}, "Body"), fieldsOf(content.schema) || "", body);
+    const others = Object.keys(resolve(operation.requestBody).content).filter((kind) => kind !== "application/json");
+    const title = "Body" + (others.length ? " (also as " + others.join(", ") + ")" : "");
+    box.append(make("h4", {}, title), fieldsOf(content.schema) || "", body);
   }
   const streams = Object.values(operation.responses || {}).some((one) => (resolve(one).content || {})["text/event-stream"]);
   if (streams) box.append(make("p", {}, "An endless stream: read it with EventSource or curl -N."));
   else {
     const button = make("button", { type: "button" }, "Try it");
-    button.addEventListener("click", () => send(path, method, inputs, body, output));
+    button.addEventListener("click", () => send(path, method, operation, inputs, body, output));
     box.append(make("p", {}, button), output);
   }
   box.append(make("h4", {}, "Answers"), make("table", {}, ...Object.entries(operation.responses || {}).map(responseRow)));
@@ -165,7 +174,7 @@ async function start() {
     return;
   }
   document.getElementById("title").textContent = api.info.title + " API " + api.info.version;
-  document.getElementById("about").textContent = api.info.description || "";
+  document.getElementById("about").replaceChildren(...prose(api.info.description));
   const groups = new Map((api.tags || []).map((tag) => [tag.name, { about: tag.description, calls: [] }]));
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of METHODS.filter((one) => item[one])) {

@@ -5,9 +5,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::body::{Asked, Unread};
+use super::{
+    body::{Asked, Unread},
+    shown::OldRefusal,
+};
 use crate::application::{Failure, service::FailureKind};
 
 /// What a call comes to.
@@ -22,24 +25,29 @@ pub(super) struct Refusal {
 
 #[derive(Debug)]
 enum Refused {
-    Json(Value),
+    Json(Box<OldRefusal>),
     Text(String),
 }
 
 impl Refusal {
     /// 400 with `error`, as BlockBard and its relative with a menu said it, and `message`: what exactly was wrong.
     pub(super) fn error(error: &str, message: impl Into<String>) -> Self {
-        Self::json(StatusCode::BAD_REQUEST, json!({ "error": error, "message": message.into() }))
+        Self::new(StatusCode::BAD_REQUEST, error, message)
     }
 
     /// 400 with `message`, as the prototype said it, and `error`: what exactly was wrong.
     pub(super) fn message(message: &str, error: impl Into<String>) -> Self {
-        Self::json(StatusCode::BAD_REQUEST, json!({ "message": message, "error": error.into() }))
+        Self::new(StatusCode::BAD_REQUEST, error, message)
+    }
+
+    fn new(status: StatusCode, error: impl Into<String>, message: impl Into<String>) -> Self {
+        let (error, message) = (error.into(), message.into());
+        Self::of(status, OldRefusal { error, message, details: None, resolve_response: None })
     }
 
     /// Any status and body.
-    pub(super) fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, body: Refused::Json(body) }
+    pub(super) fn of(status: StatusCode, body: OldRefusal) -> Self {
+        Self { status, body: Refused::Json(Box::new(body)) }
     }
 
     /// 400 with a plain text, as the prototype said some things.
@@ -50,7 +58,7 @@ impl Refusal {
     /// 405.
     pub(super) fn method() -> Self {
         let what = "the method does not fit";
-        Self::json(StatusCode::METHOD_NOT_ALLOWED, json!({ "error": what, "message": what }))
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, what, what)
     }
 
     /// The same refusal of what the request asks for, with another first line, or, where the node is the reason, as it is.
@@ -76,13 +84,13 @@ impl Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let status = Self::status_of(&failure);
-        Self::json(status, json!({ "error": failure.message.clone(), "message": failure.message }))
+        Self::new(status, failure.message.clone(), failure.message)
     }
 }
 
 impl From<Unread> for Refusal {
     fn from(unread: Unread) -> Self {
-        Self::json(unread.status, json!({ "error": unread.what.clone(), "message": unread.what }))
+        Self::new(unread.status, unread.what.clone(), unread.what)
     }
 }
 
@@ -96,7 +104,7 @@ impl IntoResponse for Refusal {
 }
 
 /// A good answer: the page again for a form that a browser sent, JSON for everybody else.
-pub(super) fn done(asked: &Asked, status: StatusCode, body: Value) -> Response {
+pub(super) fn done(asked: &Asked, status: StatusCode, body: impl Serialize) -> Response {
     if asked.wants_page { to_page() } else { (status, Json(body)).into_response() }
 }
 

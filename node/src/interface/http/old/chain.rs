@@ -9,28 +9,40 @@ use super::{
     stopwatch::Stopwatch,
     stream,
 };
-use crate::application::Service;
+use crate::{
+    application::Service,
+    interface::view::replaced_json::{OldBlock, OldChain, OldNothing, OldResolved},
+};
 
-/// `GET /chain`.
+/// All blocks
+#[utoipa::path(get, path = "/chain", operation_id = "old_chain", tag = "replaced",
+    responses((status = 200, description = "The chain.", body = OldChain)))]
 pub(super) async fn chain(State(service): State<Service>) -> Answer {
     let (last, _) = service.height_and_reward();
     stream::object(&service, &json!({ "length": last.get().saturating_add(1) }), "chain", last).await
 }
 
-/// `GET /get_chain`: the blocks and nothing around them.
+/// All blocks and nothing around them
+#[utoipa::path(get, path = "/get_chain", operation_id = "old_get_chain", tag = "replaced",
+    responses((status = 200, description = "The blocks.", body = Vec<OldBlock>)))]
 pub(super) async fn get_chain(State(service): State<Service>) -> Answer {
     let (last, _) = service.height_and_reward();
     stream::list(&service, last).await
 }
 
-/// `GET /nodes/resolve`.
+/// Ask everybody for a better chain, by `GET`
+#[utoipa::path(get, path = "/nodes/resolve", operation_id = "old_resolve", tag = "replaced",
+    responses((status = 200, description = "What came of it, and the chain.", body = OldResolved)))]
 pub(super) async fn resolve(State(service): State<Service>) -> Answer {
     let (replaced, fields) = asked_everybody(&service).await?;
     let (last, _) = service.height_and_reward();
     stream::object(&service, &fields, if replaced { "new_chain" } else { "chain" }, last).await
 }
 
-/// `POST /consensus`.
+/// Ask everybody for a better chain
+#[utoipa::path(post, path = "/consensus", operation_id = "old_consensus", tag = "replaced",
+    request_body(content((OldNothing = "application/json"), (OldNothing = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "What came of it, and the chain.", body = OldResolved)))]
 pub(super) async fn consensus(State(service): State<Service>, asked: Asked) -> Answer {
     let (_, fields) = asked_everybody(&service).await?;
     if asked.wants_page {

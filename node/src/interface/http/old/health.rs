@@ -6,10 +6,10 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Refusal},
+    shown::{OldInfo, OldInvalid, OldValidity, OldVerified},
     stopwatch::Stopwatch,
 };
 use crate::{
@@ -17,48 +17,57 @@ use crate::{
     interface::view::replaced,
 };
 
-/// `GET /info`. The chain is valid whenever it is asked: nothing else becomes part of it. `GET /validate` looks again.
-pub(super) async fn info(State(service): State<Service>) -> Result<Json<Value>, Refusal> {
+/// What kind of chain this is
+///
+/// It is valid whenever this is asked: nothing else becomes part of it. `GET /validate` looks again.
+#[utoipa::path(get, path = "/info", operation_id = "old_info", tag = "replaced",
+    responses((status = 200, description = "The chain.", body = OldInfo)))]
+pub(super) async fn info(State(service): State<Service>) -> Result<Json<OldInfo>, Refusal> {
     let (height, reward) = service.height_and_reward();
     let difficulty = match service.execute(Command::Block { block: BlockChoice::Tip }).await? {
         Reply::Block(tip) => replaced::zero_digits(&tip),
         _ => 0,
     };
-    Ok(Json(json!({
-        "difficulty": difficulty,
-        "is_valid": true,
-        "mining_reward": reward.get(),
-        "name": "BlockBard",
-        "pending_transactions": service.pool_len(),
-        "total_blocks": height.get().saturating_add(1),
-        "total_nodes": service.http_nodes().len(),
-        "version": env!("CARGO_PKG_VERSION"),
-    })))
+    Ok(Json(OldInfo {
+        difficulty,
+        is_valid: true,
+        mining_reward: reward.get(),
+        name: "BlockBard",
+        pending_transactions: service.pool_len(),
+        total_blocks: height.get().saturating_add(1),
+        total_nodes: service.http_nodes().len(),
+        version: env!("CARGO_PKG_VERSION"),
+    }))
 }
 
-/// `GET /validate`.
-pub(super) async fn validate(State(service): State<Service>) -> Result<Json<Value>, Refusal> {
+/// Whether the whole chain is valid, checked anew
+#[utoipa::path(get, path = "/validate", operation_id = "old_validate", tag = "replaced",
+    responses((status = 200, description = "Whether it is.", body = OldValidity)))]
+pub(super) async fn validate(State(service): State<Service>) -> Result<Json<OldValidity>, Refusal> {
     let verified = service.verify_alone().await?;
-    Ok(Json(json!({ "valid": verified.problem.is_none() })))
+    Ok(Json(OldValidity { valid: verified.problem.is_none() }))
 }
 
-/// `GET /verify`.
+/// Check the whole chain anew
+#[utoipa::path(get, path = "/verify", operation_id = "old_verify", tag = "replaced",
+    responses((status = 200, description = "It is valid.", body = OldVerified),
+        (status = 400, description = "It is not.", body = OldInvalid)))]
 pub(super) async fn verify(State(service): State<Service>) -> Answer {
     let watch = Stopwatch::start();
     let verified = service.verify_alone().await?;
     Ok(match verified.problem {
-        None => Json(json!({
-            "cpu_utilization": watch.cpu_utilization(),
-            "message": "Chain validation completed successfully",
-            "time_taken": watch.time_taken(),
-            "valid": true,
-        }))
+        None => Json(OldVerified {
+            valid: true,
+            message: "Chain validation completed successfully",
+            time_taken: watch.time_taken(),
+            cpu_utilization: watch.cpu_utilization(),
+        })
         .into_response(),
-        Some(problem) => invalid(&problem, verified.height.get().saturating_add(1)),
+        Some(problem) => invalid(problem, verified.height.get().saturating_add(1)),
     })
 }
 
-fn invalid(problem: &str, index: u64) -> Response {
+fn invalid(details: String, index: u64) -> Response {
     let error = format!("Invalid block at index {index}");
-    (StatusCode::BAD_REQUEST, Json(json!({ "valid": false, "error": error, "details": problem }))).into_response()
+    (StatusCode::BAD_REQUEST, Json(OldInvalid { valid: false, error, details })).into_response()
 }

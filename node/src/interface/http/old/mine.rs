@@ -6,22 +6,32 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     answer::{Answer, Refusal, done},
     body::Asked,
+    shown::{OldMessage, OldMined, OldRefusal},
     stopwatch::Stopwatch,
 };
 use crate::{
     application::{Service, reply::Block, service::Recorded},
-    interface::view::replaced,
+    interface::view::{
+        replaced,
+        replaced_json::{OldBlock, OldMine},
+    },
 };
 
 /// Texts that one call may put on record: they are signed one by one.
 const MAX_TEXTS: usize = 1_000;
 
+/// Mine: `data`, `transactions`, or what is in the pool
+///
 /// Told apart by the body: `data` is BlockBard's, `transactions` that of the program with a menu, neither the simulation's.
+#[utoipa::path(post, path = "/mine", operation_id = "old_mine", tag = "replaced",
+    request_body(content((OldMine = "application/json"), (OldMine = "application/x-www-form-urlencoded"))),
+    responses((status = 201, description = "`transactions`, or what was in the pool, are mined.", body = OldMined),
+        (status = 202, description = "`data` will be mined.", body = OldMessage)))]
 pub(super) async fn by_post(State(service): State<Service>, asked: Asked) -> Answer {
     if let Some(data) = asked.fields.get("data") {
         return with_data(&service, &asked, data).await;
@@ -35,7 +45,7 @@ pub(super) async fn by_post(State(service): State<Service>, asked: Asked) -> Ans
 async fn with_data(service: &Service, asked: &Asked, data: &Value) -> Answer {
     let recorded = service.record_and_mine_soon(Recorded::value(data)).await;
     recorded.map_err(|failure| Refusal::titled(failure, "error", "Failed to trigger mining"))?;
-    Ok(done(asked, StatusCode::ACCEPTED, json!({ "message": "Mining triggered" })))
+    Ok(done(asked, StatusCode::ACCEPTED, OldMessage { message: "Mining triggered" }))
 }
 
 async fn with_texts(service: &Service, asked: &Asked, texts: &Value) -> Answer {
@@ -58,27 +68,33 @@ async fn with_texts(service: &Service, asked: &Asked, texts: &Value) -> Answer {
     }
     let mined = service.record_and_mine(records).await;
     let block = mined.map_err(|failure| Refusal::titled(failure, "error", "The transactions cannot be recorded"))?;
-    let body = json!({
-        "block": replaced::block(&block, service.wallet()),
-        "cpu_utilization": watch.cpu_utilization(),
-        "message": "New block mined and broadcasted",
-        "time_taken": watch.time_taken(),
-    });
+    let body = OldMined {
+        block: replaced::block(&block, service.wallet()),
+        message: "New block mined and broadcasted",
+        time_taken: Some(watch.time_taken()),
+        cpu_utilization: Some(watch.cpu_utilization()),
+    };
     Ok(done(asked, StatusCode::CREATED, body))
 }
 
 async fn of_pool(service: &Service, asked: &Asked) -> Answer {
     let Some(block) = service.mine_pool().await? else {
-        let error = "Missing 'data' field in request body";
-        let hint = "send data or transactions, or add a transaction first";
-        let body = json!({ "error": error, "message": "No transactions to mine", "details": hint });
-        return Err(Refusal::json(StatusCode::BAD_REQUEST, body));
+        let body = OldRefusal {
+            error: "Missing 'data' field in request body".to_owned(),
+            message: "No transactions to mine".to_owned(),
+            details: Some("send data or transactions, or add a transaction first".to_owned()),
+            resolve_response: None,
+        };
+        return Err(Refusal::of(StatusCode::BAD_REQUEST, body));
     };
-    let shown = replaced::block(&block, service.wallet());
-    Ok(done(asked, StatusCode::CREATED, json!({ "message": "New block mined", "block": shown })))
+    let block = replaced::block(&block, service.wallet());
+    let body = OldMined { block, message: "New block mined", time_taken: None, cpu_utilization: None };
+    Ok(done(asked, StatusCode::CREATED, body))
 }
 
-/// The prototype's `GET /mine`.
+/// Mine what is in the pool, by `GET`
+#[utoipa::path(get, path = "/mine", operation_id = "old_mine_by_get", tag = "replaced",
+    responses((status = 200, description = "The block, and a message.", body = OldBlock)))]
 pub(super) async fn by_get(State(service): State<Service>) -> Answer {
     let Some(block) = service.mine_pool().await? else {
         return Err(Refusal::message("No transactions to mine", "the pool is empty: add a transaction first"));

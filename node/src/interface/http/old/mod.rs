@@ -9,7 +9,9 @@
 //! | `nodes` | `POST /update_peers`, `/discover`, `/nodes/register`, `/register_node`; `GET /nodes` |
 //! | `money` | `POST /transactions/new`, `/add_transaction`; `GET /balance/ADDRESS`, `/wallets` |
 //! | `health` | `GET /info`, `/validate`, `/verify` |
-//! | [`body`], `answer`, `stream`, `stopwatch` | what they share |
+//! | [`body`], `answer`, `shown`, `stream`, `stopwatch` | what they share |
+
+#![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
 
 mod answer;
 mod blocks;
@@ -19,48 +21,48 @@ mod health;
 mod mine;
 mod money;
 mod nodes;
+mod shown;
 mod stopwatch;
 mod stream;
 
 use axum::{
-    Router,
     extract::Request,
     http::Method,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::Refusal;
 use super::{Access, guard};
 use crate::application::Service;
 
 /// The calls. Those that change something by `GET`, as the old programs had them, are guarded as if they were a `POST`.
-pub(super) fn router(access: &Access) -> Router<Service> {
-    let changing = Router::new()
-        .route("/mine", get(mine::by_get))
-        .route("/nodes/resolve", get(chain::resolve))
+pub(super) fn router(access: &Access) -> OpenApiRouter<Service> {
+    let changing = OpenApiRouter::new()
+        .routes(routes!(mine::by_get))
+        .routes(routes!(chain::resolve))
         .route_layer(middleware::from_fn_with_state(access.clone(), guard::guard_change))
         .route_layer(middleware::from_fn(not_by_head));
-    Router::new()
+    OpenApiRouter::new()
         .merge(changing)
-        .route("/mine", post(mine::by_post))
-        .route("/chain", get(chain::chain))
-        .route("/get_chain", get(chain::get_chain))
-        .route("/consensus", post(chain::consensus))
-        .route("/add_block", post(blocks::add_block))
-        .route("/update_peers", post(nodes::update_peers))
-        .route("/discover", post(nodes::discover))
-        .route("/nodes", get(nodes::list))
-        .route("/nodes/register", post(nodes::register))
-        .route("/register_node", post(nodes::register_node))
-        .route("/transactions/new", post(money::new_transaction))
-        .route("/add_transaction", post(money::add_transaction))
-        .route("/balance/{address}", get(money::balance))
-        .route("/wallets", get(money::wallets))
-        .route("/info", get(health::info))
-        .route("/validate", get(health::validate))
-        .route("/verify", get(health::verify))
+        .routes(routes!(mine::by_post))
+        .routes(routes!(chain::chain))
+        .routes(routes!(chain::get_chain))
+        .routes(routes!(chain::consensus))
+        .routes(routes!(blocks::add_block))
+        .routes(routes!(nodes::update_peers))
+        .routes(routes!(nodes::discover))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::register))
+        .routes(routes!(nodes::register_node))
+        .routes(routes!(money::new_transaction))
+        .routes(routes!(money::add_transaction))
+        .routes(routes!(money::balance))
+        .routes(routes!(money::wallets))
+        .routes(routes!(health::info))
+        .routes(routes!(health::validate))
+        .routes(routes!(health::verify))
 }
 
 /// Whoever asks by `HEAD` wants nothing done.

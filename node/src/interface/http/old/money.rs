@@ -1,20 +1,23 @@
 //! Paying and balances.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use bard_chain::units::Amount;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{
     answer::{Answer, Refusal, done},
     body::Asked,
+    shown::{OldBalance, OldPaid, OldRefusal, OldWallets},
 };
 use crate::{
     application::{Command, Reply, Service},
-    interface::view::replaced,
+    interface::view::{replaced, replaced_json::OldPayment},
 };
 
 /// What the prototype says of a payment that cannot be made, whatever the reason.
@@ -22,7 +25,12 @@ const INVALID: &str = "Invalid transaction or insufficient balance";
 /// The receiver of a payment, by the names that the old programs had for it.
 const RECEIVER: &[&str] = &["recipient", "receiver"];
 
-/// `POST /transactions/new`.
+/// Pay, as the prototype did
+#[utoipa::path(post, path = "/transactions/new", operation_id = "old_transactions_new", tag = "replaced",
+    request_body(content((OldPayment = "application/json"), (OldPayment = "application/x-www-form-urlencoded"))),
+    responses((status = 201, description = "The payment is in the pool.", body = OldPaid),
+        (status = 400, description = "It cannot be made; a text where a field is missing.",
+            content((OldRefusal = "application/json"), (String = "text/plain")))))]
 pub(super) async fn new_transaction(State(service): State<Service>, asked: Asked) -> Answer {
     // An amount of null is there, but it is no number.
     let complete = asked.given("sender").is_some()
@@ -31,12 +39,15 @@ pub(super) async fn new_transaction(State(service): State<Service>, asked: Asked
     if !complete {
         return Err(Refusal::text("Missing values"));
     }
-    let paid = pay(&service, &asked).await?;
-    let body = json!({ "message": "Transaction will be added to next block", "transaction": paid });
+    let transaction = pay(&service, &asked).await?;
+    let body = OldPaid { message: "Transaction will be added to next block", transaction };
     Ok(done(&asked, StatusCode::CREATED, body))
 }
 
-/// `POST /add_transaction`.
+/// Pay, as the simulation did
+#[utoipa::path(post, path = "/add_transaction", operation_id = "old_add_transaction", tag = "replaced",
+    request_body(content((OldPayment = "application/json"), (OldPayment = "application/x-www-form-urlencoded"))),
+    responses((status = 201, description = "The payment is in the pool.", body = OldPaid)))]
 pub(super) async fn add_transaction(State(service): State<Service>, asked: Asked) -> Answer {
     let fields: [(&str, &[&str]); 3] = [("sender", &["sender"]), ("receiver", RECEIVER), ("amount", &["amount"])];
     let missing: Vec<&str> =
@@ -44,8 +55,8 @@ pub(super) async fn add_transaction(State(service): State<Service>, asked: Asked
     if !missing.is_empty() {
         return Err(Refusal::error("Missing values", format!("missing: {}", missing.join(", "))));
     }
-    let paid = pay(&service, &asked).await?;
-    let body = json!({ "message": "Transaction will be added to the next block", "transaction": paid });
+    let transaction = pay(&service, &asked).await?;
+    let body = OldPaid { message: "Transaction will be added to the next block", transaction };
     Ok(done(&asked, StatusCode::CREATED, body))
 }
 
@@ -54,6 +65,9 @@ async fn pay(service: &Service, asked: &Asked) -> Result<Value, Refusal> {
         let text = value.and_then(Value::as_str).map(str::trim).map(str::to_owned);
         text.ok_or_else(|| Refusal::message(INVALID, format!("{field}: a name or an address is expected")))
     };
+    for field in RECEIVER {
+        asked.given(field).map(|value| name(field, Some(value))).transpose()?;
+    }
     let sender = name("sender", asked.given("sender"))?;
     let receiver = name("recipient", asked.given_as(RECEIVER))?;
     let amount = amount(asked.fields.get("amount").unwrap_or(&Value::Null))?;
@@ -105,34 +119,40 @@ fn amount(value: &Value) -> Result<Amount, Refusal> {
     Ok(Amount::new(whole))
 }
 
-/// `GET /balance/<address>`.
+/// What an account has
+#[utoipa::path(get, path = "/balance/{address}", operation_id = "old_balance", tag = "replaced",
+    params(("address" = String, Path, description = "A name or an address.")),
+    responses((status = 200, description = "The balance.", body = OldBalance)))]
 pub(super) async fn balance(
     State(service): State<Service>,
     address: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<OldBalance>, Refusal> {
     let Path(name) = address.map_err(|error| Refusal::error("Invalid address", error.body_text()))?;
     let found = service.balance_of(&name).map_err(|failure| Refusal::titled(failure, "error", "Invalid address"))?;
-    let (confirmed, pending) =
-        found.map_or((0, 0), |found| (found.confirmed.balance.get(), found.pending.balance.get()));
-    Ok(Json(json!({ "address": name, "balance": confirmed, "pending": pending })))
+    let (balance, pending) = found.map_or((0, 0), |found| (found.confirmed.balance.get(), found.pending.balance.get()));
+    Ok(Json(OldBalance { address: name, balance, pending }))
 }
 
-/// `GET /wallets`.
-pub(super) async fn wallets(State(service): State<Service>) -> Result<Json<Value>, Refusal> {
-    let mut wallets = Map::new();
+/// What the names of this node have
+#[utoipa::path(get, path = "/wallets", operation_id = "old_wallets", tag = "replaced",
+    responses((status = 200, description = "The names with their balances.", body = OldWallets)))]
+pub(super) async fn wallets(State(service): State<Service>) -> Result<Json<OldWallets>, Refusal> {
+    let mut wallets = BTreeMap::new();
     if let Reply::Wallets(all) = service.execute(Command::Wallets).await? {
         for one in all {
-            wallets.insert(one.name.unwrap_or_else(|| one.address.to_string()), one.confirmed.balance.get().into());
+            wallets.insert(one.name.unwrap_or_else(|| one.address.to_string()), one.confirmed.balance.get());
         }
     }
     for (name, balance) in service.old_balances()? {
-        wallets.insert(name.to_owned(), balance.confirmed.balance.get().into());
+        wallets.insert(name.to_owned(), balance.confirmed.balance.get());
     }
-    Ok(Json(json!({ "wallets": wallets })))
+    Ok(Json(OldWallets { wallets }))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -22,7 +22,8 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Page {
-    /// The address after which to begin, as the page before named it in `next`; with the first if left out.
+    /// The address, or the name, after which to begin, as the page before named it in `next`; with the first if left out.
+    #[param(pattern = "^(bard1[02-9ac-hj-np-z]{58}|[A-Za-z0-9_-]{1,32})$")]
     after: Option<String>,
     /// How many at most; 20 if left out.
     #[param(minimum = 1, maximum = 100)]
@@ -52,7 +53,7 @@ async fn account(State(service): State<Service>, Segment(who): Segment, _: NoQue
 #[into_params(parameter_in = Query)]
 struct History {
     /// The first, as the page before named it in `next`; the newest if left out.
-    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    #[param(pattern = "^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,8})$")]
     from: Option<String>,
     /// How many at most; 20 if left out.
     #[param(minimum = 1, maximum = 100)]

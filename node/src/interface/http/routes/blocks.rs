@@ -57,6 +57,7 @@ enum Order {
 #[into_params(parameter_in = Query)]
 struct Page {
     /// Height of the first block; if left out, 0 for ascending order and the tip for descending.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     from: Option<u64>,
     /// How many at most; 20 if left out. A page of very large blocks may have fewer.
     #[param(minimum = 1, maximum = 100)]
@@ -72,7 +73,7 @@ struct Page {
     responses((status = 200, description = "A page.", body = view::json::BlockPage)))]
 async fn blocks(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
     let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
-    let from = page.from.map(Height::new);
+    let from = extract::exact("from", page.from)?.map(Height::new);
     let command = match page.order {
         Order::Asc => Command::Blocks { from: Some(from.unwrap_or(Height::ZERO)), limit },
         Order::Desc => Command::BlocksDown { from, limit },
@@ -104,7 +105,8 @@ fn keep(choice: BlockChoice) -> Keep {
 ///
 /// By its hash also where it is on another branch. The tag tells whether it is on the active chain, too.
 #[utoipa::path(get, path = "/api/v1/blocks/{id}", tag = "chain",
-    params(("id" = String, Path, description = "Height, hash, or `tip`."),
+    params(("id" = String, Path, description = "Height, hash, or `tip`.",
+        pattern = "^([0-9]{1,19}|[0-9a-f]{64}|tip)$"),
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The block.", body = view::json::Block,
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
@@ -134,7 +136,8 @@ async fn block(
 
 /// The header of a block
 #[utoipa::path(get, path = "/api/v1/blocks/{id}/header", tag = "chain",
-    params(("id" = String, Path, description = "Height, hash, or `tip`."),
+    params(("id" = String, Path, description = "Height, hash, or `tip`.",
+        pattern = "^([0-9]{1,19}|[0-9a-f]{64}|tip)$"),
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The header.", body = view::json::Header,
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]
@@ -148,7 +151,8 @@ async fn block_header(State(service): State<Service>, id: Segment, _: NoQuery, h
 
 /// The canonical bytes of a block
 #[utoipa::path(get, path = "/api/v1/blocks/{id}/raw", tag = "chain",
-    params(("id" = String, Path, description = "Height, hash, or `tip`."),
+    params(("id" = String, Path, description = "Height, hash, or `tip`.",
+        pattern = "^([0-9]{1,19}|[0-9a-f]{64}|tip)$"),
         ("if-none-match" = Option<String>, Header, description = "Tags of what is there already.")),
     responses((status = 200, description = "The bytes: CBOR.", body = view::json::Cbor, content_type = "application/cbor",
         headers(("etag" = String, description = "Its tag."))), (status = 304, description = "It is there already.")))]

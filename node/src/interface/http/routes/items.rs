@@ -67,7 +67,7 @@ async fn item(State(service): State<Service>, Segment(item): Segment, _: NoQuery
 #[into_params(parameter_in = Query)]
 struct History {
     /// The first, as the page before named it in `next`; the oldest if left out.
-    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    #[param(pattern = "^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,8})$")]
     from: Option<String>,
     /// How many at most; 20 if left out.
     #[param(minimum = 1, maximum = 100)]

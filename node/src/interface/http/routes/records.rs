@@ -23,10 +23,10 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 #[into_params(parameter_in = Query)]
 struct Page {
     /// Only records whose content has this BLAKE3 or SHA-256 digest, or is this digest.
-    #[param(pattern = "^[0-9a-fA-F]{64}$")]
+    #[param(pattern = "^[0-9a-f]{64}$")]
     digest: Option<String>,
     /// The first, as the page before named it in `next`.
-    #[param(pattern = "^[0-9]+-[0-9]+$")]
+    #[param(pattern = "^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,8})$")]
     from: Option<String>,
     /// How many at most; 20 if left out.
     #[param(minimum = 1, maximum = 100)]

@@ -139,6 +139,7 @@ async fn transaction(State(service): State<Service>, id: Segment, _: NoQuery) ->
 struct Page {
     /// The first, as the page before named it in `next`; the oldest if left out. A new tip begins the count anew: then the
     /// next page may repeat transactions, but leaves none out.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     from: Option<u64>,
     /// How many at most; 1,000 if left out.
     #[param(minimum = 1, maximum = 10000)]
@@ -150,5 +151,5 @@ struct Page {
     responses((status = 200, description = "A page, in the order of arrival.", body = view::json::PoolPage)))]
 async fn pool(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
     let limit = extract::page(page.limit, DEFAULT_POOL_PAGE, MAX_POOL_PAGE)?;
-    answer(&service, Command::PoolPage { from: page.from, limit }).await
+    answer(&service, Command::PoolPage { from: extract::exact("from", page.from)?, limit }).await
 }
