@@ -166,7 +166,8 @@ fn write_status(page: &mut Html, status: &reply::Status, service: &Service) {
     page.fact("Tip", &status.tip.to_string());
     page.fact("Peers", &status.peers.to_string());
     page.fact("Pool", &status.pool.to_string());
-    page.fact("Registered nodes", &service.http_nodes().join(", "));
+    let nodes = service.http_nodes().join(", ");
+    page.fact("Registered nodes", if nodes.is_empty() { "none" } else { &nodes });
     page.fact("Reachability", &status.reachability);
     page.markup("</dl>\n");
 }

@@ -73,10 +73,15 @@ pub(super) async fn register(State(service): State<Service>, asked: Asked) -> An
     responses((status = 201, description = "They will be connected to.", body = OldNodeList)))]
 pub(super) async fn register_node(State(service): State<Service>, asked: Asked) -> Answer {
     let title = "Please supply the address of a node";
-    let node = asked.given_as(ALIASES).ok_or_else(|| {
-        Refusal::error(title, "node_address: the address of a node is expected, such as http://127.0.0.1:5001")
-    })?;
-    let nodes = addresses(node).map_err(|what| Refusal::error(title, format!("node_address: {what}")))?;
+    let given: Vec<_> = ALIASES.iter().filter_map(|name| Some((*name, asked.given(name)?))).collect();
+    if given.is_empty() {
+        let what = "node_address: the address of a node is expected, such as http://127.0.0.1:5001";
+        return Err(Refusal::error(title, what));
+    }
+    let mut nodes = Vec::new();
+    for (name, value) in given {
+        nodes.extend(addresses(value).map_err(|what| Refusal::error(title, format!("{name}: {what}")))?);
+    }
     if nodes.is_empty() {
         return Err(Refusal::error(title, "node_address: the list is empty"));
     }

@@ -345,7 +345,7 @@ mod tests {
             assert_eq!(serde_json::to_value(read).expect("JSON"), whole);
         }
         assert_eq!(serde_json::to_value(&action).expect("JSON")["type"], "record");
-        assert_eq!(Event::read("moon", "{}").expect("no matter"), None, "a later version may tell of more");
+        assert!(Event::read("moon", "{}").expect("no matter").is_none(), "a later version may tell of more");
         assert!(Event::read("peer", "{}").is_err() && Event::read("peer", "").is_err());
     }
 }
