@@ -226,6 +226,9 @@ const ONLY: &[Only] = &[
         rooms: &[
             ("bard_node::interface::http", "the description of the API"),
             ("bard_node::interface::view::json", "what is in the description of the API"),
+            ("bard_node::interface::view::event_json", "the events in the description of the API"),
+            ("bard_node::interface::view::health_json", "the health in the description of the API"),
+            ("bard_node::interface::view::replaced_json", "the replaced calls in the description of the API"),
         ],
     },
     Only {

@@ -267,7 +267,7 @@ fn crowds_and_slow_bodies_keep_nobody_else_out() {
             assert!(!node.ask("status").is_empty(), "the console answers");
             assert_eq!(node.get("/healthz").status, 200, "the API answers");
             assert!(asked.elapsed() < PATIENCE / 4, "{:?}", asked.elapsed());
-            let miner = if round % 2 == 0 { &node } else { &other };
+            let miner = if round.is_multiple_of(2) { &node } else { &other };
             miner.mine(1);
             node.wait_for_same_tip(&other);
         }
