@@ -253,7 +253,7 @@ fn crowds_and_slow_bodies_keep_nobody_else_out() {
     let (node, other) = (Node::start(), Node::start());
     node.post("/api/v1/peers", &json!({ "address": other.address() })).success();
     let authority = node.file().api.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let before = memory(&node);
+    let before = node.memory();
     let clients: Vec<_> = (0..IDLE).map(|_| Events::follow(&node, "types=reorg", None)).collect();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -275,7 +275,7 @@ fn crowds_and_slow_bodies_keep_nobody_else_out() {
         stop.store(true, Ordering::Relaxed);
         assert!(attack.join().unwrap() >= ATTACKERS, "bodies that do not come are given up");
     });
-    let cost = memory(&node).saturating_sub(before);
+    let cost = node.memory().saturating_sub(before);
     let allowed = (IDLE + 2 * ATTACKERS) as u64 * PER_CLIENT;
     assert!(cost < allowed, "{} KiB more, {} allowed", cost >> 10, allowed >> 10);
     drop(clients);
