@@ -19,7 +19,7 @@ use crate::{
         client::Client,
         console,
         http::{Access, Api},
-        news,
+        news::Since,
     },
     keeper, logging,
     meeting::{self, Configured},
@@ -41,9 +41,6 @@ const DEFAULT_P2P_PORT: u16 = 6000;
 const IDENTITY_FILE: &str = "identity.key";
 /// Hints about peers that seem to know more; one too many is dropped, for one is as good as many.
 const HINTS: usize = 64;
-
-/// News that wait to be printed at the console; those beyond it are dropped.
-const NEWS: usize = 256;
 
 /// Why a node did not start or had to stop: one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,7 +121,6 @@ impl Ground {
 
 /// The parts of a running node.
 struct Running {
-    service: Service,
     client: Client,
     keeper: keeper::Handle,
     network: NetworkHandle,
@@ -196,7 +192,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     if look_around {
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
-    Ok(Running { service, client, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+    Ok(Running { client, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
 }
 
 /// The keys, open where the passphrase was given. A passphrase is tried where waiting disturbs nobody.
@@ -366,18 +362,11 @@ impl Running {
         supervisor: &mut Supervisor,
         signals: &mut Signals,
     ) -> Option<String> {
-        let (service, client) = (self.service.clone(), self.client.clone());
+        let client = self.client.clone();
         let console = async {
-            if !options.no_console {
-                let (lines, news) = mpsc::channel(NEWS);
-                let told = tokio::spawn(news::run(service, lines));
-                let ended = console::run(client, news).await;
-                told.abort();
-                if ended == console::Ended::Quit {
-                    return;
-                }
+            if options.no_console || console::run(client, Since::Start).await == console::Ended::EndOfInput {
+                std::future::pending::<()>().await;
             }
-            std::future::pending::<()>().await;
         };
         tokio::select! {
             reason = supervisor.failed() => Some(reason),

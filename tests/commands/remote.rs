@@ -1,11 +1,11 @@
 //! Commands that ask a running node, and the console attached to one.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
 };
 
-use bard_tests::process::{Ended, Node, bard, run};
+use bard_tests::process::{Ended, Node, PATIENCE, bard, run, wait_until};
 use serde_json::Value;
 
 /// Runs `bard WORDS --api URL` against a node.
@@ -125,4 +125,28 @@ fn a_console_may_be_attached_to_a_node() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(node.height(), 2, "the node goes on");
+}
+
+#[test]
+fn an_attached_console_tells_the_news() {
+    let node = Node::start();
+    let mut console = Command::new(bard());
+    console.args(["console", "--api", &node.file().api]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut console = console.spawn().expect("it starts");
+    let mut stdin = console.stdin.take().expect("a pipe");
+    let mut lines = BufReader::new(console.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    // It hears of what happens once it is attached; blocks are mined until it does.
+    let (told, heard) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for line in lines.by_ref().filter(|line| line.starts_with("* block ")) {
+            let _ = told.send(line);
+        }
+    });
+    wait_until("the console tells of a block", PATIENCE, || {
+        node.mine(1);
+        heard.try_recv().is_ok()
+    });
+    stdin.write_all(b"quit\n").expect("written");
+    assert!(console.wait().expect("it ends").success());
+    reader.join().expect("read to the end");
 }

@@ -1,10 +1,9 @@
 //! `bard console`.
 
 use clap::Args;
-use tokio::sync::mpsc;
 
 use super::remote::NodeChoice;
-use crate::interface::console;
+use crate::interface::{console, news::Since};
 
 /// Attach the console to a running node.
 #[derive(Args, Clone, Debug)]
@@ -23,8 +22,7 @@ pub fn run(options: &ConsoleOptions) -> Result<(), String> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let result = runtime.block_on(async {
         client.node().await.map_err(|error| error.to_string())?;
-        let (_, news) = mpsc::channel(1);
-        console::run(client, news).await;
+        console::run(client, Since::Now).await;
         Ok(())
     });
     runtime.shutdown_background();

@@ -1,31 +1,86 @@
 //! News for people: what happens to the chain and the peers, in a line each.
 
-use tokio::sync::mpsc;
+use std::time::Duration;
 
-use super::view::event;
-use crate::application::{
-    Service,
-    events::{Kind, Kinds, Missed, Place},
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::{
+    client::{Client, ClientError, Told},
+    view::{event, event_json::Event},
 };
 
-/// Prints news until the node stops, beginning with those of its start. When `lines` is full, news are dropped: whoever
-/// reads so slowly misses little.
-pub async fn run(service: Service, lines: mpsc::Sender<String>) {
-    let kinds = Kinds::of(&[Kind::Block, Kind::Reorg, Kind::Peer]);
-    let mut follower = service.events().read(kinds, Place::Beginning);
+/// What people are told of.
+const KINDS: &str = "block,reorg,peer";
+/// The place before the first event that the node still keeps.
+const START: &str = "start";
+/// How long until a stream that ended is taken up again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// From where on a person is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From the start of the node.
+    Start,
+    /// From now on.
+    Now,
+}
+
+/// Sends news until nobody reads them any more, whatever happens to the node meanwhile. When `lines` is full, news are
+/// dropped: whoever reads so slowly misses little.
+pub async fn run(client: Client, since: Since, lines: mpsc::Sender<String>) {
+    let mut after = (since == Since::Start).then(|| START.to_owned());
+    let mut lost = false;
     loop {
-        let line = match follower.next().await {
-            Ok(Some(event)) => event::line(&event.change),
-            Ok(None) => return,
-            Err(Missed) => {
-                follower = service.events().read(kinds, Place::Now);
-                Some("(some news were too many to show)".to_owned())
+        match follow(&client, &mut after, &mut lost, &lines).await {
+            // A node that stops ends the stream; a busy one may.
+            Ok(()) => {}
+            Err(Ended::Nobody) => return,
+            Err(Ended::Failed(error)) => {
+                if !std::mem::replace(&mut lost, true) && !told(&lines, format!("* no news for now: {error}")) {
+                    return;
+                }
             }
-        };
-        if let Some(line) = line
-            && let Err(mpsc::error::TrySendError::Closed(_)) = lines.try_send(line)
-        {
+        }
+        tokio::time::sleep(PAUSE).await;
+        if lines.is_closed() {
             return;
         }
     }
+}
+
+/// Why a stream is not read any further.
+enum Ended {
+    /// Nobody reads the news.
+    Nobody,
+    /// The node does not send them.
+    Failed(ClientError),
+}
+
+async fn follow(
+    client: &Client,
+    after: &mut Option<String>,
+    lost: &mut bool,
+    lines: &mpsc::Sender<String>,
+) -> Result<(), Ended> {
+    let mut events = client.events(KINDS, after.clone()).await.map_err(Ended::Failed)?;
+    if std::mem::take(lost) && !told(lines, "* the node is there again".to_owned()) {
+        return Err(Ended::Nobody);
+    }
+    while let Some(one) = events.next().await.map_err(Ended::Failed)? {
+        let Told { id, name, data } = one;
+        if !id.is_empty() {
+            *after = Some(id);
+        }
+        // An event that this version does not know is no news to it.
+        let line = Event::read(&name, &data).ok().flatten().and_then(|event| event::line(&event));
+        if line.is_some_and(|line| !told(lines, line)) {
+            return Err(Ended::Nobody);
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody still reads.
+fn told(lines: &mpsc::Sender<String>, line: String) -> bool {
+    !matches!(lines.try_send(line), Err(TrySendError::Closed(_)))
 }

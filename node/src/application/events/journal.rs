@@ -73,7 +73,7 @@ pub struct Missed;
 pub enum Place {
     /// With what happens from now on.
     Now,
-    /// With the first event of this run.
+    /// With the first event of this run that is kept.
     Beginning,
     /// After this event of this run.
     After {
@@ -87,8 +87,11 @@ pub enum Place {
 }
 
 impl Place {
-    /// The place after the event with this id.
+    /// The place after the event with this id; `start` is before the first that is kept.
     pub fn after(id: &str) -> Self {
+        if id == "start" {
+            return Self::Beginning;
+        }
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         let parts = id.split_once('-').and_then(|(run, number)| Some((digits(run)?, digits(number)?)));
         parts.map_or(Self::Unknown, |(run, number)| Self::After { run, number })
@@ -162,16 +165,6 @@ impl Journal {
     /// [`Full`], if [`MAX_FOLLOWERS`] follow already.
     pub fn follow(&self, kinds: Kinds, from: Place) -> Result<(Follower, Option<Reset>), Full> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Full)?;
-        let (follower, reset) = self.begin(kinds, from);
-        Ok((Follower { _place: Some(place), ..follower }, reset))
-    }
-
-    /// Reads events for the node's own console, which takes no place from others.
-    pub fn read(&self, kinds: Kinds, from: Place) -> Follower {
-        self.begin(kinds, from).0
-    }
-
-    fn begin(&self, kinds: Kinds, from: Place) -> (Follower, Option<Reset>) {
         let state = lock(&self.state);
         let forgotten = state.of(kinds).map(|ring| ring.forgotten).max().unwrap_or(0);
         let (at, reset) = match from {
@@ -185,7 +178,7 @@ impl Journal {
         };
         let joined = state.last;
         drop(state);
-        (Follower { journal: self.clone(), kinds, at, joined, _place: None }, reset)
+        Ok((Follower { journal: self.clone(), kinds, at, joined, _place: place }, reset))
     }
 
     /// How many follow.
@@ -213,7 +206,7 @@ pub struct Follower {
     at: u64,
     /// The number of the last event when it began: what is older is not held against it.
     joined: u64,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {

@@ -98,9 +98,13 @@ impl Client {
     ///
     /// # Errors
     /// Where the node does not let this client follow.
-    pub async fn events(&self, kinds: &str, after: Option<&str>) -> Result<Events, ClientError> {
-        let after = after.map_or_else(String::new, |id| format!("&last_event_id={id}"));
-        let response = self.answer(Method::GET, &format!("/api/v1/events?types={kinds}{after}"), Bytes::new()).await?;
+    pub async fn events(&self, kinds: &str, after: Option<String>) -> Result<Events, ClientError> {
+        let mut path = format!("/api/v1/events?types={kinds}");
+        if let Some(id) = after {
+            path.push_str("&last_event_id=");
+            path.push_str(&id);
+        }
+        let response = self.answer(Method::GET, &path, Bytes::new()).await?;
         Ok(Events::new(self.name(), response))
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::interface::{
     ask::{Question, ask},
     client::{Client, ClientError},
+    news::{self, Since},
     view::{
         json::Unlock,
         text::{self, Names},
@@ -28,19 +29,34 @@ pub enum Ended {
     EndOfInput,
 }
 
-/// Reads commands from standard input, asks the node and answers on standard output until `quit` or the end of input.
-/// `news` are lines that come by themselves.
-pub async fn run(client: Client, mut news: mpsc::Receiver<String>) -> Ended {
+/// News that wait to be printed; those beyond it are dropped.
+const NEWS: usize = 256;
+
+/// Reads commands from standard input, asks the node and answers on standard output until `quit` or the end of input. What
+/// happens since then, or since the node was started, is told between the answers.
+pub async fn run(client: Client, since: Since) -> Ended {
+    let (lines, told) = mpsc::channel(NEWS);
+    let news = async {
+        news::run(client.clone(), since, lines).await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = converse(&client, told) => ended,
+        never = news => never,
+    }
+}
+
+async fn converse(client: &Client, mut news: mpsc::Receiver<String>) -> Ended {
     let terminal = std::io::stdin().is_terminal();
     if terminal {
-        print_plain(&welcome(&client).await);
+        print_plain(&welcome(client).await);
     }
     let (mut input, mut printer) = Input::start(terminal);
     loop {
         tokio::select! {
             biased;
             line = input.next() => match line {
-                Some(Typed::Line(line)) => match answer(&client, &line).await {
+                Some(Typed::Line(line)) => match answer(client, &line).await {
                     Some(text) => {
                         printer.print(&text);
                         input.ready();

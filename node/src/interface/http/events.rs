@@ -43,7 +43,8 @@ struct Choice {
     /// Only events of these kinds, with commas between them; all if left out.
     #[param(pattern = "^(block|reorg|transaction|peer|mining|sync)(,(block|reorg|transaction|peer|mining|sync))*$")]
     types: Option<String>,
-    /// The id of the last event that is known: what came since is told. For clients that cannot set a header.
+    /// The id of the last event that is known: what came since is told. For clients that cannot set a header. `start` is
+    /// before the first event that the node still keeps.
     last_event_id: Option<String>,
 }
 

@@ -1,22 +1,23 @@
 //! Events as lines for people.
 
-use crate::application::events::Change;
+use super::event_json::{Event, PeerEvent, ReorgEvent};
 
 /// The line of an event that people are told of.
-pub fn line(change: &Change) -> Option<String> {
-    match change {
-        Change::Block { id, header, transactions, .. } => {
-            Some(format!("* block {} {id} ({transactions} transactions)", header.height))
+pub fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::Block(block) => {
+            Some(format!("* block {} {} ({} transactions)", block.height, block.hash, block.transactions))
         }
-        Change::Reorg { disconnected, connected, fork, .. } => Some(format!(
-            "* reorganisation: another branch has more work; {disconnected} blocks after height {fork} left the chain, \
-             {connected} joined it"
+        Event::Reorg(ReorgEvent::Adopted { disconnected, connected, fork_height, .. }) => Some(format!(
+            "* reorganisation: another branch has more work; {disconnected} blocks after height {fork_height} left the \
+             chain, {connected} joined it"
         )),
-        Change::BranchRefused { at, reason } => {
-            Some(format!("* a branch with more work is refused: its block {at} is invalid: {reason}"))
+        Event::Reorg(ReorgEvent::Refused { invalid_block, reason }) => {
+            Some(format!("* a branch with more work is refused: its block {invalid_block} is invalid: {reason}"))
         }
-        Change::Connected(info) => Some(format!("* connected to {}", info.id)),
-        Change::Lost(peer) => Some(format!("* lost {peer}; it is dialled again")),
-        Change::Transaction(_) | Change::Mining(_) | Change::Sync { .. } => None,
+        Event::Peer(PeerEvent::Connected { peer_id, .. }) => Some(format!("* connected to {peer_id}")),
+        Event::Peer(PeerEvent::Lost { peer_id }) => Some(format!("* lost {peer_id}; it is dialled again")),
+        Event::Reset(reset) => Some(format!("(some news are missing: {})", reset.detail)),
+        Event::Transaction(_) | Event::Mining(_) | Event::Sync(_) | Event::Error(_) => None,
     }
 }
