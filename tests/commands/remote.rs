@@ -150,3 +150,23 @@ fn an_attached_console_tells_the_news() {
     assert!(console.wait().expect("it ends").success());
     reader.join().expect("read to the end");
 }
+
+#[test]
+fn shells_and_manuals_are_told_of_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = run(&["completions", shell]);
+        assert_eq!(ended.code(), Some(0), "{shell}: {ended:?}");
+        for command in ["tracker", "wallet", "invite", "completions"] {
+            assert!(ended.stdout.contains(command), "{shell}: {command}");
+        }
+    }
+    assert_eq!(run(&["completions", "moon"]).code(), Some(2));
+    assert!(run(&["man"]).stdout.contains(".TH bard"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().to_str().expect("text");
+    assert_eq!(run(&["man", path]).code(), Some(0));
+    let pages = std::fs::read_dir(dir.path()).expect("a directory").count();
+    assert!(pages > 20, "a page for each command: {pages}");
+    let line = refusal(&run(&["man", &format!("{path}/nowhere")]), 1);
+    assert!(line.contains("nowhere"), "{line}");
+}

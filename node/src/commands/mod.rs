@@ -12,13 +12,14 @@ mod output;
 mod progress;
 pub mod query;
 pub mod remote;
+pub mod shell;
 pub mod tracker;
 pub mod tx;
 pub mod wallet;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     config::{self, NodeOptions},
@@ -75,6 +76,10 @@ enum Commands {
     Tx(tx::TxOptions),
     /// Measure this machine: hashing, signatures, block import, sync, HTTP API, each beside its ceiling
     Bench(bench::BenchOptions),
+    /// Print completions of the command line for a shell
+    Completions(shell::Completions),
+    /// Print the manual
+    Man(shell::Man),
 }
 
 impl Commands {
@@ -108,6 +113,11 @@ impl Commands {
             Self::Wallet(options) => wallet::run(options),
             Self::Tx(options) => tx::run(options),
             Self::Bench(options) => bench::run(&options),
+            Self::Completions(completions) => {
+                completions.run(Cli::command());
+                Ok(())
+            }
+            Self::Man(man) => man.run(Cli::command()),
             Self::Chain(command) => chain::run(&command),
             Self::Invite(options) => invite::run(&options),
             Self::Join(options) => join::run(*options),
@@ -172,8 +182,6 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn arguments(all: &[&str]) -> Vec<OsString> {
