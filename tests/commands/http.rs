@@ -46,7 +46,7 @@ fn bodies_that_cannot_be_understood() {
     }
     assert_eq!(post(&node, "/api/v1/mine", b"{\"blocks\": \xff}"), 400);
     assert_eq!(post(&node, "/api/v1/wallet/transfer", b"{\"to\": \"bob\"}"), 400);
-    assert_eq!(post(&node, "/api/v1/wallet/transfer", b"{\"to\": \"bob\", \"amount\": 1e3}"), 400);
+    assert_eq!(post(&node, "/api/v1/wallet/transfer", b"{\"to\": \"bob\", \"amount\": 1.5}"), 400);
     assert_eq!(post(&node, "/api/v1/peers", b"{\"address\": \"moon\"}"), 400);
     assert_eq!(node.height(), 0, "nothing was mined");
 }

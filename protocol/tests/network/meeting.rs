@@ -320,6 +320,7 @@ async fn a_node_registers_finds_others_and_leaves_when_it_stops() {
     let one = Node::start(node()).await;
     let two = Node::start(node()).await;
     one.meets(&two).await;
+    two.meets(&one).await;
     let found = [&one, &two].map(|node| node.peers().remove(0).origins.contains(&bard_protocol::Origin::Rendezvous));
     assert!(found.contains(&true), "how it was found is known");
     assert!(one.peers().iter().all(|peer| peer.id != point.peer_id()), "a meeting point is no peer");
