@@ -165,6 +165,12 @@ impl Journal {
     /// [`Full`], if [`MAX_FOLLOWERS`] follow already.
     pub fn follow(&self, kinds: Kinds, from: Place) -> Result<(Follower, Option<Reset>), Full> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Full)?;
+        let (follower, reset) = self.read(kinds, from);
+        Ok((Follower { _place: Some(place), ..follower }, reset))
+    }
+
+    /// Follows events for the node's own console, which takes no place from others.
+    pub fn read(&self, kinds: Kinds, from: Place) -> (Follower, Option<Reset>) {
         let state = lock(&self.state);
         let forgotten = state.of(kinds).map(|ring| ring.forgotten).max().unwrap_or(0);
         let (at, reset) = match from {
@@ -178,7 +184,7 @@ impl Journal {
         };
         let joined = state.last;
         drop(state);
-        Ok((Follower { journal: self.clone(), kinds, at, joined, _place: place }, reset))
+        (Follower { journal: self.clone(), kinds, at, joined, _place: None }, reset)
     }
 
     /// How many follow.
@@ -206,7 +212,7 @@ pub struct Follower {
     at: u64,
     /// The number of the last event when it began: what is older is not held against it.
     joined: u64,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Follower {

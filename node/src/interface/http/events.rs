@@ -5,6 +5,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{extract::Query, problem::Problem};
+use super::{OwnProcess, extract::Query, problem::Problem};
 use crate::{
     application::{
         Service,
@@ -62,16 +63,20 @@ struct Choice {
 async fn events(
     State(service): State<Service>,
     headers: HeaderMap,
+    own: Option<Extension<OwnProcess>>,
     Query(choice): Query<Choice>,
 ) -> Result<Response, Problem> {
     let kinds = choice.types.as_deref().map_or(Ok(Kinds::ALL), Kinds::parse).map_err(Problem::malformed)?;
     // What a browser sends when it comes back is newer than what the page asked for in the first place.
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
     let from = header.or(choice.last_event_id).map_or(Place::Now, |id| Place::after(&id));
-    let (follower, reset) = service.events().follow(kinds, from).map_err(|Full| {
-        let detail = format!("{MAX_FOLLOWERS} clients follow events already, no more are served; try again later");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now", detail)
-    })?;
+    let (follower, reset) = match own {
+        Some(_) => service.events().read(kinds, from),
+        None => service.events().follow(kinds, from).map_err(|Full| {
+            let detail = format!("{MAX_FOLLOWERS} clients follow events already, no more are served; try again later");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now", detail)
+        })?,
+    };
     let stream = stream::unfold(Client::Begins { follower, reset }, Client::next);
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     // Proxies that gather answers would keep events back.

@@ -76,6 +76,10 @@ pub struct Access {
     pub address: SocketAddr,
 }
 
+/// Goes with requests of this process itself.
+#[derive(Clone, Copy, Debug)]
+struct OwnProcess;
+
 /// The API, ready to be called: by who connects and by this process itself.
 #[derive(Clone, Debug)]
 pub struct Api(Router);
@@ -96,7 +100,10 @@ impl Api {
 
     /// For this process itself: no connection, and so none of the limits of connections.
     pub fn in_process(&self) -> InProcess {
-        let service = self.0.clone().map_request(|request: axum::http::Request<Full<Bytes>>| request.map(Body::new));
+        let service = self.0.clone().map_request(|mut request: axum::http::Request<Full<Bytes>>| {
+            request.extensions_mut().insert(OwnProcess);
+            request.map(Body::new)
+        });
         let service =
             service.map_response(|response: Response| response.map(|body| body.map_err(Into::into).boxed_unsync()));
         BoxCloneSyncService::new(service)
