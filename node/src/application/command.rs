@@ -114,8 +114,6 @@ pub enum Command {
         /// Which.
         id: TransactionId,
     },
-    /// What is in the pool.
-    Pool,
     /// A part of what is in the pool.
     PoolPage {
         /// The first, as the page before named it; the oldest if left out.
@@ -133,13 +131,6 @@ pub enum Command {
         amount: Amount,
         /// What the miner gets.
         fee: Amount,
-    },
-    /// Put a text on record.
-    Record {
-        /// Who signs; the node itself if left out.
-        signer: Option<String>,
-        /// The text.
-        text: String,
     },
     /// Put content of any type on record.
     RecordContent {
@@ -174,11 +165,6 @@ pub enum Command {
         item: String,
         /// To whom.
         to: String,
-    },
-    /// Items that were ever named.
-    Items {
-        /// Which; all if left out.
-        filter: Option<ItemFilter>,
     },
     /// A part of the items that were ever named, by name.
     ItemsPage {

@@ -214,8 +214,6 @@ pub enum Reply {
     Answers(Vec<Answered>),
     /// One transaction.
     Transaction(Box<Placed>),
-    /// The pool, in the order of arrival.
-    Pool(Vec<Arc<CheckedTransaction>>),
     /// A part of the pool.
     PoolPage {
         /// Transactions, in the order of arrival.
@@ -232,13 +230,6 @@ pub enum Reply {
     },
     /// Transactions that went into the pool.
     Admitted(Vec<Arc<CheckedTransaction>>),
-    /// Items with their holders.
-    Items {
-        /// Which were asked for.
-        filter: Option<super::ItemFilter>,
-        /// The items by name.
-        items: Vec<(ItemName, Option<Address>)>,
-    },
     /// A part of the items.
     ItemsPage {
         /// The items by name.

@@ -7,10 +7,7 @@ mod replaced;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use bard_chain::{
-    target::Target,
-    units::{Amount, Work},
-};
+use bard_chain::{target::Target, units::Work};
 use bard_protocol::NetworkHandle;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -40,8 +37,6 @@ use crate::{
 pub const MAX_BLOCKS: usize = 1_000;
 /// Questions that wait for the disk at the same time; one more waits for its turn. Each holds at most a page of blocks.
 const READING: usize = 64;
-/// The most items in one answer.
-pub const MAX_ITEMS: usize = 10_000;
 /// The content type of a record that was typed.
 const TEXT: &str = "text/plain";
 
@@ -146,12 +141,8 @@ impl Service {
             Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
             Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
             Command::SubmitTransactions { all } => self.parts.intake.submit(all).await.map(Reply::Answers),
-            Command::Pool => Ok(Reply::Pool(self.parts.keeper.pool().transactions().cloned().collect())),
             Command::PoolPage { from, limit } => Ok(self.pool_page(from, limit)),
             Command::Send { from, to, amount, fee } => self.send(from, &to, amount, fee).await,
-            Command::Record { signer, text } => {
-                self.record(signer, TEXT.to_owned(), text.into_bytes(), Amount::ZERO).await
-            }
             Command::RecordContent { signer, content_type, bytes, fee } => {
                 self.record(signer, content_type, bytes, fee).await
             }
@@ -183,7 +174,6 @@ impl Service {
             Command::RawBlock { block } => self.raw_block(block),
             Command::Forks { depth, limit } => self.forks(depth, limit),
             Command::Transaction { id } => Ok(Reply::Transaction(Box::new(self.transaction(id)?))),
-            Command::Items { filter } => self.items(filter),
             Command::ItemsPage { filter, after, limit } => self.items_page(filter, after, limit),
             Command::Item { item } => self.item(item),
             Command::ItemHistory { item, from, limit } => self.item_history(item, from, limit),

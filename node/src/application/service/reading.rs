@@ -12,7 +12,7 @@ use bard_chain::{
     units::Height,
 };
 
-use super::{Failure, FailureKind, MAX_BLOCKS, MAX_ITEMS, Service};
+use super::{Failure, FailureKind, MAX_BLOCKS, Service};
 use crate::{
     application::{
         command::{BlockChoice, Command, ItemFilter},
@@ -166,12 +166,6 @@ impl Service {
         let mut rest = pool.transactions_from(from.unwrap_or(0));
         let transactions = rest.by_ref().take(limit).map(|(_, one)| Arc::clone(one)).collect();
         Reply::PoolPage { transactions, next: rest.next().map(|(arrival, _)| arrival) }
-    }
-
-    pub(super) fn items(&self, filter: Option<ItemFilter>) -> Result<Reply, Failure> {
-        let all = self.parts.keeper.reader().items(None, MAX_ITEMS)?.into_iter();
-        let items = all.map(|(name, item)| (name, item.holder));
-        Ok(Reply::Items { filter, items: items.filter(|(_, holder)| fits(filter, holder.as_ref())).collect() })
     }
 
     pub(super) fn items_page(

@@ -88,13 +88,8 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::Answers(all) => View::Taken(all.iter().map(|one: &Answered| TransactionTaken::of(one)).collect()),
         Reply::Transaction(one) => View::Transaction(Box::new((&**one).into())),
         Reply::Transactions { transactions, next } => View::TransactionPage(TransactionPage::new(transactions, *next)),
-        Reply::Pool(all) => View::PoolPage(PoolPage::new(all, None)),
         Reply::PoolPage { transactions, next } => View::PoolPage(PoolPage::new(transactions, *next)),
         Reply::Admitted(all) => View::Admitted(Admitted::new(all)),
-        Reply::Items { items, .. } => {
-            let all = items.iter().map(|(name, holder)| Item::new(name, *holder, wallet));
-            View::ItemPage(ItemPage::of(all.collect(), None))
-        }
         Reply::ItemsPage { items, next } => {
             let all = items.iter().map(|item| Item::new(&item.name, item.holder, wallet));
             View::ItemPage(ItemPage::of(all.collect(), next.as_ref().map(ItemName::as_str)))
