@@ -108,9 +108,11 @@ impl Relay {
 
     /// Gossips transactions of our own, together with others of the same moment.
     pub async fn announce_transactions(&self, transactions: Vec<Arc<CheckedTransaction>>) {
-        for transaction in transactions {
+        let mut rest = transactions.into_iter();
+        while rest.len() > 0 {
             // An error says that the node is stopping.
-            let _ = self.outbox.send(transaction).await;
+            let Ok(places) = self.outbox.reserve_many(rest.len().min(OUTBOX)).await else { return };
+            places.zip(&mut rest).for_each(|(place, transaction)| place.send(transaction));
         }
     }
 
@@ -284,15 +286,12 @@ async fn judge_batch(
 }
 
 async fn send_out(network: NetworkHandle, mut outbox: mpsc::Receiver<Arc<CheckedTransaction>>) {
-    while let Some(first) = outbox.recv().await {
-        let mut batch = vec![first.bytes().to_vec()];
+    let mut batch = Vec::new();
+    while outbox.recv_many(&mut batch, OUTBOX).await > 0 {
         let deadline = Instant::now() + COALESCE;
-        while let Ok(Some(next)) = tokio::time::timeout_at(deadline, outbox.recv()).await {
-            batch.push(next.bytes().to_vec());
-            if batch.len() >= OUTBOX {
-                break;
-            }
-        }
-        network.publish_transactions(batch).await;
+        while let Some(room @ 1..) = OUTBOX.checked_sub(batch.len())
+            && let Ok(1..) = tokio::time::timeout_at(deadline, outbox.recv_many(&mut batch, room)).await
+        {}
+        network.publish_transactions(batch.drain(..).map(|one| one.bytes().to_vec()).collect()).await;
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 
 /// Requests that wait; whoever brings one more waits before the door.
 const QUEUE: usize = 256;
-/// With so many transactions nothing more is added to what is checked together.
-const TOGETHER: usize = 1_024;
+/// With so many transactions nothing more is added to what is checked together: two full requests, for two threads.
+const TOGETHER: usize = 2_000;
 /// So many are checked or admitted at a time: while one waits for the pool, the next is being checked.
 const TURNS: usize = 2;
 

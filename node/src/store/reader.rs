@@ -216,7 +216,8 @@ impl StoreReader {
 
     /// A stored block, if it is in memory.
     pub fn block_at_hand(&self, id: &BlockId) -> Option<Arc<Isolated>> {
-        self.shared.recent.get(id)
+        let genesis = &self.shared.genesis;
+        self.shared.recent.get(id).or_else(|| (genesis.id() == *id).then(|| Arc::clone(genesis)))
     }
 
     /// An account, which is at hand from then on.

@@ -38,6 +38,20 @@ struct State {
 }
 
 impl State {
+    fn add(&mut self, change: Change, at: Instant) {
+        self.last = self.last.saturating_add(1);
+        let kind = change.kind();
+        let event = Event::new(self.last, change, at);
+        for (_, ring) in Kind::ALL.into_iter().zip(&mut self.rings).filter(|(one, _)| *one == kind) {
+            if ring.events.len() >= KEPT
+                && let Some(oldest) = ring.events.pop_front()
+            {
+                ring.forgotten = oldest.number;
+            }
+            ring.events.push_back(Arc::clone(&event));
+        }
+    }
+
     fn of(&self, kinds: Kinds) -> impl Iterator<Item = &Ring> {
         Kind::ALL.into_iter().zip(&self.rings).filter(move |(kind, _)| kinds.contain(*kind)).map(|(_, ring)| ring)
     }
@@ -124,23 +138,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl Writer {
     /// Writes an event down.
     pub(super) fn push(&self, change: Change) {
-        self.write(change, Instant::now());
+        self.write([change], Instant::now());
     }
 
-    fn write(&self, change: Change, at: Instant) {
+    /// Writes down what happened at the same time, in order.
+    pub(super) fn push_all(&self, changes: impl IntoIterator<Item = Change>) {
+        self.write(changes, Instant::now());
+    }
+
+    fn write(&self, changes: impl IntoIterator<Item = Change>, at: Instant) {
         let mut state = lock(&self.state);
-        let number = state.last.saturating_add(1);
-        state.last = number;
-        let kind = change.kind();
-        let event = Event::new(number, change, at);
-        for (_, ring) in Kind::ALL.into_iter().zip(&mut state.rings).filter(|(one, _)| *one == kind) {
-            if ring.events.len() >= KEPT
-                && let Some(oldest) = ring.events.pop_front()
-            {
-                ring.forgotten = oldest.number;
-            }
-            ring.events.push_back(Arc::clone(&event));
+        for change in changes {
+            state.add(change, at);
         }
+        let number = state.last;
         drop(state);
         self.head.send_replace(number);
     }

@@ -103,7 +103,7 @@ impl Task {
             }
             ChainEvent::BranchRefused { at, reason } => Change::BranchRefused { at, reason: reason.to_string() },
             ChainEvent::Transactions { transactions } => {
-                transactions.iter().for_each(|one| self.writer.push(Change::transaction(one)));
+                self.writer.push_all(transactions.iter().map(|one| Change::transaction(one)));
                 return;
             }
         };

@@ -43,25 +43,25 @@ impl Service {
         if let Some(text) = data {
             self.record(None, TEXT.to_owned(), text.into_bytes(), Amount::ZERO).await?;
         }
-        Ok(Reply::Mined(self.parts.miner.mine(blocks).await?))
+        Ok(Reply::Mined(self.parts().miner.mine(blocks).await?))
     }
 
     pub(super) async fn set_mining(&self, enabled: bool, threads: Option<usize>) -> Result<Reply, Failure> {
         if let Some(threads) = threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             return Err(malformed(format!("threads: {threads} is not in 1 to {MAX_THREADS}")));
         }
-        self.parts.miner.set_continuous(enabled, threads).await?;
-        let before = self.parts.miner.activity();
+        self.parts().miner.set_continuous(enabled, threads).await?;
+        let before = self.parts().miner.activity();
         let threads = threads.unwrap_or(before.threads);
         Ok(Reply::Mining(miner::Activity { continuous: enabled, threads, ..before }))
     }
 
     pub(super) async fn disconnect(&self, peer: &str) -> Result<Reply, Failure> {
         let id: PeerId = peer.parse().map_err(|_| malformed(format!("{peer:?} is not a peer id")))?;
-        if !self.parts.network.peers().borrow().iter().any(|connected| connected.id == id) {
+        if !self.parts().network.peers().borrow().iter().any(|connected| connected.id == id) {
             return Err(Failure::new(FailureKind::NotFound, format!("{id} is not connected")));
         }
-        self.parts.network.disconnect(id).await;
+        self.parts().network.disconnect(id).await;
         Ok(Reply::Disconnected(id))
     }
 
@@ -104,7 +104,7 @@ impl Service {
 
     /// The address that a field's name or address means.
     fn address(&self, field: &str, text: &str) -> Result<Address, Failure> {
-        self.parts.wallet.address(text).map_err(|error| malformed(format!("{field}: {error}")))
+        self.parts().wallet.address(text).map_err(|error| malformed(format!("{field}: {error}")))
     }
 
     pub(super) async fn sign_and_submit(
@@ -113,7 +113,7 @@ impl Service {
         fee: Amount,
         actions: Vec<Action>,
     ) -> Result<Reply, Failure> {
-        let key = self.parts.wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
+        let key = self.parts().wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
         let key = key.map_err(|error| {
             let Failure { kind, message } = Failure::from(error);
             Failure::new(kind, if kind == FailureKind::Locked { message } else { format!("from: {message}") })
@@ -124,8 +124,8 @@ impl Service {
 
     /// Signs actions as transactions one after the other and puts all of them in the pool, or none.
     async fn submit_signed_by(&self, key: &SecretKey, fee: Amount, actions: Vec<Action>) -> Result<Reply, Failure> {
-        let _turn = self.signing.lock().await;
-        let keeper = &self.parts.keeper;
+        let _turn = self.0.signing.lock().await;
+        let keeper = &self.parts().keeper;
         let mut nonce = {
             let pool = keeper.pool();
             pool.next_nonce(&key.address(), keeper.reader())?
@@ -142,24 +142,24 @@ impl Service {
             .collect::<Result<_, _>>()
             .map_err(|fault| Failure::from(PoolRefusal::from(fault)))?;
         keeper.admit_all(checked.clone()).await?.map_err(|(_, refusal)| Failure::from(refusal))?;
-        self.parts.relay.announce_transactions(checked.clone()).await;
+        self.parts().relay.announce_transactions(checked.clone()).await;
         Ok(Reply::Admitted(checked))
     }
 
     fn sign(&self, key: &SecretKey, nonce: Nonce, fee: Amount, action: Action) -> Vec<u8> {
-        encoding::encode(&Transaction::sign(self.parts.keeper.chain(), key, nonce, fee, action))
+        encoding::encode(&Transaction::sign(self.parts().keeper.chain(), key, nonce, fee, action))
     }
 
     /// Takes a block that was sealed elsewhere.
     pub(super) async fn submit_block(&self, bytes: Vec<u8>) -> Result<Reply, Failure> {
         let service = self.clone();
         to_the_end(async move {
-            let accepted: Accepted = service.parts.keeper.accept(bytes.as_slice()).await??;
+            let accepted: Accepted = service.parts().keeper.accept(bytes.as_slice()).await??;
             if let Outcome::BranchRefused { at, reason } = &accepted.outcome {
                 let what = format!("its branch has more work, but block {at} of it breaks a rule: {reason}");
                 return Err(Failure::new(FailureKind::Invalid, what));
             }
-            service.parts.relay.announce_block(bytes).await;
+            service.parts().relay.announce_block(bytes).await;
             Ok(Reply::BlockAccepted(accepted))
         })
         .await

@@ -73,54 +73,57 @@ pub struct Parts {
 
 /// Does what is asked. Cheap to clone, which every request does many times.
 #[derive(Clone)]
-pub struct Service {
-    parts: Arc<Parts>,
+pub struct Service(Arc<Inner>);
+
+/// What all clones share.
+struct Inner {
+    parts: Parts,
     started: Instant,
     /// Who signs with one key does it one after the other: the nonce of a transaction follows the one before.
-    signing: Arc<Mutex<()>>,
+    signing: Mutex<()>,
     /// The chain is checked by one at a time: a check keeps a core busy for as long as the chain is.
     verifying: Arc<Semaphore>,
     /// What is read from the disk takes memory and a thread.
-    reading: Arc<Semaphore>,
+    reading: Semaphore,
     /// What only the calls of the replaced programs need.
-    replaced: Arc<replaced::Limits>,
+    replaced: replaced::Limits,
 }
 
 impl Service {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self {
-            parts: Arc::new(parts),
+        Self(Arc::new(Inner {
+            parts,
             started: Instant::now(),
-            signing: Arc::default(),
+            signing: Mutex::default(),
             verifying: Arc::new(Semaphore::new(1)),
-            reading: Arc::new(Semaphore::new(READING)),
-            replaced: Arc::default(),
-        }
+            reading: Semaphore::new(READING),
+            replaced: replaced::Limits::default(),
+        }))
     }
 
     /// The names of addresses.
     pub fn wallet(&self) -> &Wallet {
-        &self.parts.wallet
+        &self.parts().wallet
     }
 
     /// What happens, for those who follow it.
     pub fn events(&self) -> &Journal {
-        &self.parts.events
+        &self.parts().events
     }
 
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+        &self.parts().metrics
     }
 
     pub(super) fn parts(&self) -> &Parts {
-        &self.parts
+        &self.0.parts
     }
 
     /// The longest block of the chain, in bytes.
     pub fn max_block_len(&self) -> usize {
-        self.parts.keeper.spec().max_block_len()
+        self.parts().keeper.spec().max_block_len()
     }
 
     /// Does what is asked. Who no longer waits for the answer ends what has not changed anything yet.
@@ -130,17 +133,17 @@ impl Service {
     pub async fn execute(&self, command: Command) -> Result<Reply, Failure> {
         match command {
             Command::Node => Ok(Reply::Node(self.node())),
-            Command::Spec => Ok(Reply::Spec(Arc::clone(self.parts.keeper.spec()))),
+            Command::Spec => Ok(Reply::Spec(Arc::clone(self.parts().keeper.spec()))),
             Command::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Command::Peers => Ok(Reply::Peers(self.peers())),
             Command::Connect { address } => {
-                connect(&self.parts.network, &self.parts.meeting, &address).await.map(Reply::Connected)
+                connect(&self.parts().network, &self.parts().meeting, &address).await.map(Reply::Connected)
             }
             Command::Disconnect { peer } => self.disconnect(&peer).await,
             Command::Mine { blocks, data } => self.mine(blocks, data).await,
             Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
             Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
-            Command::SubmitTransactions { all } => self.parts.intake.submit(all).await.map(Reply::Answers),
+            Command::SubmitTransactions { all } => self.parts().intake.submit(all).await.map(Reply::Answers),
             Command::PoolPage { from, limit } => Ok(self.pool_page(from, limit)),
             Command::Send { from, to, amount, fee } => self.send(from, &to, amount, fee).await,
             Command::RecordContent { signer, content_type, bytes, fee } => {
@@ -151,13 +154,13 @@ impl Service {
             Command::TransferItem { signer, item, to } => self.transfer_item(signer, item, &to).await,
             Command::Verify => self.verify().await,
             Command::Sync => {
-                let summary = self.parts.catch_up.sync().await?;
-                Ok(Reply::Synced(summary, self.parts.keeper.tip().height))
+                let summary = self.parts().catch_up.sync().await?;
+                Ok(Reply::Synced(summary, self.parts().keeper.tip().height))
             }
             reading => match self.at_hand(&reading)? {
                 Some(reply) => Ok(reply),
                 None => {
-                    let _turn = self.reading.acquire().await;
+                    let _turn = self.0.reading.acquire().await;
                     self.blocking(move |service| service.read(reading)).await
                 }
             },
@@ -182,24 +185,24 @@ impl Service {
             Command::Accounts { after, limit } => self.accounts(after, limit),
             Command::AccountTransactions { who, from, limit } => self.account_transactions(&who, from, limit),
             Command::Balance { who } => {
-                let address = self.parts.wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
+                let address = self.parts().wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
                 Ok(Reply::Balance(self.balance(address)?))
             }
             Command::Wallets => {
-                let balances = self.parts.wallet.names().into_iter().map(|(_, address)| self.balance(address));
+                let balances = self.parts().wallet.names().into_iter().map(|(_, address)| self.balance(address));
                 Ok(Reply::Wallets(balances.collect::<Result<_, _>>()?))
             }
             Command::NewKey { name } => {
-                let address = self.parts.wallet.create(&name)?;
+                let address = self.parts().wallet.create(&name)?;
                 Ok(Reply::NewKey { name, address })
             }
             Command::Unlock { passphrase } => {
-                self.parts.wallet.unlock(&passphrase)?;
-                Ok(Reply::Protection(self.parts.wallet.protection()))
+                self.parts().wallet.unlock(&passphrase)?;
+                Ok(Reply::Protection(self.parts().wallet.protection()))
             }
             Command::Lock => {
-                self.parts.wallet.lock()?;
-                Ok(Reply::Protection(self.parts.wallet.protection()))
+                self.parts().wallet.lock()?;
+                Ok(Reply::Protection(self.parts().wallet.protection()))
             }
             other => Err(Failure::new(FailureKind::Internal, format!("{other:?} is not only read"))),
         }
@@ -208,12 +211,12 @@ impl Service {
     /// Checks the whole chain, until the end or until nobody waits for it any more.
     async fn verify(&self) -> Result<Reply, Failure> {
         let busy = |_| Failure::new(FailureKind::Unavailable, "the chain is being checked already; try again later");
-        let permit = Arc::clone(&self.verifying).try_acquire_owned().map_err(busy)?;
+        let permit = Arc::clone(&self.0.verifying).try_acquire_owned().map_err(busy)?;
         let gone = CancellationToken::new();
         let for_check = gone.clone();
         let _waiting = gone.drop_guard();
         self.blocking(move |service| {
-            let verified = verify::verify(&service.parts.keeper, &for_check, &|_| {});
+            let verified = verify::verify(&service.parts().keeper, &for_check, &|_| {});
             drop(permit);
             verified.map(Reply::Verified)
         })
@@ -232,9 +235,9 @@ impl Service {
     }
 
     fn node(&self) -> reply::Node {
-        let network = &self.parts.network;
+        let network = &self.parts().network;
         let reachability = network.reachability().borrow().clone();
-        let mut external = self.parts.external.clone();
+        let mut external = self.parts().external.clone();
         for address in reachability.external.iter().map(ToString::to_string) {
             let bare = address.rsplit_once("/p2p/").map_or(address.as_str(), |(bare, _)| bare);
             if !external.iter().any(|known| *known == address || known == bare) {
@@ -246,19 +249,19 @@ impl Service {
             peer_id: network.peer_id(),
             listen: network.listen_addresses().iter().map(ToString::to_string).collect(),
             external,
-            chain_name: self.parts.keeper.spec().name.clone(),
-            chain: self.parts.keeper.chain(),
-            address: self.parts.wallet.own(),
+            chain_name: self.parts().keeper.spec().name.clone(),
+            chain: self.parts().keeper.chain(),
+            address: self.parts().wallet.own(),
             reachability: reachability.to_string(),
-            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
 
     fn status(&self) -> Result<reply::Status, Failure> {
-        let keeper = &self.parts.keeper;
+        let keeper = &self.parts().keeper;
         let tip = keeper.tip();
         let header = keeper.reader().header(&tip.id)?;
-        let standings = self.parts.catch_up.standings();
+        let standings = self.parts().catch_up.standings();
         let same = |standing: &&catch_up::Standing| standing.status.as_ref().is_some_and(|status| status.tip == tip.id);
         let items = keeper.reader().counts();
         let (pool, pool_bytes) = {
@@ -274,21 +277,21 @@ impl Service {
             work: tip.work,
             difficulty: header.and_then(|header| header.target.expand()).map_or(Work::ZERO, Target::work),
             target_interval_ms: keeper.spec().target_interval_ms,
-            peers: self.parts.network.peers().borrow().len(),
+            peers: self.parts().network.peers().borrow().len(),
             agreeing: standings.values().filter(same).count(),
             pool,
             pool_bytes,
-            mining: self.parts.miner.activity(),
-            sync: self.parts.catch_up.progress(),
-            reachability: self.parts.network.reachability().borrow().to_string(),
+            mining: self.parts().miner.activity(),
+            sync: self.parts().catch_up.progress(),
+            reachability: self.parts().network.reachability().borrow().to_string(),
             items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
             items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
         })
     }
 
     fn peers(&self) -> Vec<reply::Peer> {
-        let standings = self.parts.catch_up.standings();
-        let peers = Arc::clone(&self.parts.network.peers().borrow());
+        let standings = self.parts().catch_up.standings();
+        let peers = Arc::clone(&self.parts().network.peers().borrow());
         let with_status = |info: &bard_protocol::PeerInfo| reply::Peer {
             status: standings.get(&info.id).and_then(|standing| standing.status.clone()),
             info: info.clone(),

@@ -41,7 +41,7 @@ fn unknown_transaction(id: &TransactionId) -> Failure {
 impl Service {
     pub(super) fn blocks(&self, from: Option<Height>, limit: usize) -> Result<Reply, Failure> {
         let limit = limit.clamp(1, MAX_BLOCKS) as u64;
-        let tip = self.parts.keeper.tip().height;
+        let tip = self.parts().keeper.tip().height;
         let first = from.unwrap_or(Height::new((tip.get() + 1).saturating_sub(limit)));
         let last = first.get().saturating_add(limit - 1).min(tip.get());
         let blocks = self.page_of_blocks(first.get()..=last)?;
@@ -51,7 +51,7 @@ impl Service {
     }
 
     pub(super) fn blocks_down(&self, from: Option<Height>, limit: usize) -> Result<Reply, Failure> {
-        let tip = self.parts.keeper.tip().height;
+        let tip = self.parts().keeper.tip().height;
         let first = from.unwrap_or(tip).min(tip).get();
         let last = first.saturating_sub(limit.clamp(1, MAX_BLOCKS) as u64 - 1);
         let blocks = self.page_of_blocks((last..=first).rev())?;
@@ -61,7 +61,7 @@ impl Service {
     }
 
     fn page_of_blocks(&self, heights: impl Iterator<Item = u64>) -> Result<Vec<reply::Block>, Failure> {
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let (mut blocks, mut bytes) = (Vec::new(), 0_usize);
         for height in heights {
             let Some(id) = reader.id_at(Height::new(height))? else { break };
@@ -76,7 +76,7 @@ impl Service {
     }
 
     fn id_of(&self, choice: BlockChoice) -> Result<BlockId, Failure> {
-        let keeper = &self.parts.keeper;
+        let keeper = &self.parts().keeper;
         let tip = keeper.tip();
         match choice {
             BlockChoice::Tip => Ok(tip.id),
@@ -92,7 +92,7 @@ impl Service {
 
     pub(super) fn block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
         let id = self.id_of(choice)?;
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let block = reader.block(&id)?;
         let active = reader.ask_id_at(block.header().height)? == Some(id);
         Ok(Reply::Block(reply::Block { block, active }))
@@ -100,28 +100,28 @@ impl Service {
 
     pub(super) fn header(&self, choice: BlockChoice) -> Result<Reply, Failure> {
         let id = self.id_of(choice)?;
-        let header = self.parts.keeper.reader().header(&id)?;
+        let header = self.parts().keeper.reader().header(&id)?;
         let header = header.ok_or_else(|| not_found(format!("no block with id {id} is known")))?;
         Ok(Reply::Header(Box::new(reply::HeaderOf { id, header })))
     }
 
     pub(super) fn raw_block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
         let id = self.id_of(choice)?;
-        let bytes = self.parts.keeper.reader().block_bytes(&id)?;
+        let bytes = self.parts().keeper.reader().block_bytes(&id)?;
         let bytes = bytes.ok_or_else(|| not_found(format!("no block with id {id} is known")))?;
         Ok(Reply::RawBlock { id, bytes })
     }
 
     pub(super) fn forks(&self, depth: u64, limit: usize) -> Result<Reply, Failure> {
-        Ok(Reply::Forks(self.parts.keeper.reader().known_tree(depth, limit)?))
+        Ok(Reply::Forks(self.parts().keeper.reader().known_tree(depth, limit)?))
     }
 
     pub(super) fn transaction(&self, id: TransactionId) -> Result<reply::Placed, Failure> {
-        if let Some(pooled) = self.parts.keeper.pool().get(&id) {
+        if let Some(pooled) = self.parts().keeper.pool().get(&id) {
             let transaction = pooled.transaction().clone();
             return Ok(reply::Placed { id, transaction, mined: None });
         }
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let (height, position) = reader.transaction(&id)?.ok_or_else(|| unknown_transaction(&id))?;
         self.placed(&Placed { place: Place { height, position }, id }, &mut None)
     }
@@ -129,7 +129,7 @@ impl Service {
     /// The transaction at a place. `last` keeps the block, for the next one is often of the same.
     fn placed(&self, at: &Placed, last: &mut Option<Arc<Isolated>>) -> Result<reply::Placed, Failure> {
         let Placed { place: Place { height, position }, id } = *at;
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let block = match last.take().filter(|block| block.header().height == height) {
             Some(block) => block,
             None => {
@@ -162,7 +162,7 @@ impl Service {
     }
 
     pub(super) fn pool_page(&self, from: Option<u64>, limit: usize) -> Reply {
-        let pool = self.parts.keeper.pool();
+        let pool = self.parts().keeper.pool();
         let mut rest = pool.transactions_from(from.unwrap_or(0));
         let transactions = rest.by_ref().take(limit).map(|(_, one)| Arc::clone(one)).collect();
         Reply::PoolPage { transactions, next: rest.next().map(|(arrival, _)| arrival) }
@@ -174,7 +174,7 @@ impl Service {
         after: Option<String>,
         limit: usize,
     ) -> Result<Reply, Failure> {
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let (mut items, mut last) = (Vec::new(), after.map(ItemName::new));
         for _ in 0..ITEMS_LOOKED_AT / ITEMS_AT_ONCE {
             let some = reader.items(last.as_ref(), ITEMS_AT_ONCE)?;
@@ -201,14 +201,14 @@ impl Service {
 
     fn known_item(&self, item: String) -> Result<reply::Item, Failure> {
         let name = ItemName::new(item);
-        let item = self.parts.keeper.reader().item(&name)?;
+        let item = self.parts().keeper.reader().item(&name)?;
         let item = item.ok_or_else(|| not_found(format!("nobody ever held {:?}", name.as_str())))?;
         Ok(reply::Item { name, holder: item.holder })
     }
 
     pub(super) fn item_history(&self, item: String, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {
         let name = self.known_item(item)?.name;
-        let page = self.parts.keeper.reader().item_history(&name, from, limit)?;
+        let page = self.parts().keeper.reader().item_history(&name, from, limit)?;
         Ok(Reply::ItemHistory { item: name, entries: page.entries, next: page.next })
     }
 
@@ -221,8 +221,8 @@ impl Service {
     }
 
     pub(super) fn accounts(&self, after: Option<String>, limit: usize) -> Result<Reply, Failure> {
-        let after = after.map(|after| self.parts.wallet.address(&after)).transpose()?;
-        let mut some = self.parts.keeper.reader().accounts(after.as_ref(), limit.saturating_add(1))?;
+        let after = after.map(|after| self.parts().wallet.address(&after)).transpose()?;
+        let mut some = self.parts().keeper.reader().accounts(after.as_ref(), limit.saturating_add(1))?;
         let more = some.len() > limit;
         some.truncate(limit);
         let next = some.last().filter(|_| more).map(|(address, _)| *address);
@@ -231,12 +231,12 @@ impl Service {
     }
 
     pub(super) fn account_transactions(&self, who: &str, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {
-        let address = self.parts.wallet.address(who)?;
-        self.page_of_transactions(&self.parts.keeper.reader().account_transactions(&address, from, limit)?)
+        let address = self.parts().wallet.address(who)?;
+        self.page_of_transactions(&self.parts().keeper.reader().account_transactions(&address, from, limit)?)
     }
 
     pub(super) fn records(&self, digest: Option<Hash32>, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let page = match digest {
             Some(digest) => reader.records_by_digest(&digest, from, limit)?,
             None => reader.records(from, limit)?,
@@ -245,10 +245,10 @@ impl Service {
     }
 
     pub(super) fn balance(&self, address: Address) -> Result<reply::Balance, Failure> {
-        let keeper = &self.parts.keeper;
+        let keeper = &self.parts().keeper;
         let confirmed = keeper.reader().ask_account(&address)?;
         let pending = keeper.pool().pending_account(&address).unwrap_or(confirmed);
-        let name = self.parts.wallet.name_of(&address);
+        let name = self.parts().wallet.name_of(&address);
         Ok(reply::Balance { name, address, confirmed, pending })
     }
 
@@ -260,7 +260,7 @@ impl Service {
                 Reply::Header(Box::new(reply::HeaderOf { id: found.block.id(), header: found.header().clone() }))
             })),
             Command::Balance { who } => {
-                let address = self.parts.wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
+                let address = self.parts().wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
                 Ok(self.balance_at_hand(address).map(Reply::Balance))
             }
             _ => Ok(None),
@@ -268,9 +268,9 @@ impl Service {
     }
 
     fn block_at_hand(&self, choice: BlockChoice) -> Option<reply::Block> {
-        let reader = self.parts.keeper.reader();
+        let reader = self.parts().keeper.reader();
         let id = match choice {
-            BlockChoice::Tip => self.parts.keeper.tip().id,
+            BlockChoice::Tip => self.parts().keeper.tip().id,
             BlockChoice::Height(height) => reader.id_at_hand(height)?,
             BlockChoice::Id(id) => id,
         };
@@ -280,10 +280,10 @@ impl Service {
     }
 
     fn balance_at_hand(&self, address: Address) -> Option<reply::Balance> {
-        let keeper = &self.parts.keeper;
+        let keeper = &self.parts().keeper;
         let confirmed = keeper.reader().account_at_hand(&address)?;
         let pending = keeper.pool_at_hand()?.pending_account(&address).unwrap_or(confirmed);
-        let name = self.parts.wallet.name_of(&address);
+        let name = self.parts().wallet.name_of(&address);
         Some(reply::Balance { name, address, confirmed, pending })
     }
 }

@@ -108,9 +108,9 @@ impl Service {
             let message = format!("{MINING_SOON} blocks are waiting to be mined already; try again in a second");
             Failure::new(FailureKind::Unavailable, message)
         };
-        let place = Arc::clone(&self.replaced.mining_soon).try_acquire_owned().map_err(|_| busy())?;
+        let place = Arc::clone(&self.0.replaced.mining_soon).try_acquire_owned().map_err(|_| busy())?;
         self.sign_and_submit(None, Amount::ZERO, vec![record.action()]).await?;
-        let miner = self.parts.miner.clone();
+        let miner = self.parts().miner.clone();
         tokio::spawn(async move {
             // An error says that the node stops; the record waits in the pool of others.
             let _ = miner.mine(1).await;
@@ -130,8 +130,8 @@ impl Service {
         let Some(last) = admitted.last().map(|one| one.id()) else { return Err(not_mined()) };
         let mined = async {
             for _ in 0..MAX_ROUNDS {
-                self.parts.miner.mine(1).await?;
-                if let Some((height, _)) = self.parts.keeper.reader().transaction(&last)? {
+                self.parts().miner.mine(1).await?;
+                if let Some((height, _)) = self.parts().keeper.reader().transaction(&last)? {
                     return self.block_at(height).await;
                 }
             }
@@ -145,11 +145,11 @@ impl Service {
     /// # Errors
     /// [`Failure`]: where it takes longer than a caller waits, it is mined all the same.
     pub async fn mine_pool(&self) -> Result<Option<reply::Block>, Failure> {
-        if self.parts.keeper.pool().is_empty() {
+        if self.parts().keeper.pool().is_empty() {
             return Ok(None);
         }
         let mined =
-            tokio::time::timeout(MINING_DEADLINE, self.parts.miner.mine(1)).await.map_err(|_| not_mined())??;
+            tokio::time::timeout(MINING_DEADLINE, self.parts().miner.mine(1)).await.map_err(|_| not_mined())??;
         let last = mined.last().ok_or_else(not_mined)?;
         self.block_at(last.height).await.map(Some)
     }
@@ -164,14 +164,14 @@ impl Service {
 
     /// The height of the chain, and what the next block's miner gets besides the fees.
     pub fn height_and_reward(&self) -> (Height, Amount) {
-        let keeper = &self.parts.keeper;
+        let keeper = &self.parts().keeper;
         let height = keeper.tip().height;
         (height, keeper.spec().subsidy.at(height.next().unwrap_or(height)))
     }
 
     /// Transactions that wait to be mined.
     pub fn pool_len(&self) -> usize {
-        self.parts.keeper.pool().len()
+        self.parts().keeper.pool().len()
     }
 
     /// A place among the answers with the whole chain, which is theirs until it is dropped.
@@ -179,7 +179,7 @@ impl Service {
     /// # Errors
     /// Where none is free, and none becomes free.
     pub async fn whole_chain_place(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let place = Arc::clone(&self.replaced.whole_chains).acquire_owned();
+        let place = Arc::clone(&self.0.replaced.whole_chains).acquire_owned();
         match tokio::time::timeout(WHOLE_CHAIN_WAIT, place).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => {
@@ -196,7 +196,7 @@ impl Service {
     /// Where they cannot be read.
     pub async fn chain_part(&self, from: Height, last: Height, bytes: usize) -> Result<Vec<reply::Block>, Failure> {
         let read = move |service: &Self| {
-            let reader = service.parts.keeper.reader();
+            let reader = service.parts().keeper.reader();
             let (mut blocks, mut length) = (Vec::new(), 0_usize);
             for height in from.get()..=last.get() {
                 let Some(id) = reader.id_at(Height::new(height))? else { break };
@@ -220,7 +220,7 @@ impl Service {
     /// # Errors
     /// [`Failure`].
     pub async fn verify_alone(&self) -> Result<reply::Verified, Failure> {
-        let _turn = self.replaced.verifying.lock().await;
+        let _turn = self.0.replaced.verifying.lock().await;
         match self.execute(super::Command::Verify).await? {
             Reply::Verified(verified) => Ok(verified),
             _ => Err(Failure::new(FailureKind::Internal, "the check gave no answer")),
@@ -232,11 +232,11 @@ impl Service {
     /// # Errors
     /// Where the node stops.
     pub async fn resolve(&self) -> Result<Resolved, Failure> {
-        let before = self.parts.keeper.tip().id;
+        let before = self.parts().keeper.tip().id;
         let end = Instant::now() + MEET_DEADLINE;
-        let nodes = futures::stream::iter(self.parts.meeting.http_nodes());
+        let nodes = futures::stream::iter(self.parts().meeting.http_nodes());
         let meeting = nodes.for_each_concurrent(MEET_AT_ONCE, |node| self.meet(node));
-        let met = tokio::time::timeout_at(end, meeting).await.is_ok() && !self.parts.meeting.http_nodes().is_empty();
+        let met = tokio::time::timeout_at(end, meeting).await.is_ok() && !self.parts().meeting.http_nodes().is_empty();
         let mut summary = self.ask_everybody().await?;
         // A peer that came this moment may not be ready for questions yet.
         while met && summary.as_ref().is_some_and(|summary| summary.asked == 0 || !summary.problems.is_empty()) {
@@ -246,11 +246,11 @@ impl Service {
             tokio::time::sleep(ASK_AGAIN).await;
             summary = self.ask_everybody().await?;
         }
-        Ok(Resolved { replaced: self.parts.keeper.tip().id != before, summary })
+        Ok(Resolved { replaced: self.parts().keeper.tip().id != before, summary })
     }
 
     async fn ask_everybody(&self) -> Result<Option<catch_up::Summary>, Failure> {
-        match tokio::time::timeout(SYNC_DEADLINE, self.parts.catch_up.sync()).await {
+        match tokio::time::timeout(SYNC_DEADLINE, self.parts().catch_up.sync()).await {
             Ok(summary) => Ok(Some(summary?)),
             Err(_) => Ok(None),
         }
@@ -260,18 +260,18 @@ impl Service {
     /// here: of two connections that are made at once, one is closed again.
     async fn meet(&self, node: HostPort) {
         // A full queue says that it is about to be asked anyway; who cannot be reached is named in the log.
-        let _ = self.parts.meeting.add_http_node(&node.url("/"));
-        let Ok(Candidate { peer: Some(peer), .. }) = self.parts.meeting.ask(&node, Origin::Manual).await else {
+        let _ = self.parts().meeting.add_http_node(&node.url("/"));
+        let Ok(Candidate { peer: Some(peer), .. }) = self.parts().meeting.ask(&node, Origin::Manual).await else {
             return;
         };
-        let mut peers = self.parts.network.peers();
+        let mut peers = self.parts().network.peers();
         // An error says that the network has ended.
         let _ = peers.wait_for(|peers| peers.iter().any(|known| known.id == peer)).await;
     }
 
     /// The nodes that are known by HTTP addresses, as `host:port`.
     pub fn http_nodes(&self) -> Vec<String> {
-        self.parts.meeting.http_nodes().iter().map(ToString::to_string).collect()
+        self.parts().meeting.http_nodes().iter().map(ToString::to_string).collect()
     }
 
     /// Has nodes asked and connected to whose APIs are at these places, `host:port` or `http://host:port`; all or, where one
@@ -291,7 +291,7 @@ impl Service {
         };
         let places = places.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for place in places.iter().filter(|place| !self.is_own(place)) {
-            self.parts.meeting.add_http_node(&place.url("/")).map_err(|error| {
+            self.parts().meeting.add_http_node(&place.url("/")).map_err(|error| {
                 let kind = match &error {
                     AddError::NotAUrl(_) => FailureKind::Malformed,
                     AddError::Full => FailureKind::Conflict,
@@ -305,7 +305,7 @@ impl Service {
 
     /// Whether a place is this node's own API, as far as its name tells; where it does not, asking it will.
     fn is_own(&self, place: &HostPort) -> bool {
-        let own = self.parts.api;
+        let own = self.parts().api;
         let same_ip = place.host().parse().is_ok_and(|ip: std::net::IpAddr| ip == own.ip());
         place.port() == own.port()
             && (same_ip || place.is_loopback() && (own.ip().is_loopback() || own.ip().is_unspecified()))
@@ -313,7 +313,7 @@ impl Service {
 
     /// Whether names that nobody knows become keys when old calls use them.
     fn makes_keys_on_use(&self) -> bool {
-        self.parts.keeper.spec().name == "dev"
+        self.parts().keeper.spec().name == "dev"
     }
 
     /// The name or address that a name in an old call means.
@@ -331,14 +331,14 @@ impl Service {
     /// [`Failure`]: no such name, and none that a key may have.
     pub async fn account_for_use(&self, name: &str) -> Result<String, Failure> {
         let meant = self.meant(name).to_owned();
-        if self.parts.wallet.address(&meant).is_err() && self.makes_keys_on_use() && wallet::is_name(&meant) {
+        if self.parts().wallet.address(&meant).is_err() && self.makes_keys_on_use() && wallet::is_name(&meant) {
             // Another request may have made it meanwhile: then the name is known now.
             match self.execute(super::Command::NewKey { name: meant.clone() }).await {
-                Err(failure) if !self.parts.wallet.has(&meant) => return Err(failure),
+                Err(failure) if !self.parts().wallet.has(&meant) => return Err(failure),
                 _ => {}
             }
         }
-        self.parts.wallet.address(&meant)?;
+        self.parts().wallet.address(&meant)?;
         Ok(meant)
     }
 
@@ -349,7 +349,7 @@ impl Service {
     /// [`Failure`]: no such name.
     pub fn balance_of(&self, name: &str) -> Result<Option<reply::Balance>, Failure> {
         let meant = self.meant(name);
-        match self.parts.wallet.address(meant) {
+        match self.parts().wallet.address(meant) {
             Ok(address) => self.balance(address).map(Some),
             Err(_) if self.makes_keys_on_use() && wallet::is_name(meant) => Ok(None),
             Err(error) => Err(error.into()),
@@ -361,8 +361,9 @@ impl Service {
     /// # Errors
     /// Where they cannot be read.
     pub fn old_balances(&self) -> Result<Vec<(&'static str, reply::Balance)>, Failure> {
-        let names = ["miner", "genesis"].into_iter().filter(|name| self.parts.wallet.address(self.meant(name)).is_ok());
-        let balance = |name| Ok((name, self.balance(self.parts.wallet.address(self.meant(name))?)?));
+        let names =
+            ["miner", "genesis"].into_iter().filter(|name| self.parts().wallet.address(self.meant(name)).is_ok());
+        let balance = |name| Ok((name, self.balance(self.parts().wallet.address(self.meant(name))?)?));
         names.map(balance).collect()
     }
 }

@@ -3,14 +3,14 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -30,6 +30,8 @@ const PER_SECOND: u64 = 1_000;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// By this header a client names its request, and is told the name.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Headers that an answer gets here, the date and the length.
+const HEADERS: usize = 8;
 /// The longest name of a request that is taken over.
 const MAX_ID: usize = 64;
 
@@ -65,37 +67,41 @@ impl Gate {
             HeaderValue::try_from(format!("{number:016x}")).unwrap_or_else(|_| HeaderValue::from_static("none"))
         })
     }
-}
 
-/// Lets a request through, or answers it with the reason why not.
-pub(super) async fn envelope(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let id = gate.id_of(request.headers());
-    // The path alone: what else a request holds is nobody's concern who reads the log.
-    let span = tracing::info_span!(
-        "request",
-        id = id.to_str().unwrap_or_default(),
-        method = %request.method(),
-        path = request.uri().path(),
-    );
-    let source = request.extensions().get::<Source>().map(|source| source.0);
-    let mut response = if !gate.allows(source) {
-        let detail = "too many requests from this address: wait a second";
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", "Too many requests", detail).into_response()
-    } else if let Err(problem) = guard::check(&gate.access, request.method(), request.uri(), request.headers()) {
-        problem.into_response()
-    } else {
-        async {
-            let response = next.run(request).await;
-            tracing::debug!(status = response.status().as_u16(), "answered");
-            response
-        }
-        .instrument(span)
-        .await
-    };
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id);
-    secure(headers);
-    response
+    /// Lets a request through, or answers it with the reason why not.
+    pub(super) async fn envelope<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let id = self.id_of(request.headers());
+        // The path alone: what else a request holds is nobody's concern who reads the log.
+        let span = tracing::debug_span!(
+            "request",
+            id = id.to_str().unwrap_or_default(),
+            method = %request.method(),
+            path = request.uri().path(),
+        );
+        let source = request.extensions().get::<Source>().map(|source| source.0);
+        let mut response = if !self.allows(source) {
+            let detail = "too many requests from this address: wait a second";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", "Too many requests", detail).into_response()
+        } else if let Err(problem) = guard::check(&self.access, request.method(), request.uri(), request.headers()) {
+            problem.into_response()
+        } else {
+            let answering = async {
+                let response = next(request).await;
+                tracing::debug!(status = response.status().as_u16(), "answered");
+                response
+            };
+            answering.instrument(span).await
+        };
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(REQUEST_ID, id);
+        secure(headers);
+        response
+    }
 }
 
 /// Headers that keep browsers from making more of an answer than it is. What a page needs of its own stays.

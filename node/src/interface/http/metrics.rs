@@ -5,7 +5,6 @@
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use tokio::time::Instant;
@@ -37,11 +36,15 @@ async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Response
 }
 
 /// Counts an answer under the template of its route; what has none is one series.
-pub(super) async fn count(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub(super) async fn count<F: Future<Output = Response>>(
+    service: &Service,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let began = Instant::now();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     service.metrics().api.answered(method, route, response.status().as_u16(), began.elapsed());
     response

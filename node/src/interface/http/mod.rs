@@ -29,24 +29,24 @@ mod routes;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
-    extract::Request,
+    extract::{Request, State},
     http::Method,
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_http::compression::{
     CompressionLayer, Predicate,
     predicate::{NotForContentType, SizeAbove},
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use self::{envelope::Gate, problem::Problem};
+use self::{envelope::Gate, problem::Problem, room::Rooms};
 use crate::{
     application::Service,
     interface::client::InProcess,
@@ -114,16 +114,28 @@ impl Api {
 fn router(service: Service, access: Access) -> Router {
     let (routes, document) = described(&access).split_for_parts();
     let small = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"));
-    routes
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(room::Rooms::new(), room::bound))
-        .layer(middleware::from_fn_with_state(Arc::new(Gate::new(access)), envelope::envelope))
-        .layer(middleware::from_fn_with_state(service.clone(), metrics::count))
+    let front = Front { service: service.clone(), gate: Gate::new(access), rooms: Rooms::new() };
+    let before_all = ServiceBuilder::new()
+        .map_response(conditional::tag_of_compressed)
         .layer(CompressionLayer::new().compress_when(small))
-        .layer(middleware::map_response(conditional::tag_of_compressed))
-        .layer(axum::Extension(docs::Document::new(document)))
-        .with_state(service)
+        .layer(Extension(docs::Document::new(document)))
+        .layer(middleware::from_fn_with_state(Arc::new(front), stand_before));
+    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(before_all).with_state(service)
+}
+
+/// What stands before all routes.
+struct Front {
+    service: Service,
+    gate: Gate,
+    rooms: Rooms,
+}
+
+/// Counts, checks and bounds a request and its answer: one layer, since each costs every request some allocations.
+async fn stand_before(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
+    let routes = |request| next.run(request);
+    let bounded = |request| room::bound(&front.rooms, request, routes);
+    let enveloped = |request| front.gate.envelope(request, bounded);
+    metrics::count(&front.service, request, enveloped).await
 }
 
 /// All routes with their description: what is not described is not served.

@@ -14,8 +14,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
@@ -106,8 +105,8 @@ impl Drop for Held {
     }
 }
 
-/// The room of a server. Cheap to clone; clones share it.
-#[derive(Clone, Debug)]
+/// The room of a server.
+#[derive(Debug)]
 pub(super) struct Rooms {
     bodies: Arc<Room>,
     answers: Arc<Room>,
@@ -120,7 +119,11 @@ impl Rooms {
 }
 
 /// Counts what a request brings until it is answered, and its answer until it is read.
-pub(super) async fn bound(State(rooms): State<Rooms>, request: Request, next: Next) -> Response {
+pub(super) async fn bound<F: Future<Output = Response>>(
+    rooms: &Rooms,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let response = bound_body(&rooms.bodies, request, next).await;
     let length = response.body().size_hint().exact().filter(|length| *length > SHORT);
     let Some(length) = length.filter(|_| response.extensions().get::<Kept>().is_none()) else { return response };
@@ -139,9 +142,13 @@ pub(super) async fn bound(State(rooms): State<Rooms>, request: Request, next: Ne
     }
 }
 
-async fn bound_body(room: &Arc<Room>, request: Request, next: Next) -> Response {
+async fn bound_body<F: Future<Output = Response>>(
+    room: &Arc<Room>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let held = Arc::new(Held::nothing_of(room));
     let for_body = Arc::clone(&held);
@@ -149,7 +156,7 @@ async fn bound_body(room: &Arc<Room>, request: Request, next: Next) -> Response 
         let parts = body.into_data_stream();
         Body::from_stream(parts.map(move |part| part.and_then(|part| for_body.add(part).map_err(axum::Error::new))))
     };
-    let response = next.run(request.map(counted)).await;
+    let response = next(request.map(counted)).await;
     drop(held);
     response
 }
