@@ -10,6 +10,8 @@ const LOOK_WHILE_GONE = 700;
 const APART = 250;
 // How many pieces of news are kept; the oldest go.
 const NEWS = 60;
+// Blocks that are news when the page is opened.
+const RECENT = 6;
 // How far below the tip the tree of known blocks reaches.
 const DEPTH = 40;
 
@@ -115,6 +117,15 @@ function happened(kind, data) {
   tell(kind, data);
 }
 
+// The newest blocks are the first news, so that a page that was just opened is not empty.
+async function recent() {
+  const { blocks } = await get(`/api/v1/blocks?order=desc&limit=${RECENT}`);
+  const told = new Set(state.news.map(({ data }) => data.hash));
+  const fresh = blocks.filter((block) => block.height > 0 && !told.has(block.hash));
+  state.news.push(...fresh.map((block) => ({ kind: 'block', data: { ...block, transactions: block.transactions.length }, at: block.timestamp })));
+  tell('news');
+}
+
 // The name that this node has for an address; undefined where it has none.
 export function nameOf(address) {
   return state.keys.find((key) => key.address === address)?.name;
@@ -140,6 +151,8 @@ function look() {
 export function start() {
   askAll();
   follow();
+  // Without them, what happens next is the first news.
+  recent().catch(() => undefined);
   setTimeout(look, LOOK);
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) {

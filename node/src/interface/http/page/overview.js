@@ -49,13 +49,13 @@ export function showView(main) {
   const numbers = el('section.numbers', { 'aria-label': t('overview.numbers') });
   const tree = treeView();
   const network = el('div');
-  const list = el('ol.news', { role: 'log', 'aria-label': t('news.title') });
+  const list = el('ol.news');
   main.append(
     title, el('p.lead', {}, rich('overview.lead', { do: el('a', { href: '#/do' }, t('nav.do')), words: el('a', { href: '#/words' }, t('nav.words')) })),
     agree, numbers,
     el('section.card.growing', {}, el('h2', {}, t('tree.title')), tree.root, el('p.note', {}, t('tree.legend'))),
     el('section.card.around', {}, el('h2', {}, t('network.title')), network, el('p.note', {}, t('network.legend'))),
-    el('section.card.happening', {}, el('h2', {}, t('news.title')), list));
+    el('section.card.happening', {}, el('h2', {}, t('news.title')), el('div', { role: 'log', 'aria-label': t('news.title') }, list)));
   const update = () => {
     if (state.status === null) return;
     const { status } = state;

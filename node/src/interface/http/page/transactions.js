@@ -71,7 +71,9 @@ export async function showTransaction(main, [id]) {
     if (kind === 'block' || kind === 'reorg') known = await get(`/api/v1/transactions/${one.id}`).catch(() => known);
     const { block } = known;
     const n = block === null ? 0 : (state.status?.height ?? block.height) - block.height + 1;
-    show(place, [block?.hash, n], () => el('p', {}, block === null ? t('tx.waits') : rich('tx.mined', { n, block: blockLink(block.hash, String(block.height)) })));
+    show(place, [block?.hash, n], () => (block === null ? el('p', {}, t('tx.waits')) : [
+      el('p', {}, rich('tx.mined', { n, block: blockLink(block.hash, String(block.height)) })),
+      el('p', {}, el('a', { href: `/api/v1/transactions/${one.id}/receipt`, download: `${one.id}.receipt` }, t('tx.receipt')), ' ', el('span.note', {}, t('tx.receiptNote')))]));
   };
   await update();
   return listen((kind) => { update(kind).catch((error) => place.replaceChildren(explain(error))); });
