@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use bard_chain::{presets, spec::ChainSpec};
 use bard_tests::process::{Node, Run};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -56,7 +57,10 @@ fn a_file_goes_on_record_and_is_shown_to_be() {
     assert!(verify(&["--file", text(&other)]).failure().contains("neither the content"));
     verify(&["--known-block", &tip, "--chain", "dev"]).success();
     assert!(verify(&["--known-block", &id]).failure().contains("is not among those of the receipt"));
-    assert!(verify(&["--chain", "class"]).failure().contains("not of class"));
+    let class = dir.path().join("class.toml");
+    let spec = ChainSpec { name: "class".to_owned(), ..presets::dev() };
+    fs::write(&class, spec.to_toml()).expect("written");
+    assert!(verify(&["--chain", text(&class)]).failure().contains("not of class"));
     let document: Value = serde_json::from_str(&verify(&["--json"]).success()).expect("JSON");
     assert_eq!((document["valid"].as_bool(), document["confirmations"].as_u64()), (Some(true), Some(3)));
 }
