@@ -122,7 +122,7 @@ fn the_files_of_the_page() {
         let answer = send(&node, &format!("GET /page/{name}"), &[], b"");
         assert_eq!(answer.status, 200, "{name}");
         let tag = answer.header("etag").expect("a tag");
-        let again = send(&node, &format!("GET /page/{name}"), &[("If-None-Match", tag)], b"");
+        let again = send(&node, &format!("GET /page/{name}"), &[&format!("If-None-Match: {tag}")], b"");
         assert_eq!(again.status, 304, "{name}");
     }
     assert_eq!(send(&node, "GET /page/secrets.txt", &[], b"").status, 404);

@@ -130,7 +130,7 @@ export function showView(main) {
     el('section.card', {}, el('h2', {}, t('list.title')), jump, rows.box));
   let tip = null;
   const update = (kind, data) => {
-    if (kind === 'reorg' && data.outcome === 'adopted') rows.forget(data.fork_height);
+    if (kind === 'reorg') data.filter((one) => one.outcome === 'adopted').forEach((one) => rows.forget(one.fork_height));
     tree.update();
     // Also what could not be fetched a moment ago.
     rows.later();

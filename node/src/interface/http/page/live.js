@@ -8,6 +8,8 @@ const LOOK = 2_000;
 const LOOK_WHILE_GONE = 700;
 // Answers to one question are at least so far apart, in ms, however many events come.
 const APART = 250;
+// By when peers have said that they have a new block too, in ms.
+const SAID = 600;
 // How many pieces of news are kept; the oldest go.
 const NEWS = 60;
 // Blocks that are news when the page is opened.
@@ -23,7 +25,8 @@ export const state = {
 
 const listeners = new Set();
 
-// Calls `heard(kind, data)` for each event and each answer, until the function that is returned is called.
+// Calls `heard(kind, data)` when an answer has come, and when events have: `data` is then the list of what they tell. It does so
+// until the function that is returned is called.
 export function listen(heard) {
   listeners.add(heard);
   return () => listeners.delete(heard);
@@ -99,11 +102,31 @@ function follow() {
   stream.addEventListener('error', () => ask('status'));
 }
 
+// Events of so many ms are told of together: a node that catches up has a thousand a second.
+const GATHERED = 60;
+const gathered = new Map();
+
+function gather(kind, data) {
+  if (gathered.size === 0) {
+    setTimeout(() => {
+      const all = [...gathered];
+      gathered.clear();
+      tell('news');
+      for (const [one, list] of all) tell(one, list);
+    }, GATHERED);
+  }
+  if (!gathered.has(kind)) gathered.set(kind, []);
+  gathered.get(kind).push(data);
+}
+
 let mines = null;
 
 function happened(kind, data) {
-  if (kind === 'block' || kind === 'reorg') ['status', 'forks', 'peers'].forEach(ask);
-  else if (kind === 'peer') ['status', 'peers'].forEach(ask);
+  if (kind === 'block' || kind === 'reorg') {
+    ['status', 'forks', 'peers'].forEach(ask);
+    setTimeout(() => ['status', 'peers'].forEach(ask), SAID);
+  }
+  if (kind === 'peer') ['status', 'peers'].forEach(ask);
   else ask('status');
   if (kind === 'reorg') state.reorg = data;
   // A miner also tells of each of its blocks, which is news already.
@@ -112,9 +135,8 @@ function happened(kind, data) {
   if (isNews) {
     state.news.unshift({ kind, data, at: new Date().toISOString() });
     state.news.length = Math.min(state.news.length, NEWS);
-    tell('news');
   }
-  tell(kind, data);
+  gather(kind, data);
 }
 
 // The newest blocks are the first news, so that a page that was just opened is not empty.

@@ -8,7 +8,7 @@ import { treeView } from './tree.js';
 import { news } from './words.js';
 
 // Pieces of news that are shown.
-const NEWS = 12;
+const NEWS = 8;
 
 function verdict({ status }) {
   if (state.alive === false) return ['gone', t('agree.gone')];

@@ -7,8 +7,13 @@ import { t } from './text.js';
 const BOX = { width: 104, height: 52, across: 34, down: 40, top: 4 };
 // The chain and the branches that are drawn; those of more lanes are told of in words alone.
 const LANES = 5;
-// Heights that are drawn at least: where there is no room for so many, the drawing scrolls.
-const COLUMNS = 20;
+// Heights that are drawn at least: where there is no room for so many, the drawing scrolls. And how many of them are the newest.
+const COLUMNS = 5;
+const NEWEST = 3;
+// How wide the place of heights is that are left out.
+const GAP = 64;
+// Forks that are told of.
+const TOLD = 3;
 // Room beside the first and the last block, for what stands below them.
 const MARGIN = 30;
 
@@ -50,62 +55,91 @@ function box(block, x, y, isNew) {
     where && svg('text', { x: x + BOX.width / 2, y: y + BOX.height + 20, class: 'who' }, where));
 }
 
+// The heights that are drawn, the lowest first: the newest, those around forks, and more of the newest where there is room.
+function columns(top, room) {
+  const all = new Set();
+  for (let i = 0; i < Math.min(NEWEST, room) && i <= top; i += 1) all.add(top - i);
+  const stale = state.forks.filter((block) => !block.active).map((block) => block.height).reverse();
+  for (const height of stale) if (all.size + 2 <= room) all.add(height).add(height - 1);
+  for (let height = top; height >= 0 && all.size < room; height -= 1) all.add(height);
+  return [...all].sort((one, other) => one - other);
+}
+
+// Where each height is drawn, and the gaps between heights that do not follow each other.
+function places(heights) {
+  const at = new Map();
+  const gaps = [];
+  let x = MARGIN;
+  heights.forEach((height, i) => {
+    const n = i === 0 ? 0 : height - heights[i - 1] - 1;
+    if (n > 0) {
+      gaps.push({ n, x: x + GAP / 2 - BOX.across });
+      x += GAP;
+    }
+    at.set(height, x);
+    x += BOX.width + BOX.across;
+  });
+  return { at, gaps, width: x - BOX.across + MARGIN };
+}
+
 function draw(width, seen) {
-  const step = BOX.width + BOX.across;
   // As large as the text around it.
   const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
   const top = Math.max(0, ...state.forks.map((block) => block.height));
-  const room = Math.floor((width / scale + BOX.across - 2 * MARGIN) / step);
-  const columns = Math.min(top + 1, Math.max(COLUMNS, room));
-  const first = Math.max(0, top - columns + 1);
-  const { lane, byHash } = lanes(state.forks.filter((block) => block.height >= first - 8));
-  const shown = state.forks.filter((block) => block.height >= first && (lane.get(block.hash) ?? LANES) < LANES);
-  const place = (block) => ({ x: MARGIN + (block.height - first) * step, y: BOX.top + lane.get(block.hash) * (BOX.height + BOX.down) });
+  const room = Math.floor((width / scale - 2 * MARGIN - GAP) / (BOX.width + BOX.across));
+  const { at, gaps, width: across } = places(columns(top, Math.max(COLUMNS, room)));
+  const { lane, byHash } = lanes(state.forks);
+  const shown = state.forks.filter((block) => at.has(block.height) && lane.get(block.hash) < LANES);
+  const place = (block) => ({ x: at.get(block.height), y: BOX.top + lane.get(block.hash) * (BOX.height + BOX.down) });
   const links = shown.filter((block) => block.height > 0).map((block) => {
     const { x, y } = place(block);
     const parent = byHash.get(block.previous_hash);
-    const isShown = parent && parent.height >= first;
-    const from = isShown ? place(parent) : { x: x - step, y };
-    const [x1, y1] = [from.x + BOX.width, from.y + BOX.height / 2];
-    const [x2, y2] = [x, y + BOX.height / 2];
-    const bend = (x1 + x2) / 2;
-    return svg('path', { class: block.active ? 'link' : 'link stale', d: `M${x2} ${y2} C${bend} ${y2} ${bend} ${y1} ${Math.max(x1 + 3, 0)} ${y1}`, 'marker-end': 'url(#back)' });
+    // A link to what is not drawn ends in the gap.
+    const from = parent && shown.includes(parent) ? place(parent) : { x: x - BOX.width - BOX.across, y };
+    const [x1, y1, y2] = [from.x + BOX.width, from.y + BOX.height / 2, y + BOX.height / 2];
+    const bend = (x1 + x) / 2;
+    return svg('path', { class: block.active ? 'link' : 'link stale', d: `M${x} ${y2} C${bend} ${y2} ${bend} ${y1} ${x1 + 3} ${y1}`, 'marker-end': 'url(#back)' });
   });
   const boxes = shown.map((block) => box(block, place(block).x, place(block).y, seen !== null && !seen.has(block.hash)));
   const rows = 1 + Math.max(0, ...shown.map((block) => lane.get(block.hash)));
-  const all = { width: 2 * MARGIN + columns * step - BOX.across, height: BOX.top + rows * (BOX.height + BOX.down) - 10 };
-  return svg('svg', { class: 'tree', width: all.width * scale, height: all.height * scale, viewBox: `0 0 ${all.width} ${all.height}`, role: 'presentation' },
+  const height = BOX.top + rows * (BOX.height + BOX.down) - 10;
+  return svg('svg', { class: 'tree', width: across * scale, height: height * scale, viewBox: `0 0 ${across} ${height}`, role: 'presentation' },
     svg('defs', {}, svg('marker', { id: 'back', viewBox: '0 0 8 8', refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
       svg('path', { d: 'M0 0L8 4L0 8z', class: 'tip' }))),
-    links, boxes);
+    links, gaps.map(({ n, x }) => svg('text', { class: 'gap', x, y: BOX.top + BOX.height / 2 + 5 }, t('tree.gap', { n }))), boxes);
+}
+
+// Branches beside the chain, by the block of the chain that they begin at, the newest first: where, how many blocks, how it stands.
+function branches() {
+  const byHash = new Map(state.forks.map((block) => [block.hash, block]));
+  const work = BigInt(state.status?.total_work ?? 0);
+  const all = new Map();
+  // By height, so that a block comes after the one that it was built on.
+  for (const block of state.forks.filter((one) => !one.active)) {
+    const parent = byHash.get(block.previous_hash);
+    const branch = parent === undefined || parent.active ? (all.get(block.previous_hash) ?? { height: block.height - 1, blocks: [] })
+      : [...all.values()].find((one) => one.blocks.includes(parent));
+    branch.blocks.push(block);
+    if (parent === undefined || parent.active) all.set(block.previous_hash, branch);
+  }
+  return [...all.values()].reverse().map(({ height, blocks }) => ({
+    height, n: blocks.length,
+    verdict: blocks.some((block) => block.verdict === 'invalid') ? 'broken' : blocks.some((block) => BigInt(block.total_work) >= work) ? 'tie' : 'less',
+  }));
 }
 
 // What the tree shows, in sentences.
 function sentences() {
-  const chain = state.forks.filter((block) => block.active);
-  const stale = state.forks.filter((block) => !block.active);
-  const all = [];
-  const byHash = new Map(state.forks.map((block) => [block.hash, block]));
-  const work = BigInt(state.status?.total_work ?? chain.at(-1)?.total_work ?? 0);
-  for (const rootBlock of stale.filter((block) => byHash.get(block.previous_hash)?.active).slice(-3).reverse()) {
-    const branch = [rootBlock];
-    for (let grew = true; grew;) {
-      const more = stale.filter((block) => !branch.includes(block) && branch.some((one) => one.hash === block.previous_hash));
-      branch.push(...more);
-      grew = more.length > 0;
-    }
-    const best = branch.reduce((a, b) => (BigInt(a.total_work) >= BigInt(b.total_work) ? a : b));
-    const verdict = branch.some((block) => block.verdict === 'invalid') ? 'broken' : BigInt(best.total_work) === work ? 'tie' : 'less';
-    all.push(el('li', {}, t('tree.fork', { n: branch.length, height: rootBlock.height - 1 }), ' ', t(`tree.${verdict}`)));
-  }
-  if (all.length === 0) all.push(el('li', {}, t('tree.straight', { n: chain.length })));
-  const lost = state.peers.filter((peer) => peer.tip && !byHash.has(peer.tip)).length;
+  const all = branches().slice(0, TOLD).map(({ height, n, verdict }) => el('li', {}, t('tree.fork', { n, height }), ' ', t(`tree.${verdict}`)));
+  if (all.length === 0) all.push(el('li', {}, t('tree.straight', { n: state.forks.length })));
+  const lost = state.peers.filter((peer) => peer.tip && !state.forks.some((block) => block.hash === peer.tip)).length;
   if (lost > 0) all.push(el('li', {}, t('tree.elsewhere', { n: lost })));
-  if (state.reorg?.outcome === 'adopted') {
-    const { disconnected, connected, fork_height: height } = state.reorg;
+  const { reorg } = state;
+  if (reorg?.outcome === 'adopted' && reorg.fork_height >= (state.forks[0]?.height ?? 0)) {
+    const { disconnected, connected, fork_height: height } = reorg;
     all.unshift(el('li.reorg', {}, el('strong', {}, t('tree.reorg')), ' ', t('tree.left', { n: disconnected, height }), ' ', t('tree.joined', { n: connected })));
-  } else if (state.reorg?.outcome === 'refused') {
-    all.unshift(el('li.reorg', {}, t('tree.refused', { reason: state.reorg.reason })));
+  } else if (reorg?.outcome === 'refused') {
+    all.unshift(el('li.reorg', {}, t('tree.refused', { reason: reorg.reason })));
   }
   return el('ul.told', {}, all);
 }
@@ -125,8 +159,8 @@ export function treeView() {
     // The newest are in sight, unless somebody looks at older ones.
     if (atEnd) picture.scrollLeft = picture.scrollWidth;
     seen = new Set(state.forks.map((block) => block.hash));
-    show(told, [state.forks.filter((block) => !block.active).map((block) => block.hash), Math.min(state.forks.length, 5), tips, state.reorg, state.status?.tip && state.forks.some((b) => !b.active) && state.status.total_work],
-      sentences);
+    const lost = tips.filter((tip) => tip && !state.forks.some((block) => block.hash === tip)).length;
+    show(told, [branches(), state.forks.length, lost, state.reorg, state.forks[0]?.height > (state.reorg?.fork_height ?? 0)], sentences);
   };
   const observer = new ResizeObserver(update);
   observer.observe(picture);
