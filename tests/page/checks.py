@@ -51,6 +51,10 @@ class Page(unittest.TestCase):
         self.browser.size(1024, 768)
         self.browser.trouble()
 
+    def tearDown(self):
+        # Before its node is ended: a page that is open goes on asking.
+        self.browser.driver.get("about:blank")
+
     def node(self, *options):
         node = Node(*options)
         self.addCleanup(node.close)
