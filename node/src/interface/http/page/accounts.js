@@ -29,7 +29,9 @@ export function pages(path, draw) {
     }
   };
   // Whoever has asked for more keeps what is shown: only the first page is fetched anew by itself.
-  const refresh = () => { if (all.length <= PAGE) load(true); };
+  const refresh = () => {
+    if (all.length <= PAGE) load(true);
+  };
   return { root: el('div', {}, body, more, trouble), refresh };
 }
 
@@ -38,15 +40,29 @@ export function showView(main) {
     rows: (answer) => answer.accounts,
     table: (all) => {
       const most = Math.max(1, ...all.map((one) => one.balance));
-      return table(t('nav.accounts'), [t('accounts.who'), t('accounts.balance'), t('accounts.pending'), t('accounts.sent')],
-        [...all].sort((a, b) => b.balance - a.balance).map((one) => [who(one.address),
-          [number(one.balance), el('meter', { min: 0, max: most, value: one.balance, 'aria-label': t('accounts.balance') })],
-          one.pending.balance === one.balance ? '-' : number(one.pending.balance), number(one.nonce)]));
+      return table(
+        t('nav.accounts'),
+        [t('accounts.who'), t('accounts.balance'), t('accounts.pending'), t('accounts.sent')],
+        [...all]
+          .sort((a, b) => b.balance - a.balance)
+          .map((one) => [
+            who(one.address),
+            [number(one.balance), el('meter', { min: 0, max: most, value: one.balance, 'aria-label': t('accounts.balance') })],
+            one.pending.balance === one.balance ? '-' : number(one.pending.balance),
+            number(one.nonce),
+          ]),
+      );
     },
   });
-  main.append(el('h1', { tabindex: -1 }, t('nav.accounts')), el('p.lead', {}, t('accounts.lead')), el('section.card', {}, el('h2', {}, t('accounts.title')), list.root));
+  main.append(
+    el('h1', { tabindex: -1 }, t('nav.accounts')),
+    el('p.lead', {}, t('accounts.lead')),
+    el('section.card', {}, el('h2', {}, t('accounts.title')), list.root),
+  );
   list.refresh();
-  return listen((kind) => { if (kind === 'status' || kind === 'keys') list.refresh(); });
+  return listen((kind) => {
+    if (kind === 'status' || kind === 'keys') list.refresh();
+  });
 }
 
 // One account.
@@ -56,15 +72,33 @@ export async function showAccount(main, [address]) {
   const numbers = el('div', { role: 'status' });
   const list = pages((from) => `${path}/transactions?limit=${PAGE}${from === null ? '' : `&from=${from}`}`, {
     rows: (answer) => answer.transactions,
-    table: (all) => (all.length === 0 ? el('p', {}, t('account.none'))
-      : table(t('account.history'), [t('list.height'), t('block.what'), t('block.id')], all.map((one) => [
-        one.block === null ? t('news.waits') : blockLink(one.block.hash, String(one.block.height)), deed(one.sender, one.action), transactionLink(one.id)]))),
+    table: (all) =>
+      all.length === 0
+        ? el('p', {}, t('account.none'))
+        : table(
+            t('account.history'),
+            [t('list.height'), t('block.what'), t('block.id')],
+            all.map((one) => [
+              one.block === null ? t('news.waits') : blockLink(one.block.hash, String(one.block.height)),
+              deed(one.sender, one.action),
+              transactionLink(one.id),
+            ]),
+          ),
   });
-  main.append(el('h1', { tabindex: -1 }, account.name === null ? t('account.title') : stranger(account.name)),
-    el('section.card', {}, el('h2', {}, t('account.now')), numbers), el('section.card', {}, el('h2', {}, t('account.history')), list.root));
-  const draw = () => show(numbers, account, () => facts([
-    [t('account.address'), el('code.long', {}, account.address)], [t('accounts.balance'), number(account.balance)],
-    [t('accounts.pending'), number(account.pending.balance)], [t('accounts.sent'), number(account.nonce)]]));
+  main.append(
+    el('h1', { tabindex: -1 }, account.name === null ? t('account.title') : stranger(account.name)),
+    el('section.card', {}, el('h2', {}, t('account.now')), numbers),
+    el('section.card', {}, el('h2', {}, t('account.history')), list.root),
+  );
+  const draw = () =>
+    show(numbers, account, () =>
+      facts([
+        [t('account.address'), el('code.long', {}, account.address)],
+        [t('accounts.balance'), number(account.balance)],
+        [t('accounts.pending'), number(account.pending.balance)],
+        [t('accounts.sent'), number(account.nonce)],
+      ]),
+    );
   draw();
   list.refresh();
   return listen(async (kind) => {

@@ -59,13 +59,24 @@ export async function send(method, path, body) {
 // The token that a person types; null where they would rather not. It is kept until the page is left, nowhere else.
 export function askForToken(wasWrong) {
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
-  const dialog = el('dialog', { 'aria-labelledby': 'token-title' },
-    el('form', { method: 'dialog' },
+  const dialog = el(
+    'dialog',
+    { 'aria-labelledby': 'token-title' },
+    el(
+      'form',
+      { method: 'dialog' },
       el('h2', { id: 'token-title' }, t('token.title')),
       el('p', {}, t(wasWrong ? 'token.wrong' : 'token.why')),
-      el('label', { for: 'token' }, t('token.label')), input,
-      el('div.row', {}, el('button', { value: 'ok' }, t('token.use')),
-        el('button.plain', { value: 'no', formnovalidate: true }, t('token.cancel')))));
+      el('label', { for: 'token' }, t('token.label')),
+      input,
+      el(
+        'div.row',
+        {},
+        el('button', { value: 'ok' }, t('token.use')),
+        el('button.plain', { value: 'no', formnovalidate: true }, t('token.cancel')),
+      ),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((done) => {
@@ -82,6 +93,5 @@ export function explain(error) {
     return el('p.bad', {}, t(error instanceof TypeError || error.name === 'TimeoutError' ? 'problem.gone' : 'problem.page'));
   }
   const title = known(`problem.${error.kind}`) ? t(`problem.${error.kind}`) : t('problem.other');
-  return el('p.bad', {}, el('strong', {}, title), ' ',
-    el('span', language === 'en' ? {} : { lang: 'en' }, error.message));
+  return el('p.bad', {}, el('strong', {}, title), ' ', el('span', language === 'en' ? {} : { lang: 'en' }, error.message));
 }

@@ -53,7 +53,11 @@ function setTheme(theme) {
 }
 
 function chooser(id, label, options, value, change) {
-  const select = el('select', { id, change: () => change(select.value) }, Object.entries(options).map(([key, text]) => el('option', { value: key, selected: key === value }, text)));
+  const select = el(
+    'select',
+    { id, change: () => change(select.value) },
+    Object.entries(options).map(([key, text]) => el('option', { value: key, selected: key === value }, text)),
+  );
   return el('span.choice', {}, el('label.hidden', { for: id }, label), select);
 }
 
@@ -63,12 +67,50 @@ function frame() {
   nav.setAttribute('aria-label', t('nav.label'));
   nav.replaceChildren(...MENU.map((name) => el('a', { href: `#/${name}`, 'data-view': name }, t(`nav.${name}`))));
   document.body.replaceChildren(
-    el('a.skip', { href: '#main', click: (event) => { event.preventDefault(); (main.querySelector('h1') ?? main).focus(); } }, t('nav.skip')),
-    el('header', {}, el('a.brand', { href: '#/overview' }, el('img', { src: '/page/icon.svg', alt: '', width: 28, height: 28 }), 'BlockBard'), mark,
-      el('div.choices', {}, chooser('theme', t('theme.label'), themes, theme, (value) => { remember('theme', value); setTheme(value); }),
-        chooser('language', t('language.label'), LANGUAGES, language, async (value) => { remember('language', value); await load(value); frame(); render(); }))),
-    gone, nav, main,
-    el('footer', {}, el('a', { href: '/docs' }, t('footer.api')), ' · ', el('a', { href: '/chain' }, t('footer.json')), ' · ', el('a', { href: '/metrics' }, t('footer.metrics'))));
+    el(
+      'a.skip',
+      {
+        href: '#main',
+        click: (event) => {
+          event.preventDefault();
+          (main.querySelector('h1') ?? main).focus();
+        },
+      },
+      t('nav.skip'),
+    ),
+    el(
+      'header',
+      {},
+      el('a.brand', { href: '#/overview' }, el('img', { src: '/page/icon.svg', alt: '', width: 28, height: 28 }), 'BlockBard'),
+      mark,
+      el(
+        'div.choices',
+        {},
+        chooser('theme', t('theme.label'), themes, theme, (value) => {
+          remember('theme', value);
+          setTheme(value);
+        }),
+        chooser('language', t('language.label'), LANGUAGES, language, async (value) => {
+          remember('language', value);
+          await load(value);
+          frame();
+          render();
+        }),
+      ),
+    ),
+    gone,
+    nav,
+    main,
+    el(
+      'footer',
+      {},
+      el('a', { href: '/docs' }, t('footer.api')),
+      ' · ',
+      el('a', { href: '/chain' }, t('footer.json')),
+      ' · ',
+      el('a', { href: '/metrics' }, t('footer.metrics')),
+    ),
+  );
   showAlive();
 }
 
@@ -98,7 +140,8 @@ async function render() {
   const [name, ...rest] = place();
   const here = WITHIN[name] ?? name;
   for (const link of nav.children) {
-    if (link.dataset.view === here) link.setAttribute('aria-current', 'page'); else link.removeAttribute('aria-current');
+    if (link.dataset.view === here) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
   // What a view shows while it is not whole yet is not in sight.
   const content = el('div.view', { 'data-view': name });

@@ -64,20 +64,39 @@ class Blocks {
 function cells(block, height) {
   const cell = (kind, ...content) => el(`span.${kind}`, { role: 'cell' }, ...content);
   if (block === undefined) return [cell('height', number(height)), cell('hash', t('list.loading'))];
-  return [cell('height', number(height)), cell('hash', blockLink(block.hash)), cell('before', el('code', {}, height === 0 ? '-' : shortHash(block.previous_hash))),
-    cell('when', clock(block.timestamp)), cell('count', number(block.transactions.length)), cell('miner', height === 0 ? '-' : who(block.miner))];
+  return [
+    cell('height', number(height)),
+    cell('hash', blockLink(block.hash)),
+    cell('before', el('code', {}, height === 0 ? '-' : shortHash(block.previous_hash))),
+    cell('when', clock(block.timestamp)),
+    cell('count', number(block.transactions.length)),
+    cell('miner', height === 0 ? '-' : who(block.miner)),
+  ];
 }
 
 function list() {
   const heads = ['height', 'hash', 'before', 'when', 'count', 'miner'];
   const body = el('div.rows', { role: 'rowgroup' });
-  const box = el('div.list', { role: 'table', 'aria-label': t('list.label'), tabindex: 0 },
-    el('div.head', { role: 'rowgroup' }, el('div.row', { role: 'row' }, heads.map((one) => el(`span.${one}`, { role: 'columnheader' }, t(`list.${one}`))))), body);
+  const box = el(
+    'div.list',
+    { role: 'table', 'aria-label': t('list.label'), tabindex: 0 },
+    el(
+      'div.head',
+      { role: 'rowgroup' },
+      el(
+        'div.row',
+        { role: 'row' },
+        heads.map((one) => el(`span.${one}`, { role: 'columnheader' }, t(`list.${one}`))),
+      ),
+    ),
+    body,
+  );
   const rows = new Map();
   let blocks;
   let top = -1;
   let pending = false;
-  const rowHeight = () => parseFloat(getComputedStyle(box).getPropertyValue('--row')) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const rowHeight = () =>
+    parseFloat(getComputedStyle(box).getPropertyValue('--row')) * parseFloat(getComputedStyle(document.documentElement).fontSize);
   const paint = () => {
     pending = false;
     if (top < 0) return;
@@ -87,7 +106,11 @@ function list() {
     box.setAttribute('aria-rowcount', top + 2);
     const first = Math.max(0, Math.floor(box.scrollTop / size) - SPARE);
     const last = Math.min(top, Math.ceil((box.scrollTop + box.clientHeight) / size) + SPARE);
-    for (const [height, row] of rows) if (top - height < first || top - height > last) { row.remove(); rows.delete(height); }
+    for (const [height, row] of rows)
+      if (top - height < first || top - height > last) {
+        row.remove();
+        rows.delete(height);
+      }
     for (let index = first; index <= last; index += 1) {
       const height = top - index;
       const block = blocks.at(height);
@@ -95,7 +118,8 @@ function list() {
       let row = rows.get(height);
       if (row === undefined || row.dataset.sign !== sign) {
         const fresh = el('div.row', { role: 'row', 'data-sign': sign }, cells(block, height));
-        if (row === undefined) body.append(fresh); else row.replaceWith(fresh);
+        if (row === undefined) body.append(fresh);
+        else row.replaceWith(fresh);
         rows.set(height, fresh);
         row = fresh;
       }
@@ -116,18 +140,40 @@ function list() {
     top = height;
     later();
   };
-  return { box, later, grow, forget: (height) => blocks.forget(height), to: (height) => { box.scrollTop = (top - height) * rowHeight(); box.focus(); } };
+  return {
+    box,
+    later,
+    grow,
+    forget: (height) => blocks.forget(height),
+    to: (height) => {
+      box.scrollTop = (top - height) * rowHeight();
+      box.focus();
+    },
+  };
 }
 
 export function showView(main) {
   const tree = treeView();
   const rows = list();
   const height = el('input', { type: 'number', id: 'to-height', min: 0, value: 0, required: true });
-  const jump = el('form.row.jump', { submit: (event) => { event.preventDefault(); rows.to(Number(height.value)); } },
-    el('label', { for: 'to-height' }, t('list.go')), height, el('button', {}, t('list.show')));
-  main.append(el('h1', { tabindex: -1 }, t('chain.title')), el('p.lead', {}, t('chain.lead')),
+  const jump = el(
+    'form.row.jump',
+    {
+      submit: (event) => {
+        event.preventDefault();
+        rows.to(Number(height.value));
+      },
+    },
+    el('label', { for: 'to-height' }, t('list.go')),
+    height,
+    el('button', {}, t('list.show')),
+  );
+  main.append(
+    el('h1', { tabindex: -1 }, t('chain.title')),
+    el('p.lead', {}, t('chain.lead')),
     el('section.card', {}, el('h2', {}, t('tree.title')), tree.root, el('p.note', {}, t('tree.legend'))),
-    el('section.card', {}, el('h2', {}, t('list.title')), jump, rows.box));
+    el('section.card', {}, el('h2', {}, t('list.title')), jump, rows.box),
+  );
   let tip = null;
   const update = (kind, data) => {
     if (kind === 'reorg') data.filter((one) => one.outcome === 'adopted').forEach((one) => rows.forget(one.fork_height));

@@ -31,7 +31,9 @@ export function svg(name, attributes, ...children) {
 // A text that strangers wrote: its direction disturbs nothing around it, control characters are seen, long texts are cut.
 export function stranger(text, limit = SHOWN) {
   const all = [...String(text)];
-  const shown = all.slice(0, limit).map((one) => (/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(one) ? '\ufffd' : one));
+  const shown = all
+    .slice(0, limit)
+    .map((one) => (/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(one) ? '\ufffd' : one));
   return el('bdi', {}, shown.join('') + (all.length > limit ? '...' : ''));
 }
 
@@ -75,13 +77,42 @@ export function transactionLink(id) {
 
 // A list of names and values.
 export function facts(pairs, kind = 'dl.facts') {
-  return el(kind, {}, pairs.filter(Boolean).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+  return el(
+    kind,
+    {},
+    pairs.filter(Boolean).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+  );
 }
 
 // A table. On a narrow screen its rows are lists (see the style), so it says itself what it is, and each cell what it is of.
 export function table(caption, heads, rows) {
-  return el('div.scroll', { tabindex: 0, role: 'region', 'aria-label': caption },
-    el('table', { role: 'table' }, el('caption.hidden', {}, caption),
-      el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, heads.map((head) => el('th', { scope: 'col', role: 'columnheader' }, head)))),
-      el('tbody', { role: 'rowgroup' }, rows.map((row) => el('tr', { role: 'row' }, row.map((cell, i) => el('td', { role: 'cell', 'data-label': heads[i] }, el('div', {}, cell))))))));
+  return el(
+    'div.scroll',
+    { tabindex: 0, role: 'region', 'aria-label': caption },
+    el(
+      'table',
+      { role: 'table' },
+      el('caption.hidden', {}, caption),
+      el(
+        'thead',
+        { role: 'rowgroup' },
+        el(
+          'tr',
+          { role: 'row' },
+          heads.map((head) => el('th', { scope: 'col', role: 'columnheader' }, head)),
+        ),
+      ),
+      el(
+        'tbody',
+        { role: 'rowgroup' },
+        rows.map((row) =>
+          el(
+            'tr',
+            { role: 'row' },
+            row.map((cell, i) => el('td', { role: 'cell', 'data-label': heads[i] }, el('div', {}, cell))),
+          ),
+        ),
+      ),
+    ),
+  );
 }

@@ -11,9 +11,29 @@ let last = 0;
 export function field(name, { kind = 'text', hint, read = (text) => text, required = true, ...more } = {}) {
   last += 1;
   const id = `field-${last}`;
-  const input = el(kind === 'area' ? 'textarea' : 'input', { id, name, required, type: kind === 'area' ? null : kind, autocomplete: 'off', 'aria-describedby': hint && `${id}-hint`, ...more });
-  return { name, value: () => (input.value === '' ? undefined : read(input.value)), clear: () => { input.value = input.defaultValue; },
-    root: el('div.field', {}, el('label', { for: id }, t(`field.${name}`)), input, hint && el('span.note', { id: `${id}-hint` }, hint)) };
+  const input = el(kind === 'area' ? 'textarea' : 'input', {
+    id,
+    name,
+    required,
+    type: kind === 'area' ? null : kind,
+    autocomplete: 'off',
+    'aria-describedby': hint && `${id}-hint`,
+    ...more,
+  });
+  return {
+    name,
+    value: () => (input.value === '' ? undefined : read(input.value)),
+    clear: () => {
+      input.value = input.defaultValue;
+    },
+    root: el(
+      'div.field',
+      {},
+      el('label', { for: id }, t(`field.${name}`)),
+      input,
+      hint && el('span.note', { id: `${id}-hint` }, hint),
+    ),
+  };
 }
 
 // Which of the node's keys signs: the one of that name, or else the first that has something to spend.
@@ -22,19 +42,43 @@ export function keyField(wanted) {
   last += 1;
   const id = `field-${last}`;
   const chosen = state.keys.find((key) => key.name === wanted) ?? state.keys.find((key) => key.pending.balance > 0);
-  const select = el('select', { id, name }, state.keys.map((key) => el('option', { value: key.name, selected: key === chosen }, t('field.key', { name: key.name, n: key.pending.balance }))));
-  return { name, value: () => select.value || undefined, clear: () => undefined, root: el('div.field', {}, el('label', { for: id }, t(`field.${name}`)), select) };
+  const select = el(
+    'select',
+    { id, name },
+    state.keys.map((key) =>
+      el('option', { value: key.name, selected: key === chosen }, t('field.key', { name: key.name, n: key.pending.balance })),
+    ),
+  );
+  return {
+    name,
+    value: () => select.value || undefined,
+    clear: () => undefined,
+    root: el('div.field', {}, el('label', { for: id }, t(`field.${name}`)), select),
+  };
 }
 
 // A name or an address; the names that this node has are offered.
 export function whoField(name) {
   const one = field(name, { list: `who-${last + 1}`, hint: t('field.who') });
-  one.root.append(el('datalist', { id: `who-${last}` }, state.keys.map((key) => el('option', { value: key.name }))));
+  one.root.append(
+    el(
+      'datalist',
+      { id: `who-${last}` },
+      state.keys.map((key) => el('option', { value: key.name })),
+    ),
+  );
   return one;
 }
 
 // A form that sends what is typed. `key` names its texts; `path` is a text or made from the values; `body` makes what is sent.
-export function form({ key, method = 'POST', path, fields = [], body = (values) => values, done = (answer) => t(`do.${key}.done`, answer ?? {}) }) {
+export function form({
+  key,
+  method = 'POST',
+  path,
+  fields = [],
+  body = (values) => values,
+  done = (answer) => t(`do.${key}.done`, answer ?? {}),
+}) {
   last += 1;
   const id = `form-${last}`;
   const output = el('div.answer', { role: 'status' });
@@ -54,6 +98,13 @@ export function form({ key, method = 'POST', path, fields = [], body = (values) 
     }
     button.disabled = false;
   };
-  return el('form.card', { submit, 'aria-labelledby': id, 'data-form': key },
-    el('h3', { id }, t(`do.${key}.title`)), el('p.note', {}, t(`do.${key}.note`)), fields.map((one) => one.root), el('div.row', {}, button), output);
+  return el(
+    'form.card',
+    { submit, 'aria-labelledby': id, 'data-form': key },
+    el('h3', { id }, t(`do.${key}.title`)),
+    el('p.note', {}, t(`do.${key}.note`)),
+    fields.map((one) => one.root),
+    el('div.row', {}, button),
+    output,
+  );
 }

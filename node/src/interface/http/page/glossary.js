@@ -3,8 +3,36 @@
 import { el } from './dom.js';
 import { t } from './text.js';
 
-export const WORDS = ['block', 'hash', 'previous', 'work', 'target', 'nonce', 'miner', 'height', 'chain', 'fork', 'reorg', 'consensus', 'peer', 'transaction', 'pool', 'fee',
-  'account', 'key', 'signature', 'item', 'record', 'digest', 'transactions_root', 'state_root', 'difficulty', 'hash_rate', 'sync', 'token'];
+export const WORDS = [
+  'block',
+  'hash',
+  'previous',
+  'work',
+  'target',
+  'nonce',
+  'miner',
+  'height',
+  'chain',
+  'fork',
+  'reorg',
+  'consensus',
+  'peer',
+  'transaction',
+  'pool',
+  'fee',
+  'account',
+  'key',
+  'signature',
+  'item',
+  'record',
+  'digest',
+  'transactions_root',
+  'state_root',
+  'difficulty',
+  'hash_rate',
+  'sync',
+  'token',
+];
 
 let tip = null;
 
@@ -32,11 +60,24 @@ export function word(name) {
   button.addEventListener('focus', open);
   button.addEventListener('blur', hide);
   button.addEventListener('click', open);
-  holder.addEventListener('keydown', (event) => { if (event.key === 'Escape') hide(); });
+  holder.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') hide();
+  });
   return holder;
 }
 
 export function showView(main) {
-  main.append(el('h1', { tabindex: -1 }, t('nav.words')), el('p.lead', {}, t('words.lead')),
-    el('section.card', {}, el('dl.glossary', {}, WORDS.map((name) => el('div', {}, el('dt', {}, t(`word.${name}`)), el('dd', {}, t(`words.${name}`)))))));
+  main.append(
+    el('h1', { tabindex: -1 }, t('nav.words')),
+    el('p.lead', {}, t('words.lead')),
+    el(
+      'section.card',
+      {},
+      el(
+        'dl.glossary',
+        {},
+        WORDS.map((name) => el('div', {}, el('dt', {}, t(`word.${name}`)), el('dd', {}, t(`words.${name}`)))),
+      ),
+    ),
+  );
 }

@@ -7,13 +7,15 @@ const IV = new Uint32Array([0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x51
 const ROUNDS = (() => {
   const primes = [];
   for (let n = 2; primes.length < 64; n += 1) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
-  return new Uint32Array(primes.map((prime) => {
-    // In whole numbers, as a floating-point root would not be exact: the cube root of prime * 2^96.
-    const cube = BigInt(prime) << 96n;
-    let root = 0n;
-    for (let bit = 1n << 36n; bit > 0n; bit >>= 1n) if ((root + bit) ** 3n <= cube) root += bit;
-    return Number(root & 0xffffffffn);
-  }));
+  return new Uint32Array(
+    primes.map((prime) => {
+      // In whole numbers, as a floating-point root would not be exact: the cube root of prime * 2^96.
+      const cube = BigInt(prime) << 96n;
+      let root = 0n;
+      for (let bit = 1n << 36n; bit > 0n; bit >>= 1n) if ((root + bit) ** 3n <= cube) root += bit;
+      return Number(root & 0xffffffffn);
+    }),
+  );
 })();
 
 export function hex(bytes) {
@@ -87,7 +89,9 @@ export class Sha256 {
       const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
       [h, g, f, e, d, c, b, a] = [g, f, e, (d + t1) | 0, c, b, a, (t1 + t2) | 0];
     }
-    [a, b, c, d, e, f, g, h].forEach((word, i) => { this.#state[i] += word; });
+    [a, b, c, d, e, f, g, h].forEach((word, i) => {
+      this.#state[i] += word;
+    });
     this.#filled = 0;
   }
 }
@@ -156,8 +160,10 @@ function tree(bytes, key, counter, flags) {
   if (bytes.length <= CHUNK) return chunk(bytes, key, counter, flags);
   const left = CHUNK * 2 ** Math.floor(Math.log2((bytes.length - 1) / CHUNK));
   const below = flags & ~FLAG.root;
-  const halves = [tree(bytes.subarray(0, left), key, counter, below),
-    tree(bytes.subarray(left), key, counter + left / CHUNK, below)];
+  const halves = [
+    tree(bytes.subarray(0, left), key, counter, below),
+    tree(bytes.subarray(left), key, counter + left / CHUNK, below),
+  ];
   return compress(key, [...halves[0], ...halves[1]], 0, 64, flags | FLAG.parent);
 }
 

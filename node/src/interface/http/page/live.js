@@ -18,7 +18,14 @@ const RECENT = 6;
 const DEPTH = 40;
 
 export const state = {
-  node: null, status: null, peers: [], forks: [], keys: [], locked: false, news: [], reorg: null,
+  node: null,
+  status: null,
+  peers: [],
+  forks: [],
+  keys: [],
+  locked: false,
+  news: [],
+  reorg: null,
   // null until the first answer; then whether the node answers.
   alive: null,
 };
@@ -37,10 +44,18 @@ function tell(kind, data) {
 }
 
 const QUESTIONS = {
-  status: async () => { state.status = await get('/api/v1/status'); },
-  peers: async () => { state.peers = (await get('/api/v1/peers')).peers; },
-  forks: async () => { state.forks = (await get(`/api/v1/forks?depth=${DEPTH}`)).blocks; },
-  node: async () => { state.node = await get('/api/v1/node'); },
+  status: async () => {
+    state.status = await get('/api/v1/status');
+  },
+  peers: async () => {
+    state.peers = (await get('/api/v1/peers')).peers;
+  },
+  forks: async () => {
+    state.forks = (await get(`/api/v1/forks?depth=${DEPTH}`)).blocks;
+  },
+  node: async () => {
+    state.node = await get('/api/v1/node');
+  },
   keys: async () => {
     const answer = await get('/api/v1/wallet/keys');
     Object.assign(state, { keys: answer.keys, locked: answer.locked });
@@ -54,17 +69,20 @@ export function ask(name) {
   const last = asked.get(name) ?? { at: 0, waits: false };
   if (last.waits) return;
   asked.set(name, { ...last, waits: true });
-  setTimeout(async () => {
-    asked.set(name, { at: performance.now(), waits: false });
-    try {
-      await QUESTIONS[name]();
-      if (name === 'status') setAlive(true);
-      tell(name);
-    } catch (error) {
-      // An answer that refuses is an answer: the node is there.
-      if (error.status === undefined) setAlive(false);
-    }
-  }, Math.max(0, last.at + APART - performance.now()));
+  setTimeout(
+    async () => {
+      asked.set(name, { at: performance.now(), waits: false });
+      try {
+        await QUESTIONS[name]();
+        if (name === 'status') setAlive(true);
+        tell(name);
+      } catch (error) {
+        // An answer that refuses is an answer: the node is there.
+        if (error.status === undefined) setAlive(false);
+      }
+    },
+    Math.max(0, last.at + APART - performance.now()),
+  );
 }
 
 function setAlive(alive) {
@@ -130,7 +148,10 @@ function happened(kind, data) {
   else ask('status');
   if (kind === 'reorg') state.reorg = data;
   // A miner also tells of each of its blocks, which is news already.
-  const isNews = kind === 'mining' ? mines !== data.enabled && (mines !== null || data.enabled) : !(kind === 'sync' && data.state === 'progress');
+  const isNews =
+    kind === 'mining'
+      ? mines !== data.enabled && (mines !== null || data.enabled)
+      : !(kind === 'sync' && data.state === 'progress');
   if (kind === 'mining') mines = data.enabled;
   if (isNews) {
     state.news.unshift({ kind, data, at: new Date().toISOString() });
@@ -144,7 +165,13 @@ async function recent() {
   const { blocks } = await get(`/api/v1/blocks?order=desc&limit=${RECENT}`);
   const told = new Set(state.news.map(({ data }) => data.hash));
   const fresh = blocks.filter((block) => block.height > 0 && !told.has(block.hash));
-  state.news.push(...fresh.map((block) => ({ kind: 'block', data: { ...block, transactions: block.transactions.length }, at: block.timestamp })));
+  state.news.push(
+    ...fresh.map((block) => ({
+      kind: 'block',
+      data: { ...block, transactions: block.transactions.length },
+      at: block.timestamp,
+    })),
+  );
   tell('news');
 }
 

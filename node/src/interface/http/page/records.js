@@ -31,25 +31,49 @@ async function find(sum) {
   const { transactions } = await get(`/api/v1/records?digest=${sum}&limit=1`);
   if (transactions.length > 0) return transactions[0];
   const pool = await get(`/api/v1/pool?limit=${POOL}`);
-  const waits = pool.transactions.find(({ action }) => action.type === 'record' && (action.text?.trim() === sum || action.hex === sum));
+  const waits = pool.transactions.find(
+    ({ action }) => action.type === 'record' && (action.text?.trim() === sum || action.hex === sum),
+  );
   return waits === undefined ? null : { ...waits, block: null };
 }
 
 async function mined(one) {
   const block = await get(`/api/v1/blocks/${one.block.hash}/header`);
-  return el('div.verified', {}, el('p.good.verdict', {}, `✓ ${t('records.verified')}`),
-    el('p', {}, rich('records.since', { time: moment(block.timestamp), block: blockLink(one.block.hash, String(one.block.height)), who: who(one.sender), n: (state.status?.height ?? one.block.height) - one.block.height + 1 })),
-    el('p.note', {}, transactionLink(one.id)));
+  return el(
+    'div.verified',
+    {},
+    el('p.good.verdict', {}, `✓ ${t('records.verified')}`),
+    el(
+      'p',
+      {},
+      rich('records.since', {
+        time: moment(block.timestamp),
+        block: blockLink(one.block.hash, String(one.block.height)),
+        who: who(one.sender),
+        n: (state.status?.height ?? one.block.height) - one.block.height + 1,
+      }),
+    ),
+    el('p.note', {}, transactionLink(one.id)),
+  );
 }
 
 async function judge(sum, result) {
   const one = await find(sum);
   if (one === null) {
-    result.replaceChildren(el('p.verdict', {}, t('records.unknown')),
-      form({ key: 'notarise', path: '/api/v1/wallet/record', fields: [keyField()], body: ({ from }) => ({ from, text: sum }),
-        done: (answer) => rich('do.notarise.done', { id: transactionLink(answer.id) }) }));
+    result.replaceChildren(
+      el('p.verdict', {}, t('records.unknown')),
+      form({
+        key: 'notarise',
+        path: '/api/v1/wallet/record',
+        fields: [keyField()],
+        body: ({ from }) => ({ from, text: sum }),
+        done: (answer) => rich('do.notarise.done', { id: transactionLink(answer.id) }),
+      }),
+    );
   } else {
-    result.replaceChildren(one.block === null ? el('p.verdict', {}, rich('records.waits', { id: transactionLink(one.id) })) : await mined(one));
+    result.replaceChildren(
+      one.block === null ? el('p.verdict', {}, rich('records.waits', { id: transactionLink(one.id) })) : await mined(one),
+    );
   }
 }
 
@@ -64,32 +88,61 @@ function drop() {
     result.replaceChildren();
     try {
       const sum = await digest(file, progress);
-      told.replaceChildren(el('p', {}, rich('records.digest', { file: stranger(file.name), n: file.size })), el('code.long.digest', {}, sum));
+      told.replaceChildren(
+        el('p', {}, rich('records.digest', { file: stranger(file.name), n: file.size })),
+        el('code.long.digest', {}, sum),
+      );
       await judge(sum, result);
     } catch (error) {
       told.replaceChildren(error instanceof DOMException ? el('p.bad', {}, t('records.unreadable')) : explain(error));
     }
     input.value = '';
   };
-  const zone = el('div.drop', {
-    dragover: (event) => { event.preventDefault(); zone.classList.add('over'); },
-    dragleave: () => zone.classList.remove('over'),
-    drop: (event) => { event.preventDefault(); zone.classList.remove('over'); take(event.dataTransfer.files[0]); },
-  }, el('label', { for: 'file' }, t('records.drop')), input);
+  const zone = el(
+    'div.drop',
+    {
+      dragover: (event) => {
+        event.preventDefault();
+        zone.classList.add('over');
+      },
+      dragleave: () => zone.classList.remove('over'),
+      drop: (event) => {
+        event.preventDefault();
+        zone.classList.remove('over');
+        take(event.dataTransfer.files[0]);
+      },
+    },
+    el('label', { for: 'file' }, t('records.drop')),
+    input,
+  );
   return [zone, told, result];
 }
 
 export function showView(main) {
   const list = pages((from) => `/api/v1/records?limit=${PAGE}${from === null ? '' : `&from=${from}`}`, {
     rows: (answer) => answer.transactions,
-    table: (all) => (all.length === 0 ? el('p', {}, t('records.none'))
-      : table(t('records.title'), [t('list.height'), t('records.by'), t('records.kind'), t('records.content')], all.map((one) => [
-        blockLink(one.block.hash, number(one.block.height)), who(one.sender), stranger(one.action.content_type),
-        el('a.record', { href: `#/tx/${one.id}` }, stranger(one.action.text ?? one.action.hex, 160))]))),
+    table: (all) =>
+      all.length === 0
+        ? el('p', {}, t('records.none'))
+        : table(
+            t('records.title'),
+            [t('list.height'), t('records.by'), t('records.kind'), t('records.content')],
+            all.map((one) => [
+              blockLink(one.block.hash, number(one.block.height)),
+              who(one.sender),
+              stranger(one.action.content_type),
+              el('a.record', { href: `#/tx/${one.id}` }, stranger(one.action.text ?? one.action.hex, 160)),
+            ]),
+          ),
   });
-  main.append(el('h1', { tabindex: -1 }, t('nav.records')), el('p.lead', {}, t('records.lead')),
+  main.append(
+    el('h1', { tabindex: -1 }, t('nav.records')),
+    el('p.lead', {}, t('records.lead')),
     el('section.card', {}, el('h2', {}, t('records.file')), el('p', {}, t('records.how')), drop()),
-    el('section.card', {}, el('h2', {}, t('records.title')), list.root));
+    el('section.card', {}, el('h2', {}, t('records.title')), list.root),
+  );
   list.refresh();
-  return listen((kind) => { if (kind === 'block' || kind === 'reorg' || kind === 'keys') list.refresh(); });
+  return listen((kind) => {
+    if (kind === 'block' || kind === 'reorg' || kind === 'keys') list.refresh();
+  });
 }

@@ -52,12 +52,14 @@ export function t(key, values = {}) {
 
 // The same with elements in the places.
 export function rich(key, values = {}) {
-  return pattern(key, values).split(/(\{\w+\})/).map((part) => {
-    const name = /^\{(\w+)\}$/.exec(part)?.[1];
-    if (name === undefined) return part;
-    const value = values[name];
-    return typeof value === 'number' ? numbers.format(value) : value;
-  });
+  return pattern(key, values)
+    .split(/(\{\w+\})/)
+    .map((part) => {
+      const name = /^\{(\w+)\}$/.exec(part)?.[1];
+      if (name === undefined) return part;
+      const value = values[name];
+      return typeof value === 'number' ? numbers.format(value) : value;
+    });
 }
 
 export function number(value) {
@@ -69,7 +71,12 @@ export function big(digits) {
   return numbers.format(BigInt(digits));
 }
 
-const STEPS = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
+const STEPS = [
+  [1e12, 'T'],
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+];
 
 // Hashes a second.
 export function rate(hashes) {
@@ -86,8 +93,14 @@ export function ago(time) {
 
 function count(node, now) {
   const seconds = Math.max(0, Math.round((now - Date.parse(node.dateTime)) / 1000));
-  const [n, unit] = seconds < 100 ? [seconds, 's'] : seconds < 5400 ? [Math.round(seconds / 60), 'min']
-    : seconds < 172800 ? [Math.round(seconds / 3600), 'h'] : [Math.round(seconds / 86400), 'd'];
+  const [n, unit] =
+    seconds < 100
+      ? [seconds, 's']
+      : seconds < 5400
+        ? [Math.round(seconds / 60), 'min']
+        : seconds < 172800
+          ? [Math.round(seconds / 3600), 'h']
+          : [Math.round(seconds / 86400), 'd'];
   const text = t(`ago.${unit}`, { n });
   if (node.textContent !== text) node.textContent = text;
 }
@@ -107,6 +120,8 @@ export function moment(time) {
 export function clock(time) {
   const date = new Date(time);
   const isToday = date.toDateString() === new Date().toDateString();
-  const text = isToday ? date.toLocaleTimeString(language) : date.toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' });
+  const text = isToday
+    ? date.toLocaleTimeString(language)
+    : date.toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' });
   return el('time', { datetime: time, title: moment(time) }, text);
 }

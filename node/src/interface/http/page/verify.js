@@ -95,7 +95,11 @@ export function work(bytes, pow) {
   const mantissa = BigInt(compact & 0xffffff);
   const target = shift >= 0n ? mantissa << shift : mantissa >> -shift;
   return {
-    ids: ids.map(hex), root: hex(root(ids)), saidRoot: hex(at.transactions_root), id: hex(id), target,
+    ids: ids.map(hex),
+    root: hex(root(ids)),
+    saidRoot: hex(at.transactions_root),
+    id: hex(id),
+    target,
     meets: BigInt(`0x${hex(id)}`) <= target,
   };
 }
