@@ -108,7 +108,9 @@ const LABEL_WIDTH: u32 = 240;
     responses((status = 200, description = "The label.", content_type = "image/svg+xml", body = String)))]
 async fn item_label(headers: HeaderMap, Segment(item): Segment, _: NoQuery) -> Answer {
     if !ItemName::new(item.as_str()).is_valid() {
-        return Err(Problem::malformed("the path: item: 1 to 64 bytes without control characters or outer spaces"));
+        return Err(Problem::not_found(
+            "no item has such a name: 1 to 64 bytes without control characters or outer spaces",
+        ));
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let code = QrCode::with_error_correction_level(item_url(host, &item), EcLevel::M)
