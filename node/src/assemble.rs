@@ -329,6 +329,7 @@ async fn route(
     while let Some(event) = events.recv().await {
         match event {
             NetworkEvent::Block { source, id, bytes } => relay.block(source, id, bytes).await,
+            NetworkEvent::CompactBlock { source, id, compact } => relay.compact(source, id, compact).await,
             NetworkEvent::Transactions { source, id, batch } => relay.batch(source, id, batch).await,
             NetworkEvent::Request { peer, request, reply } => {
                 if let bard_protocol::SyncRequest::Status(status) = &request
