@@ -124,6 +124,8 @@ mod tests {
             format!("outgrows {ANSWER_TARGET_LEN}"),
             format!("[0*{MAX_POOL_IDS} transaction-id]"),
             format!("[0*{MAX_TRANSACTION_IDS} transaction-id]"),
+            format!("block-transactions-response = [6, [0*{MAX_BLOCK_TRANSACTIONS} encoded-transaction]]"),
+            format!("A block of {COMPACT_FROM_LEN} bytes or more"),
             format!("[0*{MAX_PEERS} known-peer]"),
             format!("bytes .size (1..{MAX_PEER_ID_LEN})"),
             format!("[0*{MAX_ADDRESSES} bytes .size (1..{MAX_ADDRESS_LEN})]"),
