@@ -1,0 +1,231 @@
+//! The console on a terminal: an editor with history, completion, hints and colours. News are shown above the line that is being
+//! typed.
+//!
+//! Two threads: one edits lines and prints the answers, the other prints news. The editor shows news of others only while it
+//! waits for a key, and lets them wait otherwise; that must never hold up the conversation, nor the node.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+
+use rustyline::{
+    ColorMode, CompletionType, Config, Editor as LineEditor, ExternalPrinter,
+    error::ReadlineError,
+    history::{History as _, MemHistory},
+};
+
+use super::{
+    assistant::Assistant,
+    history::{self, History, Opened},
+    input::{Reply, Talk, Typed},
+    print_plain,
+    words::Words,
+};
+
+/// What is shown where a command is expected.
+const PROMPT: &str = "bard> ";
+/// News that wait to be shown; those beyond it are dropped.
+const NEWS: usize = 256;
+
+const DIM: &str = "\u{1b}[2m";
+const RED: &str = "\u{1b}[31m";
+const RESET: &str = "\u{1b}[0m";
+
+type Lines = LineEditor<Assistant, MemHistory>;
+
+/// Whether a line is being edited. Whoever prints past the editor holds the lock meanwhile, so that no prompt comes between.
+#[derive(Debug, Default)]
+pub(super) struct Editing(Mutex<bool>);
+
+impl Editing {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line is being edited from now on, or no longer.
+    pub(super) fn set(&self, editing: bool) {
+        *self.lock() = editing;
+    }
+}
+
+/// What the conversation has of the terminal. The terminal is as it was found when this is dropped.
+pub(super) struct Screen {
+    news: SyncSender<String>,
+    editing: Arc<Editing>,
+    #[cfg(unix)]
+    found: Option<rustix::termios::Termios>,
+}
+
+impl Screen {
+    /// Shows a line above the one that is being typed.
+    pub(super) fn news(&self, line: &str) {
+        // Full while the editor shows something else, such as a long list: then news are dropped rather than waited for.
+        let _ = self.news.try_send(line.to_owned());
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let editing = self.editing.lock();
+        #[cfg(unix)]
+        if let Some(found) = &self.found {
+            // A terminal that went away needs nothing any more.
+            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Drain, found);
+        }
+        if *editing {
+            // The editor is waiting for a key and will never leave its line: bracketed paste is turned off in its place.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"\x1b[?2004l\n").and_then(|()| out.flush());
+        }
+    }
+}
+
+/// An editor on the terminal of this process, not started yet.
+pub(super) struct Editor {
+    lines: Lines,
+    printer: Box<dyn ExternalPrinter + Send>,
+    editing: Arc<Editing>,
+    colours: bool,
+}
+
+/// An editor, where the terminal can do what it needs.
+pub(super) fn editor(words: &Arc<Words>) -> Option<Editor> {
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let config = Config::builder()
+        .max_history_size(history::MAX_LINES)
+        .ok()?
+        .history_ignore_dups(true)
+        .ok()?
+        .completion_type(CompletionType::List)
+        .color_mode(if colours { ColorMode::Enabled } else { ColorMode::Disabled })
+        .build();
+    let remembered = MemHistory::with_config(&config);
+    let mut lines = Lines::with_history(config, remembered).ok()?;
+    let printer = Box::new(lines.create_external_printer().ok()?);
+    let editing = Arc::new(Editing::default());
+    lines.set_helper(Some(Assistant::new(Arc::clone(words), Arc::clone(&editing), colours)));
+    Some(Editor { lines, printer, editing, colours })
+}
+
+impl Editor {
+    /// Starts to edit lines.
+    pub(super) fn start(self, talk: Talk, history: Result<PathBuf, String>) -> Screen {
+        let Self { lines, printer, editing, colours } = self;
+        let (news, told) = sync_channel(NEWS);
+        let screen = Screen {
+            news,
+            editing: Arc::clone(&editing),
+            #[cfg(unix)]
+            found: rustix::termios::tcgetattr(std::io::stdin()).ok(),
+        };
+        let beside = Arc::clone(&editing);
+        std::thread::spawn(move || show_news(&told, &beside, printer, colours));
+        let mut session = Session { lines, editing, colours, history: History::none() };
+        std::thread::spawn(move || {
+            session.remember(history);
+            session.run(&talk);
+        });
+        screen
+    }
+}
+
+fn show_news(news: &Receiver<String>, editing: &Editing, mut printer: Box<dyn ExternalPrinter + Send>, colours: bool) {
+    while let Ok(line) = news.recv() {
+        let line = if colours { format!("{DIM}{line}{RESET}") } else { line };
+        let past_the_editor = editing.lock();
+        if *past_the_editor {
+            // The editor takes it when it waits for a key, until when this thread waits.
+            drop(past_the_editor);
+            if printer.print(format!("{line}\n")).is_err() {
+                return;
+            }
+        } else {
+            print_plain(&line);
+        }
+    }
+}
+
+/// What the editing thread has.
+struct Session {
+    lines: Lines,
+    editing: Arc<Editing>,
+    colours: bool,
+    history: History,
+}
+
+impl Session {
+    fn remember(&mut self, file: Result<PathBuf, String>) {
+        let Opened { history, lines, problem } = History::open(file);
+        self.history = history;
+        for line in lines {
+            // In memory it cannot fail.
+            let _ = self.lines.history_mut().add_owned(line);
+        }
+        self.warn(problem);
+    }
+
+    fn warn(&self, problem: Option<String>) {
+        if let Some(problem) = problem {
+            self.print(&format!("warning: {problem}"));
+        }
+    }
+
+    fn print(&self, text: &str) {
+        let _no_news_between = self.editing.lock();
+        if self.colours && text.starts_with("error: ") {
+            print_plain(&format!("{RED}{text}{RESET}"));
+        } else {
+            print_plain(text);
+        }
+    }
+
+    fn run(&mut self, talk: &Talk) {
+        let mut reply = Reply::default();
+        loop {
+            let typed = match self.read(&reply) {
+                Ok(typed) => typed,
+                Err(ReadlineError::Interrupted) if reply.ask.is_none() => vec![Typed::Interrupted],
+                Err(ReadlineError::Interrupted | ReadlineError::Eof) if reply.ask.is_some() => vec![Typed::Dropped],
+                // The end of the input, or a terminal that went away.
+                Err(_) => return,
+            };
+            // What is pasted may be several lines.
+            for typed in typed {
+                let Some(next) = talk.say(typed) else { return };
+                self.print(&next.text);
+                reply = next;
+            }
+        }
+    }
+
+    /// Reads what is asked for.
+    fn read(&mut self, reply: &Reply) -> Result<Vec<Typed>, ReadlineError> {
+        let (prompt, kind) = reply.ask.map_or((PROMPT, None), |(prompt, kind)| (prompt, Some(kind)));
+        if let Some(assistant) = self.lines.helper_mut() {
+            assistant.asked = kind;
+        }
+        let read = self.lines.readline(prompt);
+        self.editing.set(false);
+        let read = read?;
+        let lines: Vec<&str> = read.split(['\n', '\r']).collect();
+        if kind.is_none() {
+            for line in &lines {
+                self.keep(line);
+            }
+        }
+        Ok(lines.into_iter().map(|line| Typed::Line(line.to_owned())).collect())
+    }
+
+    fn keep(&mut self, line: &str) {
+        // One that is the same as the last is not added.
+        if history::is_kept(line) && self.lines.history_mut().add(line).unwrap_or(false) {
+            let problem = self.history.add(line);
+            self.warn(problem);
+        }
+    }
+}
