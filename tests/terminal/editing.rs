@@ -117,6 +117,46 @@ fn many_news_hold_up_neither_console_nor_node() {
 }
 
 #[test]
+fn log_lines_come_above_the_line_that_is_typed() {
+    let node = Person::new().node_with(&["--log", "bard_node=trace"]);
+    let terminal = &node.terminal;
+    terminal.type_keys("balance ali");
+    terminal.wait_for_line("bard> balance ali");
+    let lines = || terminal.text().lines().filter(|line| line.contains("TRACE") || line.contains("DEBUG")).count();
+    let before = lines();
+    terminal.wait("a line of the log", |_| {
+        node.mine();
+        lines() > before
+    });
+    terminal.wait_for_line("bard> balance ali");
+    let spoiled = terminal.text().lines().any(|line| line.starts_with("bard> balance ali") && line.contains("20"));
+    assert!(!spoiled, "{}", terminal.text());
+    node.stop();
+}
+
+#[test]
+fn what_is_typed_while_an_answer_is_awaited_is_not_lost() {
+    let node = Person::new().node();
+    let terminal = &node.terminal;
+    terminal.type_keys("mine 500");
+    terminal.type_keys(ENTER);
+    // So many news run over the screen that what comes is looked for in all that was written.
+    terminal.wait("the first blocks", |terminal| terminal.bytes().contains("* block 2 "));
+    for text in ["ahead", "again", "at last"] {
+        terminal.type_keys(&format!("record {text}"));
+        terminal.wait("the terminal shows it", |terminal| terminal.bytes().contains(&format!("record {text}")));
+        terminal.type_keys(ENTER);
+    }
+    for text in ["ahead", "again", "at last"] {
+        terminal.wait(&format!("{text} is on record"), |terminal| {
+            terminal.bytes().contains(&format!("bard> record {text}"))
+                && terminal.bytes().contains(&format!("records \"{text}\""))
+        });
+    }
+    node.stop();
+}
+
+#[test]
 fn another_size_spoils_nothing() {
     let node = Person::new().node();
     let terminal = &node.terminal;

@@ -15,8 +15,9 @@ fn lines_come_back_in_the_next_run() {
     node.terminal.command("balance alice");
     node.terminal.command(" record kept to myself");
     node.terminal.wait_for_prompt();
+    let prompts = node.terminal.text().matches("bard>").count();
     node.terminal.type_keys(ENTER);
-    node.terminal.wait_for_prompt();
+    node.terminal.wait("another prompt", |terminal| terminal.text().matches("bard>").count() > prompts);
     node.stop();
     let kept = fs::read_to_string(person.history()).unwrap();
     assert_eq!(kept, "record first words\nbalance alice\n");

@@ -81,19 +81,15 @@ impl Person {
 
     /// Runs a node on a terminal and waits for its prompt.
     pub(crate) fn node(&self) -> NodeTerminal {
+        self.node_with(&[])
+    }
+
+    /// Runs a node with more options.
+    pub(crate) fn node_with(&self, options: &[&str]) -> NodeTerminal {
         let dir = self.home().join("data");
-        let data = dir.to_str().unwrap();
-        let terminal = self.run(&[
-            "node",
-            "--port",
-            "0",
-            "--listen",
-            "/ip4/127.0.0.1/tcp/0",
-            "--no-mdns",
-            "--no-upnp",
-            "--data-dir",
-            data,
-        ]);
+        let words = "node --port 0 --listen /ip4/127.0.0.1/tcp/0 --no-mdns --no-upnp --data-dir";
+        let words: Vec<&str> = words.split(' ').chain([dir.to_str().unwrap()]).chain(options.iter().copied()).collect();
+        let terminal = self.run(&words);
         terminal.wait_for_prompt();
         let file: NodeFile = wait_for("node.json", PATIENCE, || {
             serde_json::from_slice(&std::fs::read(dir.join("node.json")).ok()?).ok()

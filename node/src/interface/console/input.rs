@@ -42,6 +42,27 @@ pub(super) struct Input {
     terminal: Option<terminal::Screen>,
 }
 
+/// Prints news beside the line that is being typed.
+#[derive(Clone, Debug)]
+pub(super) enum Beside {
+    /// At once.
+    Plain,
+    /// By the thread that knows how, see [`terminal`].
+    Terminal(threads::SyncSender<String>),
+}
+
+impl Beside {
+    pub(super) fn print(&self, line: &str) {
+        match self {
+            Self::Plain => print_plain(line),
+            // Full while the editor shows something else, such as a long list: then news are dropped rather than waited for.
+            Self::Terminal(news) => {
+                let _ = news.try_send(line.to_owned());
+            }
+        }
+    }
+}
+
 /// The ends of the conversation that the reading thread has: a line goes out, and the next is read when the reply came in.
 pub(super) struct Talk {
     lines: mpsc::Sender<Typed>,
@@ -85,12 +106,9 @@ impl Input {
         let _ = self.replies.try_send(reply);
     }
 
-    /// Prints a line beside the one that is being typed.
-    pub(super) fn news(&self, line: &str) {
-        match &self.terminal {
-            Some(screen) => screen.news(line),
-            None => print_plain(line),
-        }
+    /// Where news go.
+    pub(super) fn beside(&self) -> Beside {
+        self.terminal.as_ref().map_or(Beside::Plain, |screen| Beside::Terminal(screen.news()))
     }
 
     /// Whether there is a person whom something can be asked.

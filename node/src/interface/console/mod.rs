@@ -100,12 +100,13 @@ struct Console<'a> {
 
 impl Console<'_> {
     async fn converse(&mut self, mut news: mpsc::Receiver<String>, words: &Words) -> Ended {
+        let beside = self.input.beside();
         loop {
             tokio::select! {
                 biased;
                 typed = self.input.next() => {
                     let reply = match typed {
-                        Some(Typed::Line(line)) => match self.answer(&line).await {
+                        Some(Typed::Line(line)) => match self.answer_beside(&line, &mut news).await {
                             Some(reply) => reply,
                             None => return Ended::Quit,
                         },
@@ -123,9 +124,22 @@ impl Console<'_> {
                     words.outdated();
                 }
                 Some(line) = news.recv() => {
-                    self.input.news(&line);
+                    beside.print(&line);
                     words.outdated();
                 }
+            }
+        }
+    }
+
+    /// [`Self::answer`]; a person is told the news meanwhile, a program is told nothing before the answer.
+    async fn answer_beside(&mut self, line: &str, news: &mut mpsc::Receiver<String>) -> Option<Reply> {
+        let (person, beside) = (self.input.can_ask(), self.input.beside());
+        let mut answer = std::pin::pin!(self.answer(line));
+        loop {
+            tokio::select! {
+                biased;
+                reply = &mut answer => return reply,
+                Some(line) = news.recv(), if person => beside.print(&line),
             }
         }
     }

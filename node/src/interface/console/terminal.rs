@@ -26,6 +26,7 @@ use super::{
     print_plain,
     words::Words,
 };
+use crate::logging;
 
 /// What is shown where a command is expected.
 const PROMPT: &str = "bard> ";
@@ -62,15 +63,15 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Shows a line above the one that is being typed.
-    pub(super) fn news(&self, line: &str) {
-        // Full while the editor shows something else, such as a long list: then news are dropped rather than waited for.
-        let _ = self.news.try_send(line.to_owned());
+    /// Takes lines that are shown above the one that is being typed.
+    pub(super) fn news(&self) -> SyncSender<String> {
+        self.news.clone()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        logging::divert(None);
         let editing = self.editing.lock();
         #[cfg(unix)]
         if let Some(found) = &self.found {
@@ -123,6 +124,9 @@ impl Editor {
             #[cfg(unix)]
             found: rustix::termios::tcgetattr(std::io::stdin()).ok(),
         };
+        if std::io::stderr().is_terminal() {
+            logging::divert(Some(screen.news.clone()));
+        }
         let beside = Arc::clone(&editing);
         std::thread::spawn(move || show_news(&told, &beside, printer, colours));
         let mut session = Session { lines, editing, colours, history: History::none() };
@@ -148,6 +152,24 @@ fn show_news(news: &Receiver<String>, editing: &Editing, mut printer: Box<dyn Ex
             print_plain(&line);
         }
     }
+}
+
+/// A line that was typed while an answer was awaited. The terminal still hands lines on one by one then; the editor would take
+/// all of them at once and lose those after the first.
+#[cfg(unix)]
+fn typed_ahead() -> Option<String> {
+    let stdin = std::io::stdin();
+    if rustix::io::ioctl_fionread(&stdin).unwrap_or(0) == 0 {
+        return None;
+    }
+    let mut line = String::new();
+    stdin.read_line(&mut line).ok()?;
+    Some(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(not(unix))]
+const fn typed_ahead() -> Option<String> {
+    None
 }
 
 /// What the editing thread has.
@@ -209,9 +231,17 @@ impl Session {
         if let Some(assistant) = self.lines.helper_mut() {
             assistant.asked = kind;
         }
-        let read = self.lines.readline(prompt);
-        self.editing.set(false);
-        let read = read?;
+        let read = match typed_ahead() {
+            Some(line) => {
+                self.print(&format!("{prompt}{line}"));
+                line
+            }
+            None => {
+                let read = self.lines.readline(prompt);
+                self.editing.set(false);
+                read?
+            }
+        };
         let lines: Vec<&str> = read.split(['\n', '\r']).collect();
         if kind.is_none() {
             for line in &lines {
