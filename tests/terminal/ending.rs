@@ -1,9 +1,9 @@
 //! How a console on a terminal ends, and how it leaves the terminal.
 
-use bard_tests::process::{Node, PATIENCE, wait_until};
+use bard_tests::process::{Node, PATIENCE, bard, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::screen::{CTRL_C, CTRL_D, ENTER, Person, Terminal};
+use crate::screen::{CTRL_C, CTRL_D, ENTER, NODE, Person, Terminal};
 
 fn terminate(terminal: &Terminal) {
     let process = Pid::from_raw(i32::try_from(terminal.process()).unwrap()).unwrap();
@@ -64,4 +64,21 @@ fn an_attached_console_ends_and_the_node_goes_on() {
     assert_eq!(console.end().exit_code(), 0);
     assert!(console.is_plain());
     assert_eq!(node.height(), 0);
+}
+
+#[test]
+fn a_node_in_the_background_runs_without_a_console() {
+    let person = Person::new();
+    let data = person.home().join("data");
+    // The shell gives its job a group of its own, as with `&` at a prompt, and tells its number.
+    let script = format!("set -m; \"$0\" {NODE} \"$1\" & echo job $!; wait; echo ended $?");
+    let terminal =
+        person.run_program("sh".as_ref(), &["-c", &script, bard().to_str().unwrap(), data.to_str().unwrap()]);
+    terminal.wait_for("In the background there is no console");
+    terminal.wait("it is ready", |_| data.join("node.json").exists());
+    let text = terminal.text();
+    let job = text.lines().find_map(|line| line.strip_prefix("job ")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(job).unwrap(), Signal::TERM).unwrap();
+    terminal.wait_for("ended 0");
+    assert!(terminal.is_plain());
 }

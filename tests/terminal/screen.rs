@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long until Tab is pressed again.
 const BETWEEN_TABS: Duration = Duration::from_millis(300);
 
+/// The words that run a node; its data directory follows.
+pub(crate) const NODE: &str = "node --port 0 --listen /ip4/127.0.0.1/tcp/0 --no-mdns --no-upnp --data-dir";
 pub(crate) const ENTER: &str = "\r";
 pub(crate) const TAB: &str = "\t";
 pub(crate) const UP: &str = "\x1b[A";
@@ -59,8 +61,13 @@ impl Person {
 
     /// Runs `bard` on a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Terminal {
+        self.run_program(bard(), arguments)
+    }
+
+    /// Runs a program on a terminal.
+    pub(crate) fn run_program(&self, program: &Path, arguments: &[&str]) -> Terminal {
         let pair = native_pty_system().openpty(size(ROWS, COLUMNS)).unwrap();
-        let mut command = CommandBuilder::new(bard());
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(self.home());
         let own: Vec<_> = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BARD_")).collect();
@@ -87,8 +94,7 @@ impl Person {
     /// Runs a node with more options.
     pub(crate) fn node_with(&self, options: &[&str]) -> NodeTerminal {
         let dir = self.home().join("data");
-        let words = "node --port 0 --listen /ip4/127.0.0.1/tcp/0 --no-mdns --no-upnp --data-dir";
-        let words: Vec<&str> = words.split(' ').chain([dir.to_str().unwrap()]).chain(options.iter().copied()).collect();
+        let words: Vec<&str> = NODE.split(' ').chain([dir.to_str().unwrap()]).chain(options.iter().copied()).collect();
         let terminal = self.run(&words);
         terminal.wait_for_prompt();
         let file: NodeFile = wait_for("node.json", PATIENCE, || {

@@ -80,6 +80,10 @@ async fn start(
     history: Result<PathBuf, String>,
 ) -> Ended {
     if std::io::stdin().is_terminal() {
+        if !terminal::is_in_foreground() {
+            print_plain("In the background there is no console: `bard console` attaches one.");
+            return Ended::EndOfInput;
+        }
         print_plain(&welcome(client, since).await);
     }
     let mut console = Console { client, input: Input::start(words, history), asking: None };

@@ -74,7 +74,7 @@ impl Drop for Screen {
         logging::divert(None);
         let editing = self.editing.lock();
         #[cfg(unix)]
-        if let Some(found) = &self.found {
+        if let Some(found) = self.found.as_ref().filter(|_| is_in_foreground()) {
             // A terminal that went away needs nothing any more.
             let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Drain, found);
         }
@@ -152,6 +152,20 @@ fn show_news(news: &Receiver<String>, editing: &Editing, mut printer: Box<dyn Ex
             print_plain(&line);
         }
     }
+}
+
+/// Whether the terminal listens to this process: one in the background that reads from it, or changes it, is stopped by the
+/// system.
+#[cfg(unix)]
+pub(super) fn is_in_foreground() -> bool {
+    let ours = rustix::process::getpgrp();
+    // A terminal that is not the controlling one asks nobody.
+    rustix::termios::tcgetpgrp(std::io::stdin()).map_or(true, |group| group == ours)
+}
+
+#[cfg(not(unix))]
+pub(super) const fn is_in_foreground() -> bool {
+    true
 }
 
 /// A line that was typed while an answer was awaited. The terminal still hands lines on one by one then; the editor would take
