@@ -8,6 +8,7 @@ mod console;
 mod http;
 mod metrics;
 mod options;
+mod receipts;
 mod remote;
 mod tracker;
 mod tx;
