@@ -26,6 +26,9 @@ pub(super) enum Typed {
 /// The longest line that is read, in bytes; what is longer is an error, not a command.
 pub(super) const MAX_LINE: u64 = 1 << 20;
 
+/// News that wait to be printed.
+const NEWS: usize = 256;
+
 /// What a line is answered with, so that the next is read.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
@@ -39,27 +42,20 @@ pub(super) struct Reply {
 pub(super) struct Input {
     lines: mpsc::Receiver<Typed>,
     replies: threads::SyncSender<Reply>,
+    news: threads::SyncSender<String>,
     terminal: Option<terminal::Screen>,
 }
 
-/// Prints news beside the line that is being typed.
+/// Prints news beside the line that is being typed, by a thread of its own: whoever reads them may be slow, and is never
+/// waited for.
 #[derive(Clone, Debug)]
-pub(super) enum Beside {
-    /// At once.
-    Plain,
-    /// By the thread that knows how, see [`terminal`].
-    Terminal(threads::SyncSender<String>),
-}
+pub(super) struct Beside(threads::SyncSender<String>);
 
 impl Beside {
     pub(super) fn print(&self, line: &str) {
-        match self {
-            Self::Plain => print_plain(line),
-            // Full while the editor shows something else, such as a long list: then news are dropped rather than waited for.
-            Self::Terminal(news) => {
-                let _ = news.try_send(line.to_owned());
-            }
-        }
+        // Full where they are read too slowly, or while the editor shows something else, such as a long list: then news are
+        // dropped.
+        let _ = self.0.try_send(line.to_owned());
     }
 }
 
@@ -85,15 +81,17 @@ impl Input {
         let (sender, lines) = mpsc::channel(1);
         let (replies, replied) = threads::sync_channel(1);
         let talk = Talk { lines: sender, replies: replied };
+        let (news, told) = threads::sync_channel(NEWS);
         let editor = if std::io::stdin().is_terminal() { terminal::editor(words) } else { None };
         let terminal = match editor {
-            Some(editor) => Some(editor.start(talk, history)),
+            Some(editor) => Some(editor.start(talk, (news.clone(), told), history)),
             None => {
                 std::thread::spawn(move || read_plain(&talk));
+                std::thread::spawn(move || told.iter().for_each(|line| print_plain(&line)));
                 None
             }
         };
-        Self { lines, replies, terminal }
+        Self { lines, replies, news, terminal }
     }
 
     pub(super) async fn next(&mut self) -> Option<Typed> {
@@ -108,7 +106,7 @@ impl Input {
 
     /// Where news go.
     pub(super) fn beside(&self) -> Beside {
-        self.terminal.as_ref().map_or(Beside::Plain, |screen| Beside::Terminal(screen.news()))
+        Beside(self.news.clone())
     }
 
     /// Whether there is a person whom something can be asked.

@@ -89,7 +89,7 @@ async fn start(
     let mut console = Console { client, input: Input::start(words, history), asking: None };
     let ended = console.converse(news, words).await;
     if ended == Ended::EndOfInput && console.input.can_ask() && since == Since::Start {
-        print_plain("The console has ended; the node goes on. Ctrl-C stops it.");
+        console.input.beside().print("The console has ended; the node goes on. Ctrl-C stops it.");
     }
     ended
 }

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    time::Duration,
 };
 
 use rustyline::{
@@ -30,8 +31,9 @@ use crate::logging;
 
 /// What is shown where a command is expected.
 const PROMPT: &str = "bard> ";
-/// News that wait to be shown; those beyond it are dropped.
-const NEWS: usize = 256;
+
+/// How long a terminal may take for the last few bytes.
+const STALLED: Duration = Duration::from_millis(200);
 
 const DIM: &str = "\u{1b}[2m";
 const RED: &str = "\u{1b}[31m";
@@ -56,34 +58,36 @@ impl Editing {
 
 /// What the conversation has of the terminal. The terminal is as it was found when this is dropped.
 pub(super) struct Screen {
-    news: SyncSender<String>,
     editing: Arc<Editing>,
     #[cfg(unix)]
     found: Option<rustix::termios::Termios>,
 }
 
-impl Screen {
-    /// Takes lines that are shown above the one that is being typed.
-    pub(super) fn news(&self) -> SyncSender<String> {
-        self.news.clone()
-    }
-}
-
 impl Drop for Screen {
     fn drop(&mut self) {
         logging::divert(None);
-        let editing = self.editing.lock();
         #[cfg(unix)]
         if let Some(found) = self.found.as_ref().filter(|_| is_in_foreground()) {
             // A terminal that went away needs nothing any more.
-            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Drain, found);
+            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, found);
         }
-        if *editing {
-            // The editor is waiting for a key and will never leave its line: bracketed paste is turned off in its place.
-            let mut out = std::io::stdout().lock();
-            let _ = out.write_all(b"\x1b[?2004l\n").and_then(|()| out.flush());
+        // Where the lock is taken, something is being printed past the editor, so it is not editing.
+        if self.editing.0.try_lock().is_ok_and(|editing| *editing) {
+            leave_the_line();
         }
     }
+}
+
+/// Turns bracketed paste off in place of the editor, which waits for a key and will never leave its line. A terminal that takes
+/// nothing is not waited for: the node must stop all the same.
+fn leave_the_line() {
+    let (done, written) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(b"\x1b[?2004l\n").and_then(|()| out.flush());
+        let _ = done.send(());
+    });
+    let _ = written.recv_timeout(STALLED);
 }
 
 /// An editor on the terminal of this process, not started yet.
@@ -114,18 +118,21 @@ pub(super) fn editor(words: &Arc<Words>) -> Option<Editor> {
 }
 
 impl Editor {
-    /// Starts to edit lines.
-    pub(super) fn start(self, talk: Talk, history: Result<PathBuf, String>) -> Screen {
+    /// Starts to edit lines, and to show what is told by way of `news`.
+    pub(super) fn start(
+        self,
+        talk: Talk,
+        (news, told): (SyncSender<String>, Receiver<String>),
+        history: Result<PathBuf, String>,
+    ) -> Screen {
         let Self { lines, printer, editing, colours } = self;
-        let (news, told) = sync_channel(NEWS);
         let screen = Screen {
-            news,
             editing: Arc::clone(&editing),
             #[cfg(unix)]
             found: rustix::termios::tcgetattr(std::io::stdin()).ok(),
         };
         if std::io::stderr().is_terminal() {
-            logging::divert(Some(screen.news.clone()));
+            logging::divert(Some(news));
         }
         let beside = Arc::clone(&editing);
         std::thread::spawn(move || show_news(&told, &beside, printer, colours));
