@@ -69,6 +69,7 @@ fn a_file_goes_on_record_and_is_shown_to_be() {
 fn what_is_no_receipt_says_so() {
     let (node, dir) = (Node::start(), directory());
     let receipt = dir.path().join("r");
+    node.mine(1);
     let paid = node.pay("alice", "bob", 5);
     node.mine(1);
     asked(&node, &["receipt", &paid, "--short", "-o", text(&receipt)]).success();
@@ -80,7 +81,7 @@ fn what_is_no_receipt_says_so() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&receipt, &bytes).expect("written");
-    assert!(verify().failure().contains("the header of block 1"));
+    assert!(verify().failure().contains("the header of block 2"));
     fs::write(&receipt, "not one").expect("written");
     assert!(verify().failure().contains("not a receipt"));
     fs::remove_file(&receipt).expect("removed");
@@ -91,7 +92,7 @@ fn what_is_no_receipt_says_so() {
     let proof = node.get(&format!("/api/v1/transactions/{paid}/proof")).success();
     assert_eq!(
         (proof["index"].as_u64(), proof["size"].as_u64(), proof["header"]["height"].as_u64()),
-        (Some(0), Some(1), Some(1))
+        (Some(0), Some(1), Some(2))
     );
     assert_eq!(node.get(&format!("/api/v1/transactions/{paid}/receipt?headers=all")).status, 400);
 }

@@ -124,6 +124,7 @@ pub(super) fn summary(receipt: &Receipt, checked: &Checked) -> String {
         Action::ItemTransfer { item, to } => format!("handed item {} to {to}", item.as_str()),
     };
     let time = clock::local(checked.timestamp);
+    let blocks = if *confirmations == 1 { "block" } else { "blocks" };
     let reach = if checked.from_start {
         format!("It holds every header from the first block on: to forge it takes about {} hashes.", checked.work)
     } else {
@@ -131,7 +132,7 @@ pub(super) fn summary(receipt: &Receipt, checked: &Checked) -> String {
     };
     format!(
         "{sender}\n{did}\non chain {chain_name} {chain}\nin transaction {transaction}\nin block {height} {block}\n\
-         of {time}, by the clock of its miner, with {confirmations} blocks from it to the last of the receipt.\n{reach}"
+         of {time}, by the clock of its miner, with {confirmations} {blocks} from it to the last of the receipt.\n{reach}"
     )
 }
 
