@@ -364,8 +364,9 @@ impl Running {
         signals: &mut Signals,
     ) -> Option<String> {
         let client = self.client.clone();
+        let history = config::user_dir().map(|dir| console::history_file(&dir)).map_err(|error| error.to_string());
         let console = async {
-            if options.no_console || console::run(client, Since::Start).await == console::Ended::EndOfInput {
+            if options.no_console || console::run(client, Since::Start, history).await == console::Ended::EndOfInput {
                 std::future::pending::<()>().await;
             }
         };

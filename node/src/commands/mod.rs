@@ -47,6 +47,12 @@ enum Commands {
     Status(query::Plain),
     /// The peers of a running node
     Peers(query::Plain),
+    /// Connect a running node to another
+    Connect(act::Connect),
+    /// Let a running node ask every peer now whether it knows more
+    Sync(query::Plain),
+    /// Let a running node check its whole chain from the genesis block on
+    Verify(act::Verify),
     /// Blocks of the active chain
     Blocks(query::Blocks),
     /// One block with its transactions
@@ -109,6 +115,9 @@ impl Commands {
             Self::Console(options) => console::run(&options),
             Self::Status(plain) => plain.run(Question::Status),
             Self::Peers(plain) => plain.run(Question::Peers),
+            Self::Connect(connect) => connect.run(),
+            Self::Sync(plain) => plain.run(Question::Sync),
+            Self::Verify(verify) => verify.run(),
             Self::Blocks(blocks) => blocks.run(),
             Self::Block(block) => block.run(),
             Self::Pool(plain) => plain.run(Question::Pool),
