@@ -5,7 +5,10 @@ use serde_json::json;
 
 use crate::{authority, send, send_json};
 
-/// A browser with the page open: it sends only forms that the page has, with all of their fields, and follows where it is led.
+/// The one script of the page.
+const OWN_SCRIPT: &str = "<script type=\"module\" src=\"/page/app.js\"></script>";
+
+/// A browser without script and with the page open: it sends only forms that the page has, with all of their fields, and follows where it is led.
 struct Browser<'a> {
     node: &'a Node,
     agent: ureq::Agent,
@@ -72,6 +75,7 @@ fn what_strangers_write_stays_text() {
     for mined in [false, true] {
         let answer = send(&node, "GET /", &[], b"");
         let page = String::from_utf8(answer.body.clone()).expect("text");
+        let page = page.replace(OWN_SCRIPT, "");
         assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"), "mined: {mined}: {page}");
         for markup in ["<script", "<img", "<b>", "style=", "javascript:"] {
             assert!(!page.contains(markup), "mined: {mined}: {markup}");
@@ -85,7 +89,7 @@ fn what_strangers_write_stays_text() {
 #[test]
 fn the_page_may_load_nothing_and_send_nothing_elsewhere() {
     let node = Node::start();
-    for path in ["/", "/page.css"] {
+    for path in ["/", "/page/style.css", "/page/app.js", "/page/en.json", "/page/icon.svg"] {
         let answer = send(&node, &format!("GET {path}"), &[], b"");
         assert_eq!(answer.status, 200, "{path}");
         let policy = answer.header("content-security-policy").expect("a policy");
@@ -95,7 +99,8 @@ fn the_page_may_load_nothing_and_send_nothing_elsewhere() {
     }
     let answer = send(&node, "GET /", &[], b"");
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
-    assert!(answer.header("content-security-policy").is_some_and(|policy| policy.contains("form-action 'self'")));
+    let policy = answer.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("form-action 'self'") && policy.contains("require-trusted-types-for 'script'"), "{policy}");
     // With no-referrer a browser would say that a form comes from nowhere, which is refused.
     assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
 }
@@ -105,4 +110,30 @@ fn a_page_whose_forms_could_do_nothing_says_so() {
     let node = Node::builder().arg("--api-token").arg("a-secret-token").start();
     let page = Browser::open(&node).page;
     assert!(page.contains("asks for a token") && !page.contains("<form") && !page.contains("a-secret-token"), "{page}");
+}
+
+#[test]
+fn the_files_of_the_page() {
+    let node = Node::start();
+    let page = String::from_utf8(send(&node, "GET /", &[], b"").body).expect("text");
+    let named: Vec<_> = page.split("=\"/page/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(named.contains(&"app.js") && named.contains(&"style.css"), "{page}");
+    for name in named {
+        let answer = send(&node, &format!("GET /page/{name}"), &[], b"");
+        assert_eq!(answer.status, 200, "{name}");
+        let tag = answer.header("etag").expect("a tag");
+        let again = send(&node, &format!("GET /page/{name}"), &[&format!("If-None-Match: {tag}")], b"");
+        assert_eq!(again.status, 304, "{name}");
+    }
+    assert_eq!(send(&node, "GET /page/secrets.txt", &[], b"").status, 404);
+}
+
+#[test]
+fn a_label_is_drawn_for_any_item() {
+    let node = Node::start();
+    let answer = send(&node, "GET /api/v1/items/key%207/label.svg", &[], b"");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/svg+xml")));
+    let drawn = String::from_utf8(answer.body).expect("text");
+    assert!(drawn.contains("<svg") && !drawn.contains("key 7"), "{drawn}");
+    assert_eq!(send(&node, &format!("GET /api/v1/items/{}/label.svg", "x".repeat(65)), &[], b"").status, 404);
 }

@@ -1,8 +1,9 @@
-//! `GET /`: a page with what the node has, and forms for what the web simulation could do. It needs no script.
+//! `GET /`: the page of the node. With script it is what [`super::page`] holds; without, it is what the node has, and forms for
+//! what the web simulation could do.
 //!
 //! # Security
 //! All that comes from the chain, the network or a person goes through [`Html::text`], which leaves no markup in it; the page
-//! may load nothing but its own style and send forms nowhere but here.
+//! may load nothing but its own files and send forms nowhere but here.
 
 #![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
 
@@ -15,15 +16,16 @@ use axum::{
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Access, problem::Problem};
+use super::{Access, page::POLICY, problem::Problem};
 use crate::{
     application::{Command, Reply, Service, reply},
     interface::view::replaced,
 };
 
-const STYLE: &str = include_str!("home_page/page.css");
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+/// The frame of the page; [`PLAIN`] stands where what it has without script goes.
+const FRAME: &str = include_str!("page/index.html");
+const PLAIN: &str = "<!-- what the page has without script -->
+";
 
 /// Blocks, transactions of one block and of the pool, and peers that the page shows.
 const BLOCKS: usize = 10;
@@ -37,8 +39,7 @@ const SHOWN: usize = 200;
 struct NeedsToken(bool);
 
 pub(super) fn router(access: &Access) -> OpenApiRouter<Service> {
-    let page = OpenApiRouter::new().routes(routes!(home)).layer(Extension(NeedsToken(access.token.is_some())));
-    page.routes(routes!(home_style))
+    OpenApiRouter::new().routes(routes!(home)).layer(Extension(NeedsToken(access.token.is_some())))
 }
 
 /// The page of the node
@@ -58,13 +59,6 @@ async fn home(
     // A browser that may not say where a form comes from says that it comes from nowhere, and is refused.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
-}
-
-/// The style of the page of the node
-#[utoipa::path(get, path = "/page.css", tag = "docs",
-    responses((status = 200, description = "The style.", content_type = "text/css", body = String)))]
-async fn home_style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], STYLE).into_response()
 }
 
 /// A page as far as it is written.
@@ -103,10 +97,6 @@ impl Html {
     }
 }
 
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>BlockBard</title>\n\
-    <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"/page.css\">\n</head>\n<body>\n";
-
 const FORMS: &str = "<h2>What can be done</h2>\n<div class=\"forms\">\n\
     <form method=\"post\" action=\"/register_node\"><h3>Register node</h3>\
     <p>It is asked who it is, and connected to.</p>\
@@ -129,11 +119,12 @@ const TOKEN: &str = "<p class=\"note\">This node asks for a token from whoever c
     TOKEN</code>.</p>\n";
 
 const FOOT: &str = "<p><a href=\"/docs\">The API</a> · <a href=\"/nodes\">nodes</a> · <a href=\"/wallets\">wallets</a> · \
-    <a href=\"/metrics\">metrics</a></p>\n</body>\n</html>\n";
+    <a href=\"/metrics\">metrics</a></p>\n";
 
 async fn write(service: &Service, needs_token: bool) -> Result<Html, Problem> {
     let mut page = Html(String::with_capacity(8 << 10));
-    page.markup(HEAD);
+    let (before, after) = FRAME.split_once(PLAIN).unwrap_or((FRAME, ""));
+    page.markup(before);
     if let Reply::Status(status) = service.execute(Command::Status).await? {
         write_status(&mut page, &status, service);
     }
@@ -156,7 +147,7 @@ async fn write(service: &Service, needs_token: bool) -> Result<Html, Problem> {
         page.markup("<h2>Peers</h2>\n");
         write_peers(&mut page, &peers);
     }
-    page.markup(FOOT);
+    page.markup(FOOT).markup(after);
     Ok(page)
 }
 
@@ -262,8 +253,12 @@ mod tests {
 
     #[test]
     fn the_page_has_no_script_and_no_style_of_its_own() {
-        for part in [HEAD, FORMS, TOKEN, FOOT] {
+        let (before, after) = FRAME.split_once(PLAIN).expect("a place for what the page has without script");
+        assert!(before.ends_with("<noscript>\n") && after.starts_with("</noscript>"), "{FRAME}");
+        for part in [FORMS, TOKEN, FOOT, after] {
             assert!(!part.contains("<script") && !part.contains("style=") && !part.contains(" on"), "{part}");
         }
+        assert_eq!(before.matches("<script").count(), 1, "{before}");
+        assert!(before.contains("<script type=\"module\" src=\"/page/app.js\"></script>"), "{before}");
     }
 }

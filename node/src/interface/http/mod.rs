@@ -1,4 +1,4 @@
-//! HTTP: the API under `/api/v1`, for programs on this machine, and a page for people.
+//! HTTP: the API under `/api/v1`, for programs on this machine, and a page for people at `/`.
 //!
 //! ```text
 //! listener (places, deadlines) -> compression -> envelope (id, rate, guard, headers) -> room -> routes -> application
@@ -22,6 +22,7 @@ mod home;
 mod metrics;
 mod old;
 mod openapi;
+mod page;
 mod problem;
 mod room;
 mod routes;
@@ -148,6 +149,7 @@ fn described(access: &Access) -> OpenApiRouter<Service> {
         .merge(old::router(access))
         .merge(docs::router())
         .merge(home::router(access))
+        .merge(page::router())
 }
 
 /// A path, short enough to be repeated.

@@ -1,0 +1,110 @@
+// Accounts: all of them, and one with what it has sent and received.
+
+import { blockLink, el, facts, show, stranger, table, transactionLink } from './dom.js';
+import { explain, get } from './api.js';
+import { listen, state } from './live.js';
+import { number, t } from './text.js';
+import { deed, who } from './words.js';
+
+const PAGE = 50;
+
+// A list that grows by a page whenever more is asked for: `path` of a page after a place, `rows` of an answer.
+export function pages(path, draw) {
+  const body = el('div');
+  const more = el('button.plain', { type: 'button', hidden: true, click: () => load(false) }, t('list.more'));
+  const trouble = el('div', { role: 'alert' });
+  let all = [];
+  let next = null;
+  const load = async (fresh) => {
+    try {
+      const answer = await get(path(fresh ? null : next));
+      const rows = draw.rows(answer);
+      all = fresh ? rows : [...all, ...rows];
+      next = answer.next;
+      more.hidden = next === null;
+      trouble.replaceChildren();
+      show(body, [all, state.keys.length], () => draw.table(all));
+    } catch (error) {
+      trouble.replaceChildren(explain(error));
+    }
+  };
+  // Whoever has asked for more keeps what is shown: only the first page is fetched anew by itself.
+  const refresh = () => {
+    if (all.length <= PAGE) load(true);
+  };
+  return { root: el('div', {}, body, more, trouble), refresh };
+}
+
+export function showView(main) {
+  const list = pages((after) => `/api/v1/accounts?limit=${PAGE}${after === null ? '' : `&after=${after}`}`, {
+    rows: (answer) => answer.accounts,
+    table: (all) => {
+      const most = Math.max(1, ...all.map((one) => one.balance));
+      return table(
+        t('nav.accounts'),
+        [t('accounts.who'), t('accounts.balance'), t('accounts.pending'), t('accounts.sent')],
+        [...all]
+          .sort((a, b) => b.balance - a.balance)
+          .map((one) => [
+            who(one.address),
+            [number(one.balance), el('meter', { min: 0, max: most, value: one.balance, 'aria-label': t('accounts.balance') })],
+            one.pending.balance === one.balance ? '-' : number(one.pending.balance),
+            number(one.nonce),
+          ]),
+      );
+    },
+  });
+  main.append(
+    el('h1', { tabindex: -1 }, t('nav.accounts')),
+    el('p.lead', {}, t('accounts.lead')),
+    el('section.card', {}, el('h2', {}, t('accounts.title')), list.root),
+  );
+  list.refresh();
+  return listen((kind) => {
+    if (kind === 'status' || kind === 'keys') list.refresh();
+  });
+}
+
+// One account.
+export async function showAccount(main, [address]) {
+  const path = `/api/v1/accounts/${encodeURIComponent(address)}`;
+  let account = await get(path);
+  const numbers = el('div', { role: 'status' });
+  const list = pages((from) => `${path}/transactions?limit=${PAGE}${from === null ? '' : `&from=${from}`}`, {
+    rows: (answer) => answer.transactions,
+    table: (all) =>
+      all.length === 0
+        ? el('p', {}, t('account.none'))
+        : table(
+            t('account.history'),
+            [t('list.height'), t('block.what'), t('block.id')],
+            all.map((one) => [
+              one.block === null ? t('news.waits') : blockLink(one.block.hash, String(one.block.height)),
+              deed(one.sender, one.action),
+              transactionLink(one.id),
+            ]),
+          ),
+  });
+  main.append(
+    el('h1', { tabindex: -1 }, account.name === null ? t('account.title') : stranger(account.name)),
+    el('section.card', {}, el('h2', {}, t('account.now')), numbers),
+    el('section.card', {}, el('h2', {}, t('account.history')), list.root),
+  );
+  const draw = () =>
+    show(numbers, account, () =>
+      facts([
+        [t('account.address'), el('code.long', {}, account.address)],
+        [t('accounts.balance'), number(account.balance)],
+        [t('accounts.pending'), number(account.pending.balance)],
+        [t('accounts.sent'), number(account.nonce)],
+      ]),
+    );
+  draw();
+  list.refresh();
+  return listen(async (kind) => {
+    if (kind !== 'block' && kind !== 'transaction' && kind !== 'reorg') return;
+    account = await get(path).catch(() => account);
+    draw();
+    list.refresh();
+  });
+}

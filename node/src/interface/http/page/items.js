@@ -1,0 +1,151 @@
+// Items: who holds what; one item with its custody and a label to print.
+
+import { blockLink, el, show, stranger, table, transactionLink } from './dom.js';
+import { get, Problem } from './api.js';
+import { listen, state } from './live.js';
+import { pages } from './accounts.js';
+import { form, keyField, whoField } from './forms.js';
+import { rich, t } from './text.js';
+import { itemLink, who } from './words.js';
+
+const PAGE = 50;
+const HISTORY = 100;
+
+export function showView(main) {
+  const choice = el(
+    'select',
+    { id: 'state', change: () => list.refresh() },
+    ['', 'reserved', 'available'].map((one) => el('option', { value: one }, t(`items.${one || 'all'}`))),
+  );
+  const list = pages(
+    (after) =>
+      `/api/v1/items?limit=${PAGE}${choice.value && `&state=${choice.value}`}${after === null ? '' : `&after=${encodeURIComponent(after)}`}`,
+    {
+      rows: (answer) => answer.items,
+      table: (all) =>
+        all.length === 0
+          ? el('p', {}, t('items.none'))
+          : table(
+              t('nav.items'),
+              [t('items.item'), t('items.holder')],
+              all.map((one) => [itemLink(one.item), one.holder === null ? t('items.free') : who(one.holder)]),
+            ),
+    },
+  );
+  const name = el('input', { id: 'find-item', required: true, maxlength: 64 });
+  main.append(
+    el('h1', { tabindex: -1 }, t('nav.items')),
+    el('p.lead', {}, t('items.lead')),
+    el(
+      'section.card',
+      {},
+      el('h2', {}, t('items.title')),
+      el(
+        'form.row',
+        {
+          submit: (event) => {
+            event.preventDefault();
+            location.hash = `#/item/${encodeURIComponent(name.value.trim())}`;
+          },
+        },
+        el('label', { for: 'find-item' }, t('items.find')),
+        name,
+        el('button', {}, t('list.show')),
+      ),
+      el('div.row', {}, el('label', { for: 'state' }, t('items.which')), choice),
+      list.root,
+    ),
+  );
+  list.refresh();
+  return listen((kind) => {
+    if (kind === 'status' || kind === 'keys') list.refresh();
+  });
+}
+
+function history(entries) {
+  return el(
+    'ol.custody',
+    {},
+    entries.map((one) =>
+      el(
+        'li',
+        {},
+        rich(`custody.${one.action}`, { from: one.from === null ? '-' : who(one.from), to: one.to === null ? '-' : who(one.to) }),
+        ' ',
+        el(
+          'span.note',
+          {},
+          rich('custody.where', {
+            block: blockLink(one.block ?? String(one.height), String(one.height)),
+            transaction: transactionLink(one.transaction),
+          }),
+        ),
+      ),
+    ),
+  );
+}
+
+function label(name) {
+  const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(location.hostname);
+  return el(
+    'section.card.label',
+    {},
+    el('h2', {}, t('label.title')),
+    el(
+      'figure',
+      {},
+      el('img', { src: `/api/v1/items/${encodeURIComponent(name)}/label.svg`, alt: t('label.alt'), width: 240, height: 240 }),
+      el('figcaption', {}, el('strong', {}, stranger(name)), el('br'), state.status?.chain ?? ''),
+    ),
+    el('button', { type: 'button', click: () => print() }, t('label.print')),
+    isHere && el('p.note.screen', {}, t('label.here')),
+  );
+}
+
+// What can be done with an item, by whether somebody holds it.
+function deeds(name, isFree, holder) {
+  const path = `/api/v1/wallet/items/${encodeURIComponent(name)}`;
+  if (isFree) return form({ key: 'request', path: `${path}/request`, fields: [keyField()] });
+  return [
+    form({ key: 'release', path: `${path}/release`, fields: [keyField(holder)] }),
+    form({ key: 'hand', path: `${path}/transfer`, fields: [keyField(holder), whoField('to')] }),
+  ];
+}
+
+export async function showItem(main, [name]) {
+  const path = `/api/v1/items/${encodeURIComponent(name)}`;
+  const holder = el('p.lead', { role: 'status' });
+  const custody = el('div');
+  const actions = el('div.forms');
+  main.append(
+    el('h1', { tabindex: -1 }, stranger(name)),
+    holder,
+    el('div.columns', {}, el('section.card', {}, el('h2', {}, t('custody.title')), custody), label(name)),
+    el('h2', {}, t('items.do')),
+    actions,
+  );
+  const look = async () => {
+    const missing = (error) => {
+      if (error instanceof Problem && error.status === 404) return null;
+      throw error;
+    };
+    const [item, chapters] = await Promise.all([
+      get(path).catch(missing),
+      get(`${path}/history?limit=${HISTORY}`).catch(missing),
+    ]);
+    const isFree = item === null || item.holder === null;
+    show(holder, [item, state.keys.length], () =>
+      isFree
+        ? el('span', {}, t(item === null ? 'items.never' : 'items.isFree'))
+        : el('span', {}, rich('items.held', { who: who(item.holder) })),
+    );
+    show(custody, [chapters, state.keys.length], () =>
+      chapters === null || chapters.history.length === 0 ? el('p', {}, t('custody.none')) : history(chapters.history),
+    );
+    show(actions, [isFree, item?.holder, state.keys.map((key) => key.name)], () => deeds(name, isFree, item?.holder_name));
+  };
+  await look();
+  return listen((kind) => {
+    if (kind === 'block' || kind === 'reorg' || kind === 'keys') look().catch(() => undefined);
+  });
+}

@@ -1,0 +1,99 @@
+"""A browser with no window, and what a person does in it."""
+
+import pathlib
+import shutil
+
+import axe_playwright_python
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from node import until
+
+AXE = pathlib.Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class Browser:
+    def __init__(self):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        # In a namespace of its own there is no sandbox to be had, and nothing to be kept from.
+        for one in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en", "--no-proxy-server",
+                    "--disable-background-networking", "--disable-component-update"]:
+            options.add_argument(one)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        self.size(1024, 768)
+
+    def close(self):
+        self.driver.quit()
+
+    def size(self, width, height, dark=False):
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        # What is still moving has colours in between.
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme, still]})
+
+    def open(self, node, view="overview"):
+        """Loads the page anew, at a view."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{node.url}/#/{view}")
+        until(f"the view {view} is there", lambda: self.run("return document.querySelector('main h1')?.textContent"))
+
+    def go(self, view):
+        """Goes to a view without loading the page anew."""
+        if self.run("return location.hash") == f"#/{view}":
+            return
+        self.run("location.hash = arguments[0]", f"#/{view}")
+        until(f"the view {view} is there", lambda: self.run("return document.querySelector('main h1:focus')?.textContent"))
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def find(self, selector):
+        return until(selector, lambda: self.driver.find_elements(By.CSS_SELECTOR, selector))[0]
+
+    def count(self, selector):
+        return len(self.driver.find_elements(By.CSS_SELECTOR, selector))
+
+    def text(self, selector="main"):
+        return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+    def sees(self, text, selector="main", patience=20):
+        until(f"{selector} says {text!r}; it says {self.text(selector)!r}", lambda: text in self.text(selector), patience)
+
+    def fill(self, form, **fields):
+        """Fills in a form and sends it; answers with what it says then."""
+        root = self.find(f"[data-form={form}]")
+        for name, value in fields.items():
+            field = root.find_element(By.NAME, name)
+            if field.tag_name == "select":
+                self.run("arguments[0].value = arguments[1]", field, value)
+            else:
+                field.clear()
+                field.send_keys(value)
+        root.find_element(By.CSS_SELECTOR, "button").click()
+
+        def answer():
+            try:
+                told = root.find_element(By.CSS_SELECTOR, ".answer").text
+                return told if root.find_element(By.CSS_SELECTOR, "button").is_enabled() else None
+            except StaleElementReferenceException:
+                return None
+
+        return until(f"{form} is answered", answer)
+
+    def trouble(self):
+        """What the browser complained about since it was last asked."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def violations(self):
+        """What axe-core finds wrong with what is shown."""
+        self.run(AXE)
+        found = self.driver.execute_async_script(
+            "const done = arguments[1]; axe.run({runOnly: arguments[0]}).then((all) => done(all.violations.map("
+            "(one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 200)).join(' | ')}`)), (error) => done([String(error)]))", RULES)
+        return found

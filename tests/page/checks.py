@@ -1,0 +1,345 @@
+"""What the page at `/` does, seen in a browser.
+
+    checks.py                    all checks
+    checks.py NAME...            some, as `Page.test_five_steps`
+    checks.py --pictures DIR     a picture of each view, at three widths, light and dark
+"""
+
+import base64
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser
+from node import BARD, Node, until
+
+# What a first visit may load, in bytes.
+FIRST_LOAD = 150 << 10
+VIEWS = ["overview", "chain", "transactions", "accounts", "items", "records", "peers", "do", "words", "block/1", "item/camera", "account/alice"]
+WIDTHS = [(360, 740), (1024, 768), (1920, 1080)]
+
+
+def lesson(node, other):
+    """Something of everything: a fork that was settled, payments, an item, a record, a peer."""
+    node.mine(1)
+    other.mine(2)
+    node.connect(other)
+    node.agree(other)
+    node.post("/api/v1/wallet/transfer", **{"from": "alice", "to": "bob", "amount": 120})
+    node.post("/api/v1/wallet/items/camera/request", **{"from": "alice"})
+    node.post("/api/v1/wallet/record", **{"from": "carol", "text": "Meeting at noon"})
+    node.mine(1)
+    node.post("/api/v1/wallet/items/camera/transfer", **{"from": "alice", "to": "dave"})
+    node.mine(1)
+    node.post("/api/v1/wallet/transfer", **{"from": "bob", "to": "carol", "amount": 7})
+    node.agree(other)
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)
+
+    def setUp(self):
+        self.browser.size(1024, 768)
+        self.browser.trouble()
+
+    def tearDown(self):
+        # Before its node is ended: a page that is open goes on asking.
+        self.browser.driver.get("about:blank")
+
+    def node(self, *options):
+        node = Node(*options)
+        self.addCleanup(node.close)
+        return node
+
+    def test_five_steps(self):
+        node, other = self.node(), self.node()
+        browser = self.browser
+        browser.open(node, "do")
+        self.assertIn(other.file["peer_id"], browser.fill("register", address=other.url))
+        self.assertIn("waits in the pool", browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "10"}))
+        self.assertIn("Mined block 1", browser.fill("mine", blocks="1"))
+        self.assertIn("1 answered", browser.fill("sync"))
+        node.agree(other)
+        browser.go("chain")
+        until("the list has both blocks", lambda: browser.count(".rows a[href^='#/block/']") == 2)
+        browser.go("peers")
+        browser.sees("same block")
+        browser.sees("added by hand")
+        # A mistake is told in plain words.
+        browser.go("do")
+        self.assertIn("has 249990 and spends 999999999", browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "999999999"}))
+        self.assertIn("host:port", browser.fill("register", address="nowhere").lower())
+
+    def test_a_block_mined_elsewhere_appears_within_a_second(self):
+        node, other = self.node(), self.node()
+        node.connect(other)
+        browser = self.browser
+        browser.open(node)
+        browser.sees("In agreement with its one peer")
+        browser.run("window.same = true")
+        for _ in range(3):
+            tip = other.mine()
+            began = time.monotonic()
+            browser.find(f".tree [data-key='{tip}']")
+            self.assertLess(time.monotonic() - began, 1)
+        until("the news tells of them", lambda: browser.count(".news .block") >= 3)
+        browser.sees("In agreement with its one peer")
+        self.assertTrue(browser.run("return window.same"), "the page was not loaded anew")
+        self.assertEqual(browser.trouble(), [])
+
+    def test_a_fork_and_its_reorganisation_are_drawn(self):
+        node, other = self.node(), self.node()
+        lost = node.mine(1)
+        won = other.mine(2)
+        browser = self.browser
+        browser.open(node)
+        browser.find(f".tree .active[data-key='{lost}']")
+        node.connect(other)
+        browser.find(f".tree .stale[data-key='{lost}']")
+        browser.find(f".tree .active[data-key='{won}']")
+        browser.sees("Reorganisation: another branch had more work.", ".told")
+        browser.sees("After block 0 the chain forked: one block lies beside it.", ".told")
+        browser.sees("Reorganisation after block 0: 1 out, 2 in.", ".news")
+
+    def test_ten_thousand_blocks_scroll_smoothly(self):
+        with tempfile.TemporaryDirectory() as place:
+            spec = pathlib.Path(place, "easy.toml")
+            subprocess.run([BARD, "chain", "new", "--name", "easy", "--preset", "demo", "--difficulty", "2", "--fixed", "--out", str(spec),
+                            "--data-dir", str(pathlib.Path(place, "data"))], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+            node = self.node("--chain", str(spec))
+        node.mine(10_000)
+        browser = self.browser
+        browser.open(node, "chain")
+        browser.sees("10,000", ".rows")
+        frames = browser.driver.execute_async_script("""
+            const done = arguments[0];
+            const list = document.querySelector('.list');
+            const step = (list.scrollHeight - list.clientHeight) / 120;
+            const times = [];
+            const frame = (now) => {
+              times.push(now);
+              list.scrollTop += step;
+              if (times.length <= 120) requestAnimationFrame(frame);
+              else done(times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b));
+            };
+            requestAnimationFrame(frame);""")
+        median, slow = frames[len(frames) // 2], frames[int(len(frames) * 0.95)]
+        self.assertLess(median, 34, f"half of the frames are no slower: {frames}")
+        self.assertLess(slow, 100, f"nearly all of the frames are no slower: {frames}")
+        until("the first block is in sight", lambda: browser.count(".rows .row .height") and "0" in [
+            cell.text for cell in browser.driver.find_elements(By.CSS_SELECTOR, ".rows .height")])
+        self.assertLess(browser.count(".rows .row"), 60, "only the rows in sight are there")
+        field = browser.find("#to-height")
+        field.clear()
+        field.send_keys("5000", Keys.ENTER)
+        browser.sees("5,000", ".rows")
+
+    def test_what_strangers_write_stays_text(self):
+        node = self.node()
+        evil = "<script>window.evil = 1</script><img src=x onerror=\"window.evil = 2\">"
+        node.post("/api/v1/wallet/record", **{"from": "alice", "text": evil})
+        node.post("/api/v1/wallet/items/%3Cb%3Ebold/request", **{"from": "alice"})
+        node.mine(1)
+        browser = self.browser
+        for view in ["records", "transactions", "items", "item/%3Cb%3Ebold", "block/1", "overview", "account/alice"]:
+            browser.open(node, view)
+            if view not in ("overview", "items", "item/%3Cb%3Ebold"):
+                browser.sees("<script>window.evil = 1</script>")
+            if "item" in view:
+                browser.sees("<b>bold")
+            self.assertEqual(browser.count("main script, main img[src='x'], main b"), 0, view)
+            self.assertIsNone(browser.run("return window.evil ?? null"), view)
+        self.assertEqual(browser.trouble(), [])
+
+    def test_the_page_recovers_when_the_node_comes_back(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node)
+        browser.sees("live", ".alive")
+        browser.run("window.same = true")
+        port = node.port
+        node.stop()
+        browser.sees("gone", ".alive")
+        browser.sees("does not answer", ".gone")
+        node.start(port)
+        browser.sees("live", ".alive")
+        until("nothing is said to be gone", lambda: browser.text(".gone") == "")
+        tip = node.mine()
+        browser.find(f".tree [data-key='{tip}']")
+        self.assertTrue(browser.run("return window.same"), "the page was not loaded anew")
+
+    def test_a_file_goes_on_record_and_is_verified(self):
+        node = self.node()
+        browser = self.browser
+        with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+            file.write(bytes(range(256)) * 9_000)
+            file.flush()
+            digest = subprocess.run(["sha256sum", file.name], check=True, capture_output=True, text=True).stdout[:64]
+            browser.open(node, "records")
+            browser.find("#file").send_keys(file.name)
+            browser.sees(digest)
+            browser.sees("not on record")
+            self.assertIn("waits in the pool", browser.fill("notarise", **{"from": "alice"}))
+            browser.find("#file").send_keys(file.name)
+            browser.sees("waits in the pool")
+            node.mine()
+            browser.find("#file").send_keys(file.name)
+            browser.sees("Verified: this very file is on record.")
+
+    def test_a_copy_that_is_tampered_with_breaks(self):
+        node = self.node()
+        node.post("/api/v1/wallet/transfer", **{"from": "alice", "to": "bob", "amount": 120})
+        node.mine(2)
+        browser = self.browser
+        browser.open(node, "block/1")
+        browser.sees("every hash holds")
+        self.assertEqual(browser.count("#tamper table .bad"), 0)
+        browser.find("#tamper button").click()
+        browser.sees("✕ Tampered with")
+        broken = browser.text("#tamper table")
+        self.assertRegex(broken, r"Hash of the header[^✓✕]*[✓✕] breaks")
+        self.assertRegex(broken, r"Block 2 points here[^✓✕]*[✓✕] breaks")
+        self.assertRegex(broken, r"Root over the transactions[^✓✕]*[✓✕] holds")
+        browser.driver.find_elements(By.CSS_SELECTOR, "#tamper button")[1].click()
+        browser.sees("every hash holds")
+        field = browser.find("#place")
+        field.clear()
+        field.send_keys("200")
+        browser.find("#tamper button").click()
+        browser.sees("breaks", "#tamper table")
+        self.assertRegex(browser.text("#tamper table"), r"Id of transaction 1[^✓✕]*[✓✕] breaks")
+
+    def test_an_item_has_a_label_and_its_custody(self):
+        node, other = self.node(), self.node()
+        lesson(node, other)
+        browser = self.browser
+        browser.open(node, "item/camera")
+        browser.sees("Held by dave")
+        browser.sees("alice handed it on to dave")
+        until("the label is drawn", lambda: browser.run("return document.querySelector('.label img').naturalWidth") > 0)
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        shown = "return document.querySelector(arguments[0]).checkVisibility()"
+        printed = {one: browser.run(shown, one) for one in ["header", "h1", ".label button", ".label img", ".label figcaption"]}
+        self.assertEqual([one for one, is_there in printed.items() if is_there], [".label img", ".label figcaption"])
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        self.assertIn("Signed", browser.fill("release"))
+        node.mine()
+        browser.sees("It is free.")
+
+    def test_a_token_is_asked_for(self):
+        node = self.node("--api-token", "a-secret-token")
+        browser = self.browser
+        browser.open(node, "do")
+        form = browser.find("[data-form=mine]")
+        form.find_element(By.CSS_SELECTOR, "button").click()
+        browser.find("dialog[open] input").send_keys("wrong", Keys.ENTER)
+        browser.sees("not the token", "dialog[open]")
+        browser.find("dialog[open] input").send_keys("a-secret-token", Keys.ENTER)
+        browser.sees("Mined block 1")
+        self.assertEqual(node.status()["height"], 1)
+
+    def test_mining_on_and_on(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node, "do")
+        browser.find("[role=switch]").click()
+        until("it mines", lambda: node.status()["mining"]["enabled"])
+        browser.sees("Stop mining")
+        browser.find("[role=switch]").click()
+        until("it rests", lambda: not node.status()["mining"]["enabled"])
+        browser.sees("Start mining")
+
+    def test_everybody_can_use_every_view(self):
+        node, other = self.node(), self.node()
+        lesson(node, other)
+        browser = self.browser
+        for language in ["en", "de"]:
+            for dark in [False, True]:
+                # Colours do not depend on the width, nor widths on the colours.
+                width, height = WIDTHS[0] if dark else WIDTHS[1]
+                browser.size(width, height, dark)
+                browser.open(node)
+                browser.run("localStorage.setItem('language', arguments[0])", language)
+                browser.open(node)
+                for view in VIEWS:
+                    browser.go(view)
+                    self.assertEqual(browser.violations(), [], f"{view}, {language}, dark: {dark}, {width} wide")
+                    over = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                    self.assertLessEqual(over, 0, f"{view} is wider than {width}, {language}")
+        # Also while a mistake is told, and while a word is explained.
+        browser.go("do")
+        browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "999999999"})
+        self.assertEqual(browser.violations(), [])
+        browser.go("block/1")
+        browser.run("arguments[0].focus()", browser.find("button.word"))
+        browser.find("[role=tooltip]")
+        self.assertEqual(browser.violations(), [])
+        browser.run("localStorage.clear()")
+        refused = [one for one in browser.trouble() if "wallet/transfer" not in one]
+        self.assertEqual(refused, [])
+
+    def test_the_keyboard_is_enough(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node)
+        browser.find("body").send_keys(Keys.TAB)
+        self.assertEqual(browser.run("return document.activeElement.textContent"), "Skip to the content")
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        self.assertEqual(browser.run("return document.activeElement.tagName"), "H1")
+        browser.find("nav a[href='#/chain']").send_keys(Keys.ENTER)
+        until("the heading of the view has the focus", lambda: browser.run("return document.querySelector('h1:focus')?.textContent") == "The chain")
+        browser.go("block/0")
+        word = browser.find("button.word")
+        browser.run("arguments[0].focus()", word)
+        browser.sees("fingerprint of data", "[role=tooltip]")
+        word.send_keys(Keys.ESCAPE)
+        until("the explanation is gone", lambda: browser.count("[role=tooltip]") == 0)
+
+    def test_a_first_visit_is_small_and_asks_nobody_else(self):
+        node = self.node()
+        browser = self.browser
+        browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+        browser.open(node)
+        browser.sees("No peers yet")
+        loads = browser.run("return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+                            ".map((one) => [one.name, one.decodedBodySize])")
+        self.assertLess(sum(size for _, size in loads), FIRST_LOAD, loads)
+        self.assertEqual([name for name, _ in loads if not name.startswith(node.url)], [])
+
+
+def pictures(place):
+    """A picture of each view, to be looked at."""
+    place.mkdir(parents=True, exist_ok=True)
+    node, other, browser = Node(), Node(), Browser()
+    try:
+        lesson(node, other)
+        for dark in [False, True]:
+            for width, height in WIDTHS:
+                browser.size(width, height, dark)
+                for view in VIEWS:
+                    browser.open(node, view)
+                    time.sleep(1)
+                    tall = min(4000, browser.run("return document.documentElement.scrollHeight"))
+                    clip = {"x": 0, "y": 0, "width": width, "height": tall, "scale": 1}
+                    shot = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+                    name = f"{view.replace('/', '-')}-{width}-{'dark' if dark else 'light'}.png"
+                    (place / name).write_bytes(base64.b64decode(shot["data"]))
+    finally:
+        for one in [browser, node, other]:
+            one.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--pictures"]:
+        pictures(pathlib.Path(sys.argv[2]))
+    else:
+        unittest.main(verbosity=2)
