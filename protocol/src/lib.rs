@@ -19,6 +19,7 @@
 //! | `transport`, `admission` | how bytes get from node to node, and who is let in on a closed chain |
 //! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
 //! | [`fetch()`] | asks for a chain's specification, before there is a node |
+//! | [`inspect()`] | looks who is at an address, for people who wonder |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
 //! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
@@ -39,6 +40,7 @@ mod fetch;
 mod gate;
 pub mod handle;
 pub mod identity;
+mod inspect;
 mod listening;
 pub mod meeting_point;
 mod peers;
@@ -58,6 +60,7 @@ pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
 pub use fetch::{FetchConfig, FetchError, fetch};
 pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
+pub use inspect::{Found, InspectConfig, InspectError, Inspected, inspect};
 pub use libp2p::{Multiaddr, PeerId};
 pub use peers::conduct::Fault;
 pub use reachability::Reachability;

@@ -4,7 +4,10 @@ pub mod act;
 mod api;
 pub mod bench;
 pub mod chain;
+pub mod config;
 pub mod console;
+pub mod devnet;
+pub mod doctor;
 pub mod invite;
 pub mod join;
 pub mod node;
@@ -13,16 +16,17 @@ mod progress;
 pub mod query;
 pub mod remote;
 pub mod shell;
+pub mod top;
 pub mod tracker;
 pub mod tx;
 pub mod wallet;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{self, NodeOptions},
+    config::{ConfigError, FileOptions, NodeOptions},
     interface::ask::Question,
 };
 
@@ -74,6 +78,14 @@ enum Commands {
     Wallet(wallet::WalletOptions),
     /// Transactions that are made, signed and submitted on different machines
     Tx(tx::TxOptions),
+    /// Print the options that a node would run with, and where each comes from
+    Config(Box<config::ConfigOptions>),
+    /// Find out why no peer is found: interfaces, multicast, ports, clock, chain, bootstrap addresses
+    Doctor(Box<doctor::DoctorOptions>),
+    /// Start connected nodes on this machine, for trying things out
+    Devnet(devnet::DevnetOptions),
+    /// Watch a running node on a live dashboard
+    Top(top::TopOptions),
     /// Measure this machine: hashing, signatures, block import, sync, HTTP API, each beside its ceiling
     Bench(bench::BenchOptions),
     /// Print completions of the command line for a shell
@@ -83,19 +95,47 @@ enum Commands {
 }
 
 impl Commands {
-    /// The file of options that a command was given, with the command's name.
-    fn config(&self) -> Option<(&'static str, &Path)> {
+    /// The file of options that a command was given, with the command's path.
+    fn file(&self) -> Option<(&'static [&'static str], &Path)> {
         match self {
-            Self::Node(options) => options.config.as_deref().map(|file| ("node", file)),
-            Self::Tracker(options) => options.config.as_deref().map(|file| ("tracker", file)),
-            Self::Join(options) => options.node.config.as_deref().map(|file| ("join", file)),
+            Self::Node(options) => options.config.as_deref().map(|file| (&["node"][..], file)),
+            Self::Tracker(options) => options.config.as_deref().map(|file| (&["tracker"][..], file)),
+            Self::Join(options) => options.node.config.as_deref().map(|file| (&["join"][..], file)),
+            Self::Doctor(options) => options.node.config.as_deref().map(|file| (&["doctor"][..], file)),
+            Self::Config(options) => options.file(),
             _ => None,
         }
     }
 }
 
+/// A command line that was read.
+struct Parsed {
+    command: Commands,
+    /// Where each value comes from.
+    matches: ArgMatches,
+    /// What the file of options says.
+    file: Option<FileOptions>,
+}
+
+/// Reads a command line, and once more with what its `--config` file says as defaults.
+///
+/// # Errors
+/// [`ConfigError`] names the file and what is wrong in it; clap's own error is returned as it is.
+fn parse(arguments: &[OsString]) -> Result<Result<Parsed, clap::Error>, ConfigError> {
+    let read = |command: clap::Command, file| {
+        let matches = command.try_get_matches_from(arguments)?;
+        Ok(Parsed { command: Cli::from_arg_matches(&matches)?.command, matches, file })
+    };
+    let parsed: Result<Parsed, clap::Error> = read(Cli::command(), None);
+    let Some((path, file)) = parsed.as_ref().ok().and_then(|parsed| parsed.command.file()) else { return Ok(parsed) };
+    let whole = Cli::command();
+    let meant = path.iter().try_fold(&whole, |command, name| command.find_subcommand(name));
+    let file = FileOptions::read(meant.unwrap_or(&whole), &path.join(" "), file)?;
+    Ok(read(file.as_defaults(whole.clone(), path), Some(file)))
+}
+
 impl Commands {
-    fn run(self) -> Result<(), String> {
+    fn run(self, matches: &ArgMatches, file: Option<&FileOptions>) -> Result<(), String> {
         match self {
             Self::Node(options) => node::run(*options),
             Self::Tracker(options) => tracker::run(options),
@@ -112,6 +152,10 @@ impl Commands {
             Self::Mine(mine) => mine.run(),
             Self::Wallet(options) => wallet::run(options),
             Self::Tx(options) => tx::run(options),
+            Self::Config(options) => options.run(&Cli::command(), matches, file),
+            Self::Doctor(options) => doctor::run(&options),
+            Self::Devnet(options) => devnet::run(&options),
+            Self::Top(options) => top::run(&options),
             Self::Bench(options) => bench::run(&options),
             Self::Completions(completions) => {
                 completions.run(Cli::command());
@@ -133,22 +177,14 @@ const USAGE: u8 = 2;
 /// Runs the command line and returns the exit code: 0 done, 1 failed, 2 usage.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = with_default_command(arguments.collect());
-    let mut parsed = Cli::try_parse_from(&arguments);
-    if let Ok(Cli { command }) = &parsed
-        && let Some((subcommand, file)) = command.config()
-    {
-        parsed = match config::with_file::<Cli>(&arguments, subcommand, file) {
-            Ok(parsed) => parsed,
-            Err(error) => return fail(&error.to_string()),
-        };
-    }
-    let result = match parsed {
-        Ok(Cli { command }) => command.run(),
-        Err(error) => {
+    let result = match parse(&arguments) {
+        Ok(Ok(Parsed { command, matches, file })) => command.run(&matches, file.as_ref()),
+        Ok(Err(error)) => {
             // Help and version are no errors; clap knows where each goes.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
+        Err(error) => return fail(&error.to_string()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -202,18 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn every_command_s_file_is_for_a_command_that_is_there() {
+        for line in [&["node"][..], &["tracker"], &["join", "x"], &["doctor"], &["config"], &["config", "tracker"]] {
+            let typed = [&["bard"], line, &["--config", "x"]].concat();
+            let parsed = Cli::try_parse_from(&typed).expect("a command line");
+            let (path, _) = parsed.command.file().expect("a file");
+            let whole = Cli::command();
+            let command = path.iter().try_fold(&whole, |command, name| command.find_subcommand(name)).expect("there");
+            assert!(command.get_arguments().any(|argument| argument.get_id() == "config"), "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_file_is_below_flags_and_above_defaults() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("bard.toml");
         let text = "port = 7000\nno-mdns = true\nbootstrap = [\"/ip4/10.0.0.1/tcp/6000\"]\nlog = \"warn\"\n";
         std::fs::write(&file, text).expect("written");
         let typed = arguments(&["bard", "--log", "debug", "--config", file.to_str().expect("text")]);
-        let parsed = config::with_file::<Cli>(&typed, "node", &file).expect("readable").expect("valid");
+        let parsed = parse(&typed).expect("readable").expect("valid");
         let Commands::Node(options) = parsed.command else { panic!("another command") };
         assert_eq!((options.port, options.no_mdns, options.log.as_str()), (7000, true, "debug"));
         assert_eq!(options.bootstrap.len(), 1);
         std::fs::write(&file, "colour = 1").expect("written");
-        let unknown = config::with_file::<Cli>(&typed, "node", &file).expect_err("unknown key");
+        let unknown = parse(&typed).map(|_| ()).expect_err("unknown key");
         assert!(unknown.to_string().contains("colour"), "{unknown}");
     }
 }

@@ -302,6 +302,7 @@ impl Driver {
                 self.feed_kademlia(peer, &info.protocols, &info.listen_addrs);
                 self.serves(peer);
             }
+            Kinship::Inquirer => debug!(%peer, "somebody looks who is here"),
             // Any libp2p program may serve as a rendezvous point.
             Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
