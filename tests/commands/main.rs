@@ -4,11 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod chain;
+mod config;
 mod console;
+mod devnet;
+mod doctor;
+mod documented;
 mod http;
 mod metrics;
 mod options;
 mod remote;
+mod top;
 mod tracker;
 mod tx;
 mod wallet;

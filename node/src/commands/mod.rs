@@ -8,6 +8,7 @@ pub mod config;
 pub mod console;
 pub mod devnet;
 pub mod doctor;
+mod examples;
 pub mod invite;
 pub mod join;
 pub mod node;
@@ -41,16 +42,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Run a node: P2P, HTTP API, console on stdin
+    #[command(after_help = examples::NODE)]
     Node(Box<NodeOptions>),
     /// Run a meeting point only: HTTP tracker, libp2p rendezvous server, Kademlia server, relay
+    #[command(after_help = examples::TRACKER)]
     Tracker(tracker::TrackerOptions),
     /// Attach the console to a running node
+    #[command(after_help = examples::CONSOLE)]
     Console(console::ConsoleOptions),
     /// How a running node is doing: chain, pool, peers, miner
+    #[command(after_help = examples::STATUS)]
     Status(query::Plain),
     /// The peers of a running node
     Peers(query::Plain),
     /// Blocks of the active chain
+    #[command(after_help = examples::BLOCKS)]
     Blocks(query::Blocks),
     /// One block with its transactions
     Block(query::Block),
@@ -59,32 +65,41 @@ enum Commands {
     /// What an account has
     Balance(query::Balance),
     /// Pay
+    #[command(after_help = examples::SEND)]
     Send(act::Send),
     /// Put a text on record
+    #[command(after_help = examples::RECORD)]
     Record(act::Record),
     /// Take, give back, hand on and look up items
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::ITEM)]
     Item(act::Item),
     /// Mine blocks now
+    #[command(after_help = examples::MINE)]
     Mine(act::Mine),
     /// Make a chain of your own; inspect, verify, dump or load the blocks of one
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CHAIN)]
     Chain(chain::ChainCommand),
     /// Print a link, and a QR code, by which others join a chain
+    #[command(after_help = examples::INVITE)]
     Invite(invite::InviteOptions),
     /// Run a node on the chain that a link leads to
+    #[command(after_help = examples::JOIN)]
     Join(Box<join::JoinOptions>),
     /// Keys by name: make, show, import, export, protect
     Wallet(wallet::WalletOptions),
     /// Transactions that are made, signed and submitted on different machines
     Tx(tx::TxOptions),
     /// Print the options that a node would run with, and where each comes from
+    #[command(after_help = examples::CONFIG)]
     Config(Box<config::ConfigOptions>),
     /// Find out why no peer is found: interfaces, multicast, ports, clock, chain, bootstrap addresses
+    #[command(after_help = examples::DOCTOR)]
     Doctor(Box<doctor::DoctorOptions>),
     /// Start connected nodes on this machine, for trying things out
+    #[command(after_help = examples::DEVNET)]
     Devnet(devnet::DevnetOptions),
     /// Watch a running node on a live dashboard
+    #[command(after_help = examples::TOP)]
     Top(top::TopOptions),
     /// Measure this machine: hashing, signatures, block import, sync, HTTP API, each beside its ceiling
     Bench(bench::BenchOptions),
@@ -130,7 +145,9 @@ fn parse(arguments: &[OsString]) -> Result<Result<Parsed, clap::Error>, ConfigEr
     let Some((path, file)) = parsed.as_ref().ok().and_then(|parsed| parsed.command.file()) else { return Ok(parsed) };
     let whole = Cli::command();
     let meant = path.iter().try_fold(&whole, |command, name| command.find_subcommand(name));
-    let file = FileOptions::read(meant.unwrap_or(&whole), &path.join(" "), file)?;
+    // Those that look at a node's options are told the same file as the node.
+    let name = path.last().copied().filter(|name| !matches!(*name, "config" | "doctor")).unwrap_or("node");
+    let file = FileOptions::read(meant.unwrap_or(&whole), name, file)?;
     Ok(read(file.as_defaults(whole.clone(), path), Some(file)))
 }
 

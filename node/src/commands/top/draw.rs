@@ -145,3 +145,99 @@ fn tail(text: &str) -> String {
     let skipped = text.chars().count().saturating_sub(SHORT);
     text.chars().skip(skipped).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A node as it answers, with so many peers.
+    fn snapshot(peers: usize) -> Snapshot {
+        let address = "bard1zs45dqgweajfzpvdksa22p4xlkmr4rx6c925haqe30ky75cjtmqsly3422";
+        let hash = "ab".repeat(32);
+        let mining = json!({ "enabled": true, "threads": 2, "hash_rate": 1.5e6, "mined": 7 });
+        let peer = |number: usize| {
+            json!({
+                "peer_id": format!("12D3KooWaaaaaaaaaaaaaaaaaaaa{number:04}"), "addresses": ["/ip4/10.0.0.1/tcp/6000"],
+                "found_by": "mdns", "origins": ["mdns"], "direction": "outbound", "transport": "tcp", "agent": "bard",
+                "latency_ms": 1.25, "height": 41, "tip": null, "faults": [],
+            })
+        };
+        Snapshot {
+            node: serde_json::from_value(json!({
+                "version": "0.1.0", "peer_id": "x", "listen": [], "external": [], "address": address,
+                "chain": { "name": "dev", "id": hash }, "reachability": "unknown", "uptime_ms": 1,
+            }))
+            .expect("a node"),
+            status: serde_json::from_value(json!({
+                "chain": "dev", "height": 42, "tip": hash, "tip_time": "2026-01-01T00:00:00.000Z", "state_root": hash,
+                "total_work": "9", "difficulty": "65537", "target_interval_ms": 1000, "peers": peers,
+                "agreeing_peers": 1, "pool": { "transactions": 3, "bytes": 500 }, "mining": mining, "hash_rate": 1.5e6,
+                "sync": { "syncing": true, "target_height": 99, "accepted": 5 }, "reachability": "unknown",
+                "items": { "reserved": 0, "available": 0 },
+            }))
+            .expect("a status"),
+            peers: serde_json::from_value(json!({ "peers": (0..peers).map(peer).collect::<Vec<_>>() })).expect("peers"),
+            blocks: serde_json::from_value(json!({ "blocks": [], "next": null })).expect("blocks"),
+        }
+    }
+
+    fn drawn(seen: &Seen, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        terminal.draw(|frame| all(frame, seen)).expect("drawn");
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn everything_has_its_place() {
+        let mut seen = Seen::new("http://127.0.0.1:5000/");
+        seen.answered(snapshot(2));
+        seen.heard("* block 42 abab (0 transactions)".to_owned());
+        let shown = drawn(&seen, 110, 40);
+        for part in [
+            "bard 0.1.0 at http://127.0.0.1:5000/",
+            "dev (abababababababab)",
+            "42, difficulty 65537 hashes a block",
+            "catching up to height 99, 5 blocks so far",
+            "3 transactions, 500 bytes",
+            "on, 2 threads, 1.5 MH/s, 7 blocks found",
+            "peers: 2, 1 at the same tip; 2 by mdns",
+            "-> /ip4/10.0.0.1/tcp/6000",
+            "block 42 abab (0 transactions)",
+            "q quits",
+        ] {
+            assert!(shown.contains(part), "{part:?} is not in\n{shown}");
+        }
+    }
+
+    #[test]
+    fn a_lost_node_is_named_and_what_it_said_last_stays() {
+        let mut seen = Seen::new("http://x/");
+        seen.answered(snapshot(0));
+        seen.lost("no answer");
+        let shown = drawn(&seen, 100, 30);
+        assert!(shown.contains("lost: no answer; it is asked again") && shown.contains("42, difficulty"), "{shown}");
+        seen.answered(snapshot(0));
+        assert!(!drawn(&seen, 100, 30).contains("lost"));
+    }
+
+    #[test]
+    fn no_terminal_is_too_small_and_no_network_too_large() {
+        let mut seen = Seen::new("http://x/");
+        seen.answered(snapshot(64));
+        for (width, height) in [(1, 1), (10, 3), (20, 10), (40, 12), (80, 24), (250, 90)] {
+            drawn(&seen, width, height);
+        }
+        for number in 0..1000 {
+            seen.heard(format!("* {number}"));
+        }
+        assert_eq!((seen.news.len(), seen.news.front().map(String::as_str)), (200, Some("* 999")));
+        let shown = drawn(&seen, 80, 40);
+        assert!(
+            shown.contains("999") && shown.contains("last blocks"),
+            "news have their place beside 64 peers: {shown}"
+        );
+    }
+}
