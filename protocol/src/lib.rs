@@ -22,6 +22,7 @@
 //! | [`inspect()`] | looks who is at an address, for people who wonder |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
+//! | `notice` | what was noticed that only a person can mend |
 //! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
 //! | `rendezvous` | libp2p's rendezvous protocol, both sides |
 //! | [`meeting_point`] | a place to meet that is no node: rendezvous, Kademlia, relay |
@@ -43,6 +44,7 @@ pub mod identity;
 mod inspect;
 mod listening;
 pub mod meeting_point;
+mod notice;
 mod peers;
 mod probes;
 pub mod reachability;
@@ -62,6 +64,7 @@ pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
 pub use inspect::{Found, InspectConfig, InspectError, Inspected, inspect};
 pub use libp2p::{Multiaddr, PeerId};
+pub use notice::Notice;
 pub use peers::conduct::Fault;
 pub use reachability::Reachability;
 pub use swarm::{Driver, Network, start};

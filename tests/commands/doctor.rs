@@ -12,7 +12,7 @@ use bard_protocol::{Agent, Status, SyncRequest, SyncResponse};
 use bard_tests::{
     chain_builder::easy_spec,
     hostile_peer::{Answer, Guise, HostilePeer},
-    process::{Builder, Ended, Node, TrackerBuilder},
+    process::{Builder, Ended, Node, PATIENCE, TrackerBuilder, wait_until},
 };
 use serde_json::Value;
 
@@ -263,5 +263,13 @@ fn a_running_node_is_asked() {
     let report = Report::of(&Builder::default(), &asked);
     report.has("peers", "ok", &["1 connected"]);
     report.has("clock", "ok", &[]);
+    // What it has met since it started, it tells.
+    let spec = ChainSpec { name: "other".into(), ..easy_spec() };
+    let _stranger = Node::builder().chain(&spec).bootstrap(node.address()).start();
+    wait_until("the node has noticed", PATIENCE, || {
+        node.get("/api/v1/node").success()["notices"].as_array().is_some_and(|notices| notices.len() == 1)
+    });
+    let asked = ["doctor", "--json", "--no-mdns", "--api", &node.file().api];
+    Report::of(&Builder::default(), &asked).has("other chains", "warning", &[&spec.chain_id().to_string()]);
     doctor(&["--api", "http://127.0.0.1:1/"]).has("running node", "fault", &["no node answers"]);
 }

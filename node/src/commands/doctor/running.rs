@@ -77,6 +77,7 @@ impl Running {
         }
         all.push(self.connected());
         all.push(reachability(&self.status.reachability));
+        all.extend(self.node.notices.iter().map(|line| noticed(line)));
         all
     }
 
@@ -95,6 +96,16 @@ impl Running {
         let bare = |text: &str| text.split("/p2p/").next().unwrap_or_default().to_owned();
         self.node.listen.iter().chain(&self.node.external).any(|own| bare(own) == bare(address))
     }
+}
+
+/// What the node has met since it started and only a person can mend.
+fn noticed(line: &str) -> Finding {
+    if line.contains("identity") {
+        let advice = "stop one of the two, delete identity.key in its data directory, and start it again";
+        return Finding::fault("identity", line, advice);
+    }
+    let advice = "where these should be peers, let all follow one chain: bard invite there and bard join here";
+    Finding::warning("other chains", line, advice)
 }
 
 /// The beginnings of the verdicts of a node that others cannot reach by themselves.
@@ -117,9 +128,59 @@ fn reachability(verdict: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use bard_protocol::reachability::{ListenPort, ReachabilityVerdict as Verdict};
+    use bard_chain::presets;
+    use bard_protocol::{
+        Notice,
+        reachability::{ListenPort, ReachabilityVerdict as Verdict},
+    };
+    use serde_json::json;
 
     use super::{super::Verdict as Grade, *};
+
+    fn said(version: &str, notices: &[String]) -> Running {
+        let address = "bard1zs45dqgweajfzpvdksa22p4xlkmr4rx6c925haqe30ky75cjtmqsly3422";
+        let hash = "ab".repeat(32);
+        let node = json!({
+            "version": version, "peer_id": "x", "listen": ["/ip4/10.0.0.1/tcp/6000/p2p/x"], "external": [],
+            "address": address, "chain": { "name": "dev", "id": hash }, "reachability": "unknown", "notices": notices,
+            "uptime_ms": 1,
+        });
+        let status = json!({
+            "chain": "dev", "height": 42, "tip": hash, "tip_time": "2026-01-01T00:00:00.000Z", "state_root": hash,
+            "total_work": "9", "difficulty": "65537", "target_interval_ms": 1000, "peers": 0, "agreeing_peers": 0,
+            "pool": { "transactions": 0, "bytes": 0 }, "hash_rate": 0.0,
+            "mining": { "enabled": false, "threads": 2, "hash_rate": 0.0, "mined": 0 },
+            "sync": { "syncing": false, "target_height": 42, "accepted": 0 }, "reachability": "unknown",
+            "items": { "reserved": 0, "available": 0 },
+        });
+        Running {
+            url: "http://x/".to_owned(),
+            spec: Arc::new(presets::dev()),
+            node: serde_json::from_value(node).expect("a node"),
+            status: serde_json::from_value(status).expect("a status"),
+            peers: Peers { peers: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn a_node_of_another_version_and_what_it_noticed_are_named() {
+        let copy = Notice::OwnCopy { address: "/ip4/10.0.0.2/tcp/1".parse().expect("an address") };
+        let other = Notice::OtherChain { chain: "cdcd".to_owned(), address: None };
+        let findings = said("0.0.1", &[copy.to_string(), other.to_string()]).findings();
+        let verdict_of = |check: &str| findings.iter().find(|one| one.check == check).map(|one| one.verdict);
+        for (check, grade) in [
+            ("version", Grade::Warning),
+            ("peers", Grade::Warning),
+            ("reachability", Grade::Ok),
+            ("identity", Grade::Fault),
+            ("other chains", Grade::Warning),
+        ] {
+            assert_eq!(verdict_of(check), Some(grade), "{check}");
+        }
+        let same = said(env!("CARGO_PKG_VERSION"), &[]);
+        assert!(!same.findings().iter().any(|finding| finding.check == "version"));
+        assert!(same.is_at("/ip4/10.0.0.1/tcp/6000") && !same.is_at("/ip4/10.0.0.1/tcp/6001"));
+    }
 
     #[test]
     fn verdicts_of_the_node_are_understood() {
