@@ -67,8 +67,30 @@ impl Domain {
 /// The digests by which people know a content: BLAKE3 and SHA-256 as `b3sum` and `sha256sum` print them. They are for finding
 /// things; no rule of a chain rests on them.
 pub fn content_digests(content: &[u8]) -> [Hash32; 2] {
-    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(content);
-    [Hash32::new(*blake3::hash(content).as_bytes()), Hash32::new(sha256.into())]
+    let mut hasher = ContentHasher::default();
+    hasher.update(content);
+    hasher.finish()
+}
+
+/// [`content_digests`] of a content that comes in parts.
+#[derive(Clone, Default)]
+pub struct ContentHasher {
+    blake3: blake3::Hasher,
+    sha256: sha2::Sha256,
+}
+
+impl ContentHasher {
+    /// Adds a part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.blake3.update(part);
+        sha2::Digest::update(&mut self.sha256, part);
+    }
+
+    /// The BLAKE3 and the SHA-256 digest of all parts.
+    pub fn finish(self) -> [Hash32; 2] {
+        let sha256 = sha2::Digest::finalize(self.sha256);
+        [Hash32::new(*self.blake3.finalize().as_bytes()), Hash32::new(sha256.into())]
+    }
 }
 
 /// A text that is not a hash: not 64 lower-case hex digits.

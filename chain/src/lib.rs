@@ -20,7 +20,7 @@
 //!
 //! # Who may import whom
 //! Ground (`units hash encoding target pow`) < data (`address signature transaction block merkle`) < `rules`, `ledger`, `spec`
-//! < `tree` < `engine` < `mempool`, `template`.
+//! < `tree` < `engine` < `mempool`, `template`, `receipt`.
 
 #![cfg_attr(
     not(test),
@@ -47,6 +47,7 @@ pub mod mempool;
 pub mod merkle;
 pub mod pow;
 pub mod presets;
+pub mod receipt;
 pub mod rules;
 pub mod signature;
 pub mod source;

@@ -12,6 +12,7 @@ mod documented;
 mod http;
 mod metrics;
 mod options;
+mod receipts;
 mod remote;
 mod top;
 mod tracker;

@@ -5,6 +5,7 @@ mod branches;
 mod pool;
 mod pool_limits;
 mod reasons;
+mod receipts;
 mod reorganisation;
 mod restore;
 mod state_rules;

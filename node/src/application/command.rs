@@ -28,6 +28,15 @@ pub enum ItemFilter {
     Available,
 }
 
+/// With which block the headers of a receipt begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// With the first after the genesis block.
+    Whole,
+    /// With that of the transaction.
+    Short,
+}
+
 /// All that may be asked of a node. Names and addresses are still as they were typed: the service knows what they mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -193,6 +202,18 @@ pub enum Command {
     RecordOf {
         /// Which.
         id: TransactionId,
+    },
+    /// That a transaction is in a block of the active chain.
+    Proof {
+        /// Its id.
+        id: TransactionId,
+    },
+    /// A receipt for a transaction of the active chain.
+    Receipt {
+        /// Its id.
+        id: TransactionId,
+        /// With which block its headers begin; with the first one where the chain is short enough, if left out.
+        extent: Option<Extent>,
     },
     /// Records, the newest first; those with a digest, the oldest first.
     Records {

@@ -11,7 +11,7 @@ mod sample;
 pub mod service;
 mod verify;
 
-pub use command::{BlockChoice, Command, ItemFilter};
+pub use command::{BlockChoice, Command, Extent, ItemFilter};
 pub use reply::Reply;
 pub use sample::Sample;
 pub use service::{Failure, Service};

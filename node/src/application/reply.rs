@@ -8,6 +8,8 @@ use bard_chain::{
     hash::{BlockId, ChainId, Hash32, TransactionId},
     ledger::Account,
     mempool::Admitted,
+    merkle::InclusionProof,
+    receipt::Receipt,
     rules::isolated::{CheckedTransaction, Isolated},
     spec::ChainSpec,
     transaction::{ItemName, Transaction},
@@ -147,6 +149,19 @@ pub struct Placed {
     pub mined: Option<(Height, BlockId, u32)>,
 }
 
+/// That a transaction is in a block of the active chain.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The id of the transaction.
+    pub id: TransactionId,
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The header of its block.
+    pub header: HeaderOf,
+    /// The way from the transaction to the header's transactions root.
+    pub proof: InclusionProof,
+}
+
 /// An account.
 #[derive(Clone, Debug)]
 pub struct Balance {
@@ -216,6 +231,15 @@ pub enum Reply {
     Answers(Vec<Answered>),
     /// One transaction.
     Transaction(Box<Placed>),
+    /// That a transaction is in a block.
+    Proof(Box<Proof>),
+    /// The receipt of a transaction.
+    Receipt {
+        /// The id of the transaction.
+        id: TransactionId,
+        /// The receipt.
+        receipt: Box<Receipt>,
+    },
     /// A part of the pool.
     PoolPage {
         /// Transactions, in the order of arrival.

@@ -15,6 +15,7 @@ pub mod node;
 mod output;
 mod progress;
 pub mod query;
+pub mod receipt;
 pub mod remote;
 pub mod shell;
 pub mod top;
@@ -79,6 +80,12 @@ enum Commands {
     /// Make a chain of your own; inspect, verify, dump or load the blocks of one
     #[command(subcommand, after_help = examples::CHAIN)]
     Chain(chain::ChainCommand),
+    /// Put the digest of a file on record: proof, from then on, that the file existed
+    Notarise(receipt::Notarise),
+    /// Write the receipt of a transaction to a file, which shows without any node that it is in the chain
+    Receipt(receipt::GetReceipt),
+    /// Check a receipt; needs no node and no network
+    VerifyReceipt(receipt::verify::VerifyReceipt),
     /// Print a link, and a QR code, by which others join a chain
     #[command(after_help = examples::INVITE)]
     Invite(invite::InviteOptions),
@@ -180,6 +187,9 @@ impl Commands {
             }
             Self::Man(man) => man.run(Cli::command()),
             Self::Chain(command) => chain::run(&command),
+            Self::Notarise(notarise) => notarise.run(),
+            Self::Receipt(receipt) => receipt.run(),
+            Self::VerifyReceipt(verify) => verify.run(),
             Self::Invite(options) => invite::run(&options),
             Self::Join(options) => join::run(*options),
         }

@@ -372,7 +372,7 @@ mod tests {
         assert!(slow.ready().is_ok_and(|event| event.is_some()), "a burst is not held against anybody");
         assert_eq!((numbers(&mut slow).len(), numbers(&mut quick).len()), (BACKLOG, BACKLOG + 1));
         let before = Instant::now().checked_sub(PATIENCE * 2).expect("the machine runs for seconds");
-        (0..=BACKLOG).for_each(|_| writer.write(lost(), before));
+        (0..=BACKLOG).for_each(|_| writer.write([lost()], before));
         assert_eq!(slow.ready().expect_err("too slow"), Missed);
         let (mut again, reset) = journal.follow(Kinds::ALL, Place::after(&slow.id())).expect("a place");
         assert_eq!((numbers(&mut again).len(), reset), (BACKLOG + 1, None), "who comes back has lost nothing");

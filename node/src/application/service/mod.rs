@@ -2,6 +2,7 @@
 
 mod changing;
 mod failure;
+mod proofs;
 mod reading;
 mod replaced;
 
@@ -177,6 +178,8 @@ impl Service {
             Command::RawBlock { block } => self.raw_block(block),
             Command::Forks { depth, limit } => self.forks(depth, limit),
             Command::Transaction { id } => Ok(Reply::Transaction(Box::new(self.transaction(id)?))),
+            Command::Proof { id } => self.proof(id),
+            Command::Receipt { id, extent } => self.receipt(id, extent),
             Command::ItemsPage { filter, after, limit } => self.items_page(filter, after, limit),
             Command::Item { item } => self.item(item),
             Command::ItemHistory { item, from, limit } => self.item_history(item, from, limit),

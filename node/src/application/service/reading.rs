@@ -34,7 +34,7 @@ fn not_found(what: impl Into<String>) -> Failure {
     Failure::new(FailureKind::NotFound, what)
 }
 
-fn unknown_transaction(id: &TransactionId) -> Failure {
+pub(super) fn unknown_transaction(id: &TransactionId) -> Failure {
     not_found(format!("no transaction with id {id} is known"))
 }
 

@@ -1,5 +1,5 @@
-//! The HTTP API of a node that mines and takes blocks of another: reads, and signed transactions, each beside a server that
-//! only answers, with as many bytes.
+//! The HTTP API: reads, and signed transactions one by one, of a node that mines and takes blocks of another; signed
+//! transactions in batches, of a node alone. Each beside a server that only answers, with as many bytes.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -71,7 +71,9 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
     drop((node, other_node));
     // The same again without the other node, whose checks are on the same cores, and without miners.
     let rounds = sign(batch_senders, BATCH_ROUNDS);
-    let node = start(made.path(), &spec, &[])?;
+    let fresh = temporary()?;
+    workload::make(fresh.path(), 1, TRANSFERS)?;
+    let node = start(fresh.path(), &spec, &[])?;
     bench.node = authority(&node)?.parse().map_err(|_| "the node has no address")?;
     bench.submits(&format!("signed transactions, {BATCH} a request"), &rounds, (FEW, BATCH), &batch, signatures)?;
     Ok(bench.figures)

@@ -60,8 +60,6 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
 
 /// Starts a node of this very program, with these options besides, and waits until it listens.
 pub(super) fn start(dir: &Path, spec: &Path, more: &[&str]) -> Result<Node, String> {
-    // One that was killed there may have left its file.
-    let _ = std::fs::remove_file(dir.join(FILE));
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.args(["node", "--port", "0", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--no-upnp", "--no-console"]);

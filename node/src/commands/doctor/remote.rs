@@ -36,7 +36,7 @@ pub(super) async fn findings(subject: &Subject<'_>) -> Vec<Finding> {
             Err(finding) => findings.push(finding),
         }
     }
-    for (url, outcome) in futures::future::join_all(subject.options.tracker.iter().map(knock_at_url)).await {
+    for (url, outcome) in futures::future::join_all(subject.options.tracker.iter().map(|url| knock_at_url(url))).await {
         findings
             .push(outcome.map_or_else(|fault| fault, |()| Finding::ok("tracker", format!("{url} takes connections"))));
     }
@@ -93,7 +93,7 @@ async fn knock(address: &Multiaddr) -> (&Multiaddr, Result<(), Finding>) {
     (address, outcome)
 }
 
-async fn knock_at_url(url: &String) -> (&String, Result<(), Finding>) {
+async fn knock_at_url(url: &str) -> (&str, Result<(), Finding>) {
     let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

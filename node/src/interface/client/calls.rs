@@ -114,6 +114,19 @@ impl Client {
         self.get(&path("/api/v1/transactions/", id, "")).await
     }
 
+    /// The receipt of a mined transaction, as the bytes of its file; `short` if its headers shall begin with its own block.
+    pub async fn receipt(&self, id: &str, short: bool) -> Result<Bytes> {
+        let path = path("/api/v1/transactions/", id, "/receipt");
+        let headers = short.then(|| "short".to_owned());
+        self.exchange(Method::GET, &query(&path, &[("headers", headers)]), Bytes::new()).await
+    }
+
+    /// The oldest records with a digest.
+    pub async fn records_by_digest(&self, digest: &str, limit: usize) -> Result<TransactionPage<'static>> {
+        let fields = [("digest", Some(digest.to_owned())), ("limit", Some(limit.to_string()))];
+        self.get(&query("/api/v1/records", &fields)).await
+    }
+
     /// A page of the pool.
     pub async fn pool(&self, from: Option<u64>, limit: usize) -> Result<PoolPage<'static>> {
         let fields = [("from", from.map(|from| from.to_string())), ("limit", Some(limit.to_string()))];

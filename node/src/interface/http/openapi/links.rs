@@ -36,6 +36,8 @@ const LINKS: &[Link] = &[
     link("submit_transactions", "201", "transaction", "id", "$response.body#/id"),
     link("pool", "200", "transaction", "id", "$response.body#/transactions/0/id"),
     link("transaction", "200", "account", "account", "$response.body#/sender"),
+    link("block", "200", "proof", "id", "$response.body#/transactions/0/id"),
+    link("block", "200", "receipt", "id", "$response.body#/transactions/0/id"),
     link("transfer", "201", "transaction", "id", "$response.body#/id"),
     link("put_on_record", "201", "record", "id", "$response.body#/id"),
     link("request_item", "201", "transaction", "id", "$response.body#/id"),

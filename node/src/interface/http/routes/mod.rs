@@ -7,6 +7,7 @@ mod blocks;
 mod chain;
 mod items;
 mod node;
+mod proofs;
 mod records;
 mod transactions;
 mod wallet;
@@ -41,6 +42,7 @@ pub(super) fn api() -> OpenApiRouter<Service> {
         .merge(transactions::router())
         .merge(accounts::router())
         .merge(items::router())
+        .merge(proofs::router())
         .merge(records::router())
         .merge(wallet::router())
         .layer(middleware::from_fn(envelope::deadline));

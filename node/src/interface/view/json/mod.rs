@@ -6,6 +6,7 @@ mod account;
 mod block;
 mod node;
 mod primitive;
+mod proof;
 mod request;
 mod spec;
 
@@ -24,6 +25,7 @@ pub use self::{
         Verified,
     },
     primitive::{Address, Amount, Cbor, Digits, Hash, Hex, MAX_EXACT, Time},
+    proof::Proof,
     request::{
         HexBlock, ItemRequests, ItemTransfer, Mine, NewKeyName, NewPeer, NewRecord, SetMining, Signer, Submission,
         Transfer, Unlock,
@@ -55,6 +57,7 @@ pub enum View<'a> {
     Taken(Vec<Option<TransactionTaken>>),
     Transaction(Box<PlacedTransaction<'a>>),
     TransactionPage(TransactionPage<'a>),
+    Proof(Box<Proof>),
     PoolPage(PoolPage<'a>),
     Admitted(Admitted<'a>),
     ItemPage(ItemPage<'a>),
@@ -88,6 +91,8 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::Answers(all) => View::Taken(all.iter().map(|one: &Answered| TransactionTaken::of(one)).collect()),
         Reply::Transaction(one) => View::Transaction(Box::new((&**one).into())),
         Reply::Transactions { transactions, next } => View::TransactionPage(TransactionPage::new(transactions, *next)),
+        Reply::Proof(proof) => View::Proof(Box::new((&**proof).into())),
+        Reply::Receipt { receipt, .. } => View::Hex(Hex(receipt.to_bytes().into())),
         Reply::PoolPage { transactions, next } => View::PoolPage(PoolPage::new(transactions, *next)),
         Reply::Admitted(all) => View::Admitted(Admitted::new(all)),
         Reply::ItemsPage { items, next } => {

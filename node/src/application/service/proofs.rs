@@ -1,0 +1,86 @@
+//! What shows that a transaction is in the chain, to whoever trusts no node: proofs and receipts.
+
+use bard_chain::{
+    block::Header,
+    hash::{BlockId, TransactionId},
+    merkle::InclusionProof,
+    receipt::{self, MAX_HEADERS, Receipt},
+    source::Source,
+    units::Height,
+};
+
+use super::{Failure, FailureKind, Service, reading::unknown_transaction};
+use crate::application::{
+    command::Extent,
+    reply::{self, Reply},
+};
+
+/// How often a receipt is begun anew because the chain changed meanwhile.
+const TRIES: usize = 3;
+
+impl Service {
+    pub(super) fn proof(&self, id: TransactionId) -> Result<Reply, Failure> {
+        let reader = self.parts().keeper.reader();
+        let Some((height, position)) = reader.transaction(&id)? else { return Err(self.not_mined(id)) };
+        let found = reader.id_at(height)?.map(|block| reader.block(&block)).transpose()?;
+        // Another block may have come to that height meanwhile.
+        let block = found.ok_or_else(|| unknown_transaction(&id))?;
+        let index = usize::try_from(position).unwrap_or(usize::MAX);
+        let transaction = block.block().transactions.get(index).cloned();
+        let proof = InclusionProof::new(block.transaction_ids(), index);
+        match (proof, transaction) {
+            (Some(proof), Some(transaction)) if block.transaction_ids().get(index) == Some(&id) => {
+                let header = reply::HeaderOf { id: block.id(), header: block.header().clone() };
+                Ok(Reply::Proof(Box::new(reply::Proof { id, transaction, header, proof })))
+            }
+            _ => Err(unknown_transaction(&id)),
+        }
+    }
+
+    pub(super) fn receipt(&self, id: TransactionId, extent: Option<Extent>) -> Result<Reply, Failure> {
+        let tip = self.parts().keeper.tip().height;
+        let short = tip.get() <= MAX_HEADERS as u64;
+        if extent == Some(Extent::Whole) && !short {
+            let detail = format!("the chain has {tip} blocks, and a receipt at most {MAX_HEADERS} headers");
+            return Err(Failure::new(FailureKind::Conflict, detail));
+        }
+        let whole = extent.map_or(short, |extent| extent == Extent::Whole);
+        for _ in 0..TRIES {
+            let Reply::Proof(proof) = self.proof(id)? else { break };
+            let headers = self.headers_of_receipt(&proof.header, whole)?;
+            let place = headers.iter().position(|header| *header == proof.header.header);
+            if let Some(place) = place
+                && (whole || place == 0)
+            {
+                return Ok(Reply::Receipt {
+                    id,
+                    receipt: Box::new(Receipt {
+                        version: receipt::VERSION,
+                        specification: self.parts().keeper.spec().to_toml(),
+                        transaction: proof.transaction,
+                        height: proof.header.header.height,
+                        proof: proof.proof,
+                        headers,
+                    }),
+                });
+            }
+        }
+        Err(Failure::new(FailureKind::Unavailable, "the chain changed while the receipt was made; try again"))
+    }
+
+    /// The headers from the first block on, or from that of the transaction.
+    fn headers_of_receipt(&self, of: &reply::HeaderOf, whole: bool) -> Result<Vec<Header>, Failure> {
+        let reader = self.parts().keeper.reader();
+        let genesis: Option<BlockId> = reader.id_at(Height::ZERO)?;
+        let before = if whole { genesis } else { Some(of.header.parent) };
+        Ok(reader.headers_after(before.as_slice(), MAX_HEADERS)?)
+    }
+
+    fn not_mined(&self, id: TransactionId) -> Failure {
+        if self.parts().keeper.pool().contains(&id) {
+            let detail = format!("transaction {id} waits to be mined: there is nothing to show before that");
+            return Failure::new(FailureKind::Conflict, detail);
+        }
+        unknown_transaction(&id)
+    }
+}

@@ -1,0 +1,206 @@
+//! Receipts: what they show, and every reason to refuse one.
+
+use bard_chain::{
+    block::Header,
+    hash::BlockId,
+    invalid::{Invalid, TransactionFault},
+    merkle::InclusionProof,
+    receipt::{Checked, MAX_HEADERS, Receipt, ReceiptFault, VERSION},
+    transaction::Action,
+    units::{Amount, Height},
+};
+use bard_tests::{
+    actions::address,
+    chain_builder::{MemoryNode, unseal},
+};
+use proptest::prelude::*;
+
+/// A chain of six blocks whose fourth has three transactions, and the receipt of the second of these.
+fn example() -> (MemoryNode, Receipt) {
+    let mut node = MemoryNode::default();
+    let mut headers = Vec::new();
+    let pay = |nonce| Action::Transfer { to: address("bob"), amount: Amount::new(nonce + 1) };
+    let transactions: Vec<_> = (0..3).map(|nonce| node.sign("alice", nonce, 0, pay(nonce))).collect();
+    let mut proof = None;
+    for height in 1..=6 {
+        let block = node.mine(if height == 4 { transactions.clone() } else { Vec::new() });
+        if height == 4 {
+            proof = InclusionProof::new(block.transaction_ids(), 1);
+        }
+        headers.push(block.header().clone());
+        node.accept_at(&block, node.late()).expect("accepted");
+    }
+    let receipt = Receipt {
+        version: VERSION,
+        specification: node.spec().to_toml(),
+        transaction: transactions[1].clone(),
+        height: Height::new(4),
+        proof: proof.expect("in the block"),
+        headers,
+    };
+    (node, receipt)
+}
+
+fn later(receipt: &Receipt) -> Receipt {
+    Receipt { headers: receipt.headers[3..].to_vec(), ..receipt.clone() }
+}
+
+fn fault(receipt: &Receipt) -> ReceiptFault {
+    receipt.check(None).expect_err("refused")
+}
+
+fn header_fault(receipt: &Receipt) -> Invalid {
+    match fault(receipt) {
+        ReceiptFault::Header { reason, .. } => reason,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_receipt_shows_what_it_holds() {
+    let (node, receipt) = example();
+    let read = Receipt::read(&receipt.to_bytes()).expect("its own bytes");
+    assert_eq!(read, receipt);
+    let Checked { chain, transaction, block, height, confirmations, last, work, from_start, .. } =
+        read.check(None).expect("right");
+    assert_eq!((chain, transaction), (node.spec().chain_id(), receipt.transaction.id()));
+    assert_eq!((height, confirmations, from_start), (Height::new(4), 3, true));
+    assert_eq!(block, receipt.headers[3].id(node.spec().pow));
+    assert_eq!((last, work), (node.tip(), node.engine().tip().work));
+}
+
+#[test]
+fn a_later_receipt_shows_less() {
+    let (node, receipt) = example();
+    let checked = later(&receipt).check(Some(&node.tip())).expect("right");
+    assert_eq!((checked.from_start, checked.confirmations), (false, 3));
+    assert!(checked.work < node.engine().tip().work);
+    let unknown = BlockId::ZERO;
+    assert_eq!(later(&receipt).check(Some(&unknown)), Err(ReceiptFault::NotAnchored { block: unknown }));
+}
+
+#[test]
+fn junk_and_other_versions() {
+    let (_, receipt) = example();
+    assert!(matches!(Receipt::read(b"junk"), Err(ReceiptFault::Encoding(_))));
+    let mut bytes = receipt.to_bytes();
+    bytes.pop();
+    assert!(matches!(Receipt::read(&bytes), Err(ReceiptFault::Encoding(_))));
+    let other = Receipt { version: 2, ..receipt };
+    assert_eq!(fault(&other), ReceiptFault::Version { version: 2 });
+}
+
+#[test]
+fn too_many_headers() {
+    let (_, receipt) = example();
+    let headers = vec![receipt.headers[0].clone(); MAX_HEADERS + 1];
+    let long = Receipt { headers, ..receipt };
+    assert_eq!(fault(&long), ReceiptFault::TooManyHeaders { count: MAX_HEADERS + 1 });
+}
+
+#[test]
+fn a_specification_that_is_none() {
+    let (_, receipt) = example();
+    let odd = Receipt { specification: "name = 7".into(), ..receipt };
+    assert!(matches!(fault(&odd), ReceiptFault::Specification(_)));
+}
+
+#[test]
+fn another_specification_is_another_chain() {
+    let (node, receipt) = example();
+    let mut spec = (**node.spec()).clone();
+    spec.max_record_bytes -= 1;
+    let specification = spec.to_toml();
+    let other = Receipt { specification: specification.clone(), ..receipt.clone() };
+    assert!(matches!(header_fault(&other), Invalid::UnknownParent { .. }), "block 1 follows another genesis block");
+    let other = Receipt { specification, ..later(&receipt) };
+    assert_eq!(fault(&other), ReceiptFault::Transaction(TransactionFault::Signature), "it was signed for one chain");
+}
+
+#[test]
+fn headers_that_break_a_rule() {
+    let (node, receipt) = example();
+    for receipt in [receipt.clone(), later(&receipt)] {
+        let with = |change: &dyn Fn(&mut Vec<Header>)| {
+            let mut changed = receipt.clone();
+            change(&mut changed.headers);
+            changed
+        };
+        let gap = with(&|headers| drop(headers.remove(headers.len() - 2)));
+        assert!(matches!(header_fault(&gap), Invalid::UnknownParent { .. }));
+        let idle = with(&|headers| {
+            let header = headers.last().expect("one").clone();
+            let block = bard_chain::block::Block { header, transactions: Vec::new() };
+            *headers.last_mut().expect("one") = unseal(node.spec(), block).header;
+        });
+        assert!(matches!(header_fault(&idle), Invalid::WorkMissing { .. }));
+    }
+    let mut shifted = later(&receipt);
+    shifted.headers[0] = receipt.headers[0].clone();
+    shifted.headers[1] = Header { parent: shifted.headers[0].id(node.spec().pow), ..shifted.headers[1].clone() };
+    assert!(matches!(fault(&shifted), ReceiptFault::Header { .. }));
+    let mut easier = receipt.clone();
+    easier.headers[5].timestamp = easier.headers[4].timestamp;
+    let block = bard_chain::block::Block { header: easier.headers[5].clone(), transactions: Vec::new() };
+    easier.headers[5] = bard_tests::chain_builder::seal(node.spec(), block).header;
+    assert!(easier.check(None).is_ok(), "a time after the median is allowed");
+    easier.headers[5].timestamp = easier.headers[0].timestamp;
+    let block = bard_chain::block::Block { header: easier.headers[5].clone(), transactions: Vec::new() };
+    easier.headers[5] = bard_tests::chain_builder::seal(node.spec(), block).header;
+    assert!(matches!(header_fault(&easier), Invalid::TimeTooOld { .. }), "rules of time hold from the first block on");
+}
+
+#[test]
+fn heights_follow_one_another() {
+    let (node, receipt) = example();
+    let mut odd = later(&receipt);
+    odd.headers.truncate(2);
+    odd.headers[1].height = Height::new(9);
+    let block = bard_chain::block::Block { header: odd.headers[1].clone(), transactions: Vec::new() };
+    odd.headers[1] = bard_tests::chain_builder::seal(node.spec(), block).header;
+    let expected = Height::new(5);
+    assert_eq!(header_fault(&odd), Invalid::Height { height: Height::new(9), expected });
+}
+
+#[test]
+fn a_block_that_is_missing() {
+    let (_, receipt) = example();
+    for headers in [Vec::new(), receipt.headers[4..].to_vec(), receipt.headers[..3].to_vec()] {
+        let without = Receipt { headers, ..receipt.clone() };
+        assert_eq!(fault(&without), ReceiptFault::BlockMissing { height: Height::new(4) });
+    }
+}
+
+#[test]
+fn a_transaction_that_is_forged_or_elsewhere() {
+    let (node, receipt) = example();
+    let mut forged = receipt.clone();
+    forged.transaction.fee = Amount::new(1);
+    assert_eq!(fault(&forged), ReceiptFault::Transaction(TransactionFault::Signature));
+    let to = address("carol");
+    let transaction = node.sign("alice", 1, 0, Action::Transfer { to, amount: Amount::new(9) });
+    let elsewhere = Receipt { transaction, ..receipt.clone() };
+    assert!(matches!(fault(&elsewhere), ReceiptFault::NotIncluded { .. }));
+    let moved = Receipt { height: Height::new(5), ..receipt };
+    assert!(matches!(fault(&moved), ReceiptFault::NotIncluded { .. }));
+}
+
+proptest! {
+    /// Whatever byte is changed, the receipt is refused: each of them is hashed, signed or compared.
+    #[test]
+    fn no_byte_can_be_changed(at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        let (node, receipt) = example();
+        let mut bytes = receipt.to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let checked = Receipt::read(&bytes).and_then(|receipt| receipt.check(Some(&node.tip())));
+        // Comments and blanks of the specification are not part of what it says.
+        let same = checked.as_ref().is_ok_and(|checked| checked.chain == node.spec().chain_id());
+        prop_assert!(checked.is_err() || same, "{checked:?}");
+    }
+
+    #[test]
+    fn junk_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let _ = Receipt::read(&bytes).and_then(|receipt| receipt.check(None));
+    }
+}
