@@ -25,13 +25,12 @@ use crate::{
     topics::{INQUIRER, Kinship, Names},
     transport,
     wire::{
-        limits::MAX_ADDRESSES,
         status::{Agent, Status},
         sync::{SyncRequest, SyncResponse},
     },
 };
 
-/// Nodes that are looked at: of more on one network, some tell enough.
+/// Addresses that are looked at, and as many nodes that mDNS finds: of more, some tell enough.
 const MAX_NODES: usize = 64;
 /// Connections at once, in the making or made.
 const MAX_CONNECTIONS: u32 = 64;
@@ -45,7 +44,7 @@ pub struct InspectConfig {
     pub secret: Option<ChainSecret>,
     /// The longest block of the chain, in bytes.
     pub max_block_len: usize,
-    /// Where nodes may be: with or without `/p2p/<peer id>` at the end.
+    /// Where nodes may be: with or without `/p2p/<peer id>` at the end. Of more than 64 the first are looked at.
     pub addresses: Vec<Multiaddr>,
     /// How long to look for nodes on the local network; not at all if `None`.
     pub mdns: Option<Duration>,
@@ -119,7 +118,7 @@ pub async fn inspect(config: InspectConfig) -> Result<Vec<Inspected>, NetworkErr
         open: HashMap::new(),
         done: Vec::new(),
     };
-    for address in config.addresses.into_iter().take(MAX_ADDRESSES) {
+    for address in config.addresses.into_iter().take(MAX_NODES) {
         inspector.dial(address, false);
     }
     // An error says that the time is up.

@@ -39,6 +39,7 @@ impl Workshop {
         let bin = user.home().join("bin");
         fs::create_dir(&bin).unwrap();
         std::os::unix::fs::symlink(bard(), bin.join("bard")).unwrap();
+        fs::write(user.home().join("contract.pdf"), "a contract").unwrap();
         let node = user.start();
         node.mine(2);
         Self { user, node }
@@ -53,6 +54,21 @@ impl Workshop {
         let line = line.replace("192.168.1.7/tcp/6000", "127.0.0.1/tcp/1").replace("0.0.0.0", "127.0.0.1");
         let line = line.replace("/tmp/bard-tour", &self.user.home().join("tour").display().to_string());
         line.split("  #").next().unwrap_or_default().trim().to_owned()
+    }
+
+    /// A line with what only a session has in the place of the words for it: a transaction, mined, and a receipt.
+    fn filled(&self, line: String) -> String {
+        if line.ends_with(" TXID") {
+            let id = self.node.pool().first().cloned().expect("a transaction that waits");
+            self.node.mine(1);
+            return line.replace("TXID", &id);
+        }
+        if line.ends_with(" FILE") {
+            let entries = fs::read_dir(self.user.home()).unwrap().flatten().map(|entry| entry.path());
+            let receipt = entries.into_iter().find(|path| path.extension().is_some_and(|end| end == "receipt"));
+            return line.replace("FILE", &receipt.expect("a receipt").display().to_string());
+        }
+        line
     }
 
     fn command(&self, line: &str) -> Command {
@@ -83,6 +99,7 @@ impl Workshop {
         if NOT_RUN.iter().any(|(known, _)| *known == line) {
             return;
         }
+        let line = self.filled(line);
         if line.starts_with("curl") && Command::new("curl").arg("--version").output().is_err() {
             // A clone needs only Rust.
             return;

@@ -59,6 +59,11 @@ pub(super) async fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     for one in inspected.iter().filter(|one| reached.contains(&one.address)) {
         findings.push(at_address(subject, one).await);
     }
+    let is_left = |address: &&Multiaddr| !inspected.iter().any(|one| one.address == **address);
+    for address in reached.iter().filter(is_left) {
+        let meaning = format!("{address} takes connections; who is there was not looked at, the list is too long");
+        findings.push(Finding::warning(BOOTSTRAP, meaning, "run the doctor with fewer addresses"));
+    }
     findings.extend(on_the_local_network(subject, &inspected));
     findings.extend(versions(&inspected));
     findings.extend(clocks(&inspected, subject.spec.max_drift_ms));
