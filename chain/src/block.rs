@@ -81,6 +81,20 @@ pub struct Block {
 
 array_form!(Block { header: Header, transactions: Vec<Transaction> });
 
+/// The canonical bytes of a block from its header and the canonical bytes of its transactions.
+pub fn assemble(header: &Header, transactions: &[&[u8]]) -> Vec<u8> {
+    let head = encoding::encode(header);
+    let count = encoding::array_head(transactions.len());
+    let length =
+        transactions.iter().map(|one| one.len()).fold(head.len().saturating_add(count.len()), usize::saturating_add);
+    let mut bytes = Vec::with_capacity(length.saturating_add(1));
+    bytes.extend_from_slice(&encoding::array_head(2));
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&count);
+    transactions.iter().for_each(|one| bytes.extend_from_slice(one));
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +126,24 @@ mod tests {
         assert_eq!(claimed_id(&bytes, 1024, PowFunction::Blake3), Some(id));
         assert_eq!(claimed_id(&bytes, 10, PowFunction::Blake3), None);
         assert_eq!(claimed_id(b"junk", 10, PowFunction::Blake3), None);
+    }
+
+    #[test]
+    fn a_block_is_the_sum_of_its_parts() {
+        let key = crate::signature::SecretKey::from_seed(&[1; 32]);
+        let action = crate::transaction::Action::Record { content_type: "text/plain".into(), bytes: vec![1; 200] };
+        let one = Transaction::sign(
+            crate::hash::ChainId::ZERO,
+            &key,
+            crate::units::Nonce::ZERO,
+            crate::units::Amount::ZERO,
+            action,
+        );
+        for count in [0, 1, 23, 24, 255, 256, 300] {
+            let block = Block { header: header(), transactions: vec![one.clone(); count] };
+            let part = encoding::encode(&one);
+            assert_eq!(assemble(&header(), &vec![part.as_slice(); count]), encoding::encode(&block), "{count}");
+        }
     }
 
     #[test]

@@ -38,6 +38,17 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_cbor::to_vec(value).unwrap_or_default()
 }
 
+/// What an array of so many elements begins with (RFC 8949 section 3, major type 4).
+pub fn array_head(count: usize) -> Vec<u8> {
+    const ARRAY: u8 = 0x80;
+    // The head of the number itself, with the major type of arrays instead of that of numbers.
+    let mut head = encode(&count);
+    if let Some(first) = head.first_mut() {
+        *first |= ARRAY;
+    }
+    head
+}
+
 /// Reads one value that fills `bytes` whole, if it is no longer than `limit` bytes and in canonical form.
 ///
 /// # Errors
@@ -90,6 +101,14 @@ mod tests {
         assert_eq!(decode::<u64>(&[0x05], 8), Ok(5));
         assert_eq!(decode::<u64>(&[0x18, 0x05], 8), Err(EncodingError::NotCanonical), "5 in two bytes");
         assert_eq!(decode::<Vec<u64>>(&[0x9f, 0x05, 0xff], 8), Err(EncodingError::NotCanonical), "indefinite length");
+    }
+
+    #[test]
+    fn heads_of_arrays() {
+        for count in [0, 1, 23, 24, 255, 256, 65_535, 65_536] {
+            let head = array_head(count);
+            assert_eq!(encode(&vec![7_u8; count]).get(..head.len()), Some(head.as_slice()), "{count}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(4);
 /// The port for other nodes unless told otherwise.
 const DEFAULT_P2P_PORT: u16 = 6000;
 /// The file of the node's identity in the network.
-const IDENTITY_FILE: &str = "identity.key";
+pub const IDENTITY_FILE: &str = "identity.key";
 /// Hints about peers that seem to know more; one too many is dropped, for one is as good as many.
 const HINTS: usize = 64;
 
@@ -292,7 +292,15 @@ async fn start_network(
     bard_protocol::start(config).await.map_err(error)
 }
 
-fn default_listen() -> Vec<Multiaddr> {
+/// Reads standard input for nothing but its end.
+async fn read_to_the_end() -> bool {
+    // What cannot be read has ended, too.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+    true
+}
+
+/// Where a node listens for others unless told otherwise.
+pub fn default_listen() -> Vec<Multiaddr> {
     let texts =
         [format!("/ip4/0.0.0.0/tcp/{DEFAULT_P2P_PORT}"), format!("/ip4/0.0.0.0/udp/{DEFAULT_P2P_PORT}/quic-v1")];
     texts.iter().filter_map(|text| text.parse().ok()).collect()
@@ -329,6 +337,7 @@ async fn route(
     while let Some(event) = events.recv().await {
         match event {
             NetworkEvent::Block { source, id, bytes } => relay.block(source, id, bytes).await,
+            NetworkEvent::CompactBlock { source, id, compact } => relay.compact(source, id, compact).await,
             NetworkEvent::Transactions { source, id, batch } => relay.batch(source, id, batch).await,
             NetworkEvent::Request { peer, request, reply } => {
                 if let bard_protocol::SyncRequest::Status(status) = &request
@@ -363,8 +372,14 @@ impl Running {
         signals: &mut Signals,
     ) -> Option<String> {
         let client = self.client.clone();
+        let history = config::user_dir().map(|dir| console::history_file(&dir)).map_err(|error| error.to_string());
         let console = async {
-            if options.no_console || console::run(client, Since::Start).await == console::Ended::EndOfInput {
+            let ended = match options.no_console {
+                false => console::run(client, Since::Start, history).await == console::Ended::EndOfInput,
+                true if options.stop_with_stdin => read_to_the_end().await,
+                true => true,
+            };
+            if ended && !options.stop_with_stdin {
                 std::future::pending::<()>().await;
             }
         };

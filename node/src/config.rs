@@ -4,6 +4,8 @@
 //! of the options as keys. Nothing else in the node reads the environment. A passphrase is no option, so that it is never
 //! part of a command line: it comes from a file or a variable.
 
+mod file;
+
 use std::{
     ffi::OsString,
     io::Read,
@@ -15,9 +17,10 @@ use std::{
 
 use bard_chain::{presets, spec::ChainSpec};
 use bard_protocol::{ChainSecret, Multiaddr};
-use clap::{Args, CommandFactory, FromArgMatches, builder::FalseyValueParser};
+use clap::{Args, builder::FalseyValueParser};
 use zeroize::Zeroizing;
 
+pub use self::file::FileOptions;
 use crate::{
     application::health::ReadyRules,
     chains::{self, ChainError},
@@ -94,6 +97,9 @@ pub struct NodeOptions {
     /// Never read stdin
     #[arg(long, env = "BARD_NO_CONSOLE", value_parser = FalseyValueParser::new())]
     pub no_console: bool,
+    /// Stop when standard input ends, as it does when the program that started this node is gone
+    #[arg(long, env = "BARD_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
+    pub stop_with_stdin: bool,
     /// What to log: error, warn, info, debug, trace, or a filter such as info,bard_node=debug
     #[arg(long, value_name = "FILTER", default_value = "info", env = "BARD_LOG")]
     pub log: String,
@@ -125,51 +131,6 @@ pub struct NodeOptions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
-
-/// Reads the options of a command whose arguments were parsed, once more with what its `--config` file says as defaults.
-///
-/// # Errors
-/// [`ConfigError`] names the file and what is wrong in it; clap's own error is returned as it is.
-pub fn with_file<C: CommandFactory + FromArgMatches>(
-    arguments: &[OsString],
-    subcommand: &str,
-    file: &Path,
-) -> Result<Result<C, clap::Error>, ConfigError> {
-    let trouble = |what: String| ConfigError(format!("{}: {what}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| trouble(format!("cannot be read: {error}")))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| trouble(error.message().to_owned()))?;
-    let mut values = Vec::new();
-    for (key, value) in table {
-        let id = key.replace('-', "_");
-        let known = C::command()
-            .find_subcommand(subcommand)
-            .is_some_and(|command| command.get_arguments().any(|argument| argument.get_id() == id.as_str()));
-        if !known || id == "config" {
-            return Err(trouble(format!("{key} is not an option of bard {subcommand}")));
-        }
-        let values_of = values_of(&value)
-            .ok_or_else(|| trouble(format!("{key}: expected a text, a number, true or false, or a list of texts")))?;
-        values.push((id, values_of));
-    }
-    let command = C::command().mut_subcommand(subcommand, |mut command| {
-        for (id, values) in values {
-            command = command.mut_arg(id, |argument| argument.default_values(values));
-        }
-        command
-    });
-    let parsed = command.try_get_matches_from(arguments).and_then(|matches| C::from_arg_matches(&matches));
-    Ok(parsed)
-}
-
-fn values_of(value: &toml::Value) -> Option<Vec<String>> {
-    match value {
-        toml::Value::String(text) => Some(vec![text.clone()]),
-        toml::Value::Integer(number) => Some(vec![number.to_string()]),
-        toml::Value::Boolean(flag) => Some(vec![flag.to_string()]),
-        toml::Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
-        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
-    }
-}
 
 impl NodeOptions {
     /// The chain's specification.
@@ -252,6 +213,16 @@ pub fn passphrase(file: Option<&Path>, variable: &str) -> Result<Option<Passphra
     opened.take(limit).read_to_string(&mut text).map_err(|error| trouble(format!("cannot be read: {error}")))?;
     let line = text.lines().next().unwrap_or_default();
     Passphrase::new(Zeroizing::new(line.to_owned())).map(Some).map_err(trouble)
+}
+
+/// Whether a variable of the environment is set to anything.
+pub fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// The names of all variables that options are read from, as they are set now.
+pub fn variables() -> Vec<OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("BARD_")).collect()
 }
 
 /// The specification of a built-in chain, from a file, or of a chain that was saved for this user.

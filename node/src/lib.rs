@@ -25,7 +25,7 @@
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
 //! | [`registry`] | `node.json` |
 //! | [`metrics`] | what is counted |
-//! | [`clock`], [`logging`], [`ports`] | the wall clock, log lines, taking a port |
+//! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
 
 pub mod application;
 pub mod assemble;
@@ -42,6 +42,7 @@ pub mod logging;
 pub mod meeting;
 pub mod metrics;
 pub mod miner;
+pub mod near;
 pub mod ports;
 pub mod registry;
 pub mod relay;

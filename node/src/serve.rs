@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use bard_chain::hash::{BlockId, TransactionId};
+use bard_chain::{
+    encoding,
+    hash::{BlockId, TransactionId},
+    source::Source,
+};
 use bard_protocol::{
     Agent, RefusedReason, Reply, Status, SyncRequest, SyncResponse,
     wire::limits::{ANSWER_TARGET_LEN, MAX_HEADERS, MAX_POOL_IDS},
@@ -62,6 +66,7 @@ impl Server {
                 self.keeper.pool().transactions().map(|one| one.id()).take(MAX_POOL_IDS).collect(),
             ),
             SyncRequest::Transactions { ids } => self.transactions(&ids),
+            SyncRequest::BlockTransactions { block, indices } => self.block_transactions(&block, &indices),
         }
     }
 
@@ -94,6 +99,26 @@ impl Server {
             }
         }
         if blocks.is_empty() { SyncResponse::Refused(RefusedReason::Unknown) } else { SyncResponse::Blocks(blocks) }
+    }
+
+    /// All that are asked for, or a refusal: some would be of no use.
+    fn block_transactions(&self, id: &BlockId, indices: &[u32]) -> SyncResponse {
+        let reader = self.keeper.reader();
+        let block = match reader.header(id).and_then(|known| known.map(|_| reader.block(id)).transpose()) {
+            Ok(Some(block)) => block,
+            Ok(None) => return SyncResponse::Refused(RefusedReason::Unknown),
+            Err(error) => {
+                tracing::error!(%id, %error, "a block could not be read for a peer");
+                return SyncResponse::Refused(RefusedReason::Busy);
+            }
+        };
+        let all = &block.block().transactions;
+        let one = |index: &u32| all.get(usize::try_from(*index).ok()?).map(encoding::encode);
+        let ascending = indices.is_sorted_by(|one, next| one < next);
+        match indices.iter().map(one).collect::<Option<_>>().filter(|_| ascending) {
+            Some(transactions) => SyncResponse::BlockTransactions(transactions),
+            None => SyncResponse::Refused(RefusedReason::Malformed),
+        }
     }
 
     fn transactions(&self, ids: &[TransactionId]) -> SyncResponse {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::{
     discovery::Origin,
     wire::{
+        compact::Compact,
         status::Agent,
         sync::{RefusedReason, SyncRequest, SyncResponse},
     },
@@ -33,6 +34,15 @@ pub enum NetworkEvent {
         id: GossipId,
         /// Canonical bytes, if it is a block at all.
         bytes: Vec<u8>,
+    },
+    /// A gossiped compact block, unexamined but for its form. It may be forwarded before its bytes are there.
+    CompactBlock {
+        /// Who sent it.
+        source: PeerId,
+        /// To be given back with the verdict.
+        id: GossipId,
+        /// The block.
+        compact: Box<Compact>,
     },
     /// A gossiped batch of transactions, split but otherwise unexamined. As with a block, a verdict decides on forwarding.
     Transactions {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     discovery::{Candidate, KnownNode, Origin},
     event::{GossipId, PeerInfo},
+    notice::Notice,
     peers::conduct::Fault,
     reachability::Reachability,
     wire::{
@@ -142,6 +143,7 @@ pub struct NetworkHandle {
     pub(crate) peers: watch::Receiver<Arc<Vec<PeerInfo>>>,
     pub(crate) listening: watch::Receiver<Vec<Multiaddr>>,
     pub(crate) reachability: watch::Receiver<Reachability>,
+    pub(crate) notices: watch::Receiver<Arc<Vec<Notice>>>,
 }
 
 impl NetworkHandle {
@@ -164,6 +166,11 @@ impl NetworkHandle {
     /// Whether and how others can reach this node, as far as is known. It changes with what peers see and try.
     pub fn reachability(&self) -> watch::Receiver<Reachability> {
         self.reachability.clone()
+    }
+
+    /// What was noticed since the start that keeps nodes apart, the latest last.
+    pub fn notices(&self) -> watch::Receiver<Arc<Vec<Notice>>> {
+        self.notices.clone()
     }
 
     /// Nodes that are worth remembering for another run: those that this one has been connected to. Empty once the network

@@ -19,8 +19,10 @@
 //! | `transport`, `admission` | how bytes get from node to node, and who is let in on a closed chain |
 //! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
 //! | [`fetch()`] | asks for a chain's specification, before there is a node |
+//! | [`inspect()`] | looks who is at an address, for people who wonder |
 //! | [`discovery`] | ways to find peers, each able to work alone |
 //! | `peers` | the peer book: whom to dial, whom to leave alone; pure |
+//! | `notice` | what was noticed that only a person can mend |
 //! | `swarm`, [`handle`], `listening` | the event loop, the way to it, and where it listens |
 //! | `rendezvous` | libp2p's rendezvous protocol, both sides |
 //! | [`meeting_point`] | a place to meet that is no node: rendezvous, Kademlia, relay |
@@ -39,8 +41,10 @@ mod fetch;
 mod gate;
 pub mod handle;
 pub mod identity;
+mod inspect;
 mod listening;
 pub mod meeting_point;
+mod notice;
 mod peers;
 mod probes;
 pub mod reachability;
@@ -58,7 +62,9 @@ pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
 pub use fetch::{FetchConfig, FetchError, fetch};
 pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
+pub use inspect::{Found, InspectConfig, InspectError, Inspected, inspect};
 pub use libp2p::{Multiaddr, PeerId};
+pub use notice::Notice;
 pub use peers::conduct::Fault;
 pub use reachability::Reachability;
 pub use swarm::{Driver, Network, start};

@@ -26,6 +26,9 @@ const SOFTWARE: &str = "blockbard/1";
 /// What a meeting point says of itself, whatever chains it serves.
 pub(crate) const MEETING_POINT: &str = "blockbard-meeting/1";
 
+/// What somebody says who only looks who is there.
+pub(crate) const INQUIRER: &str = "blockbard-inquiry/1";
+
 /// The BLAKE3 context of message ids.
 const MESSAGE_ID_CONTEXT: &str = "blockbard 2026 v1 gossip message id";
 
@@ -68,6 +71,8 @@ pub enum Kinship {
     OtherChain(ChainId),
     /// A place to meet, of no chain: it has no blocks, and is no peer.
     MeetingPoint,
+    /// Somebody who only looks who is there, and leaves.
+    Inquirer,
     /// Another kind of software, named as it names itself.
     Stranger(String),
 }
@@ -123,6 +128,9 @@ impl Names {
     pub fn kinship(&self, protocol_version: &str) -> Kinship {
         if protocol_version == MEETING_POINT {
             return Kinship::MeetingPoint;
+        }
+        if protocol_version == INQUIRER {
+            return Kinship::Inquirer;
         }
         let chain = protocol_version.strip_prefix(SOFTWARE).and_then(|rest| rest.strip_prefix(' '));
         match chain.and_then(|text| text.parse::<ChainId>().ok()) {
@@ -243,6 +251,8 @@ mod tests {
         assert_eq!(names().kinship(&other), Kinship::OtherChain(ChainId::new([1; 32])));
         assert_eq!(names().kinship("ipfs/0.1.0\n"), Kinship::Stranger("ipfs/0.1.0".into()));
         assert!(matches!(names().kinship("blockbard/1 xyz"), Kinship::Stranger(_)));
+        assert_eq!(names().kinship(MEETING_POINT), Kinship::MeetingPoint);
+        assert_eq!(names().kinship(INQUIRER), Kinship::Inquirer);
     }
 
     #[test]

@@ -189,6 +189,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::logging", "log files"),
+    ("bard_node::interface::console::history", "the lines that a person typed"),
     ("bard_node::metrics::process", "what the system tells of this process, in /proc/self"),
     ("bard_node::commands", "files that a person names on the command line"),
     ("bard_node::assemble", "the data directory, before anything lives in it"),

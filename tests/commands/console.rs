@@ -45,6 +45,12 @@ fn lines_that_cannot_be_understood() {
             ("connect", "usage: connect"),
             ("connect localhost 0x50", "not a port"),
             ("help me", "not a command"),
+            ("help stauts", "did you mean status"),
+            ("wallet lits", "did you mean `wallet list`"),
+            ("mine onn", "did you mean `mine on`"),
+            ("items resrved", "did you mean `items reserved`"),
+            ("item", "usage: item ITEM"),
+            ("transfer lamp", "usage: transfer"),
             ("quit now", "usage: quit"),
             ("\u{1b}[2J", "not a command"),
         ]
@@ -94,6 +100,42 @@ fn several_items_are_taken_together_or_not_at_all() {
     assert!(node.ask_line("release drill --as alice").starts_with("in the pool"));
     node.mine(1);
     assert_eq!(node.ask("items available"), ["available items:", "  drill  available"]);
+}
+
+#[test]
+fn mistyped_names_and_items_are_recognised() {
+    let node = Node::start();
+    node.ask("request ladder drill --as alice");
+    node.mine(1);
+    assert_errors(
+        &node,
+        &[
+            ("balance alcie", "did you mean alice?"),
+            ("send alice bbo 1", "did you mean bob?"),
+            ("item lader", "nobody ever held \"lader\": did you mean ladder?"),
+            ("release dril --as alice", "item dril is held by nobody: did you mean drill?"),
+            ("transfer laddder bob --as alice", "did you mean ladder?"),
+        ],
+    );
+    for (line, problem) in
+        [("item spoon", "error: nobody ever held \"spoon\""), ("release spoon", "error: item spoon is held by nobody")]
+    {
+        assert_eq!(node.ask_line(line), problem);
+    }
+}
+
+#[test]
+fn an_item_has_a_history() {
+    let node = Node::start();
+    node.ask("request lamp --as alice");
+    node.mine(1);
+    assert!(node.ask_line("transfer lamp bob --as alice").ends_with("alice hands lamp to bob"));
+    node.mine(1);
+    let item = node.ask("item lamp");
+    assert_eq!(item.len(), 3, "{item:?}");
+    assert_eq!(item[0], "lamp  held by bob");
+    assert!(item[1].starts_with("  block 1  nobody -> alice"), "{item:?}");
+    assert!(item[2].starts_with("  block 2  alice -> bob"), "{item:?}");
 }
 
 #[test]

@@ -4,12 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod chain;
+mod config;
 mod console;
+mod devnet;
+mod doctor;
+mod documented;
 mod http;
 mod metrics;
 mod options;
 mod receipts;
 mod remote;
+mod top;
 mod tracker;
 mod tx;
 mod wallet;

@@ -50,6 +50,15 @@ fn each_command_says_what_the_console_says() {
     assert!(answer(&node, &["balance", "bob"]).ends_with(" 250005"));
     assert!(answer(&node, &["balance", "bob", "--history"]).contains("alice pays bob 5"));
     assert_eq!(answer(&node, &["peers"]), "no peers connected");
+    assert_eq!(answer(&node, &["sync"]), "no peers to ask");
+    assert!(answer(&node, &["verify"]).starts_with("the chain is valid: 4 blocks"));
+    let other = Node::start();
+    let connected = format!("connected to {}", other.peer_id());
+    assert_eq!(answer(&node, &["connect", other.address()]), connected);
+    let port = other.bare_address().rsplit('/').next().expect("a port");
+    assert_eq!(answer(&node, &["connect", "127.0.0.1", port]), connected);
+    assert_eq!(answer(&node, &["connect", &other.file().api]), connected);
+    assert!(answer(&node, &["sync"]).starts_with("asked 1 peers, 1 answered: "));
     assert!(answer(&node, &["status"]).contains("height        4\n"));
 }
 
@@ -69,6 +78,8 @@ fn programs_get_what_the_api_says() {
         assert_eq!(json(words), node.get(path).success(), "{words:?}");
     }
     assert_eq!(json(&["status", "--json"])["height"], 2);
+    assert_eq!(json(&["verify", "--json"])["valid"], true);
+    assert_eq!(json(&["sync", "--json"])["asked"], 0);
     assert_eq!(json(&["send", "alice", "bob", "1", "--json"])["transactions"][0]["action"]["amount"], 1);
 }
 
@@ -83,6 +94,8 @@ fn what_goes_wrong_is_one_line() {
         (&["send", "alice", "bob", "ten"], "not a whole number"),
         (&["item", "release", "moon"], "moon"),
         (&["item", "show", "moon"], "moon"),
+        (&["connect", "localhost"], "localhost: a port is expected"),
+        (&["connect", "127.0.0.1", "1"], "cannot be reached"),
         (&["mine", "0"], "not in 1 to"),
         (&["blocks", "5", "2"], "below FROM"),
         (&["blocks", "0", "5000"], "too many"),
@@ -90,7 +103,15 @@ fn what_goes_wrong_is_one_line() {
         let line = refusal(&ask(&node, words), 1);
         assert!(line.starts_with("error: ") && line.contains(part), "{words:?}: {line}");
     }
-    for words in [&["send", "alice"][..], &["item"], &["item", "frob"], &["blocks", "x"], &["status", "now"]] {
+    for words in [
+        &["send", "alice"][..],
+        &["item"],
+        &["item", "frob"],
+        &["blocks", "x"],
+        &["status", "now"],
+        &["connect"],
+        &["connect", "x", "99999"],
+    ] {
         refusal(&ask(&node, words), 2);
     }
     let line = refusal(&run(&["status", "--api", "nonsense"]), 1);

@@ -9,6 +9,7 @@ mod batches;
 mod blocks;
 mod branches;
 mod catch_up;
+mod compact;
 mod frames;
 mod gossip;
 mod identity;

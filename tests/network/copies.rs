@@ -25,8 +25,14 @@ fn a_copied_identity_is_noticed_and_named() {
     let second = machines[1].run(copy.bootstrap(&address)).start();
     assert_eq!(first.peer_id(), second.peer_id());
     wait_until("the third names it", PATIENCE, || third.stderr().contains("two nodes run with one identity"));
-    wait_until("one of the two does", PATIENCE, || {
-        let named = |node: &Node| node.stderr().contains("a copy of this node's identity");
-        named(&first) || named(&second)
-    });
+    let named = |node: &Node| node.stderr().contains("a copy of this node's identity");
+    wait_until("one of the two does", PATIENCE, || named(&first) || named(&second));
+    // What was noticed is told to whoever asks, and to a doctor.
+    let told =
+        |node: &Node| node.ask("node").iter().any(|line| line.starts_with("notice ") && line.contains("identity"));
+    assert!(told(&third) && (told(&first) || told(&second)));
+    let asked = third.builder_of().tool(&["doctor", "--no-mdns", "--data-dir", third.dir().to_str().unwrap()]);
+    let fault =
+        asked.stdout.lines().any(|line| line.starts_with("FAULT    identity") && line.contains(first.peer_id()));
+    assert!(fault && asked.code() == Some(1), "{asked:?}");
 }

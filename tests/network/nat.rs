@@ -50,6 +50,25 @@ fn two_nodes_behind_routers_meet_through_a_relay_and_punch_a_hole() {
 
 #[test]
 #[ignore = "needs network namespaces: .ci/run network"]
+fn a_doctor_says_that_a_router_lets_nobody_in() {
+    if !inside("nat::a_doctor_says_that_a_router_lets_nobody_in") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let middle = wire.machine();
+    let (_router, home) = wire.behind_router(Ports::Kept);
+    let _other = middle.run(Builder::default().default_listen()).start();
+    let node = told_of(&middle, &home);
+    let dir = node.dir().to_str().unwrap();
+    let doctor = || node.builder_of().tool(&["doctor", "--no-mdns", "--data-dir", dir]);
+    wait_until("the node knows", MEETING, || node.status_line("reachability").contains("probe"));
+    let ended = doctor();
+    let says = |line: &str| line.starts_with("warning  reachability") && line.contains("failed");
+    assert!(ended.stdout.lines().any(says) && ended.stdout.contains("--relay-server"), "{ended:?}");
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
 fn where_no_hole_can_be_punched_the_relay_carries_the_chain() {
     if !inside("nat::where_no_hole_can_be_punched_the_relay_carries_the_chain") {
         return;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod agreement;
+mod announcing;
 mod archive;
 mod catching_up;
 mod crash;

@@ -9,6 +9,7 @@ mod guard;
 mod keys;
 mod menu;
 mod mistakes;
+mod numbered;
 mod prototype;
 mod simulation;
 mod whole_chain;

@@ -53,6 +53,14 @@ pub fn ip(arguments: &str) {
     run("ip", arguments.split(' '));
 }
 
+/// Runs another program in this namespace.
+///
+/// # Panics
+/// Where it fails.
+pub fn run_program<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) {
+    run(program, arguments);
+}
+
 /// Gives this namespace what mDNS needs on one machine: an address besides 127.0.0.1, and multicast.
 pub fn prepare_loopback(address: &str) {
     ip("link set lo up");

@@ -41,6 +41,8 @@ pub struct Node {
     pub address: Address,
     /// Whether others can reach it, in one line.
     pub reachability: String,
+    /// What it noticed that keeps nodes apart, a line each.
+    pub notices: Vec<String>,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
 }

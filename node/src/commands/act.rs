@@ -1,9 +1,9 @@
-//! `bard send`, `record`, `item`, `mine`: what a running node does, once.
+//! `bard send`, `record`, `item`, `mine`, `connect`, `verify`: what a running node does, once.
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::remote::Output;
-use crate::interface::ask::{ItemState, Question};
+use crate::interface::ask::{Answer, ItemState, Question, host_and_port};
 
 /// A payment.
 #[derive(Args, Clone, Debug)]
@@ -77,6 +77,53 @@ impl Mine {
     /// One line.
     pub fn run(&self) -> Result<(), String> {
         self.output.ask(Question::Mine { blocks: self.blocks, data: self.data.clone() })
+    }
+}
+
+/// Whom to connect to.
+#[derive(Args, Clone, Debug)]
+pub struct Connect {
+    /// A multiaddress, HOST:PORT, or the URL of another node's API
+    #[arg(value_name = "ADDRESS or HOST")]
+    address: String,
+    /// The port, where a host is named alone
+    port: Option<u16>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Connect {
+    /// Connects.
+    ///
+    /// # Errors
+    /// One line.
+    pub fn run(&self) -> Result<(), String> {
+        let address = match self.port {
+            Some(port) => host_and_port(&self.address, port),
+            None if self.address.contains([':', '/']) => self.address.clone(),
+            None => return Err(format!("{}: a port is expected after a host", self.address)),
+        };
+        self.output.ask(Question::Connect { address })
+    }
+}
+
+/// A check of the whole chain.
+#[derive(Args, Clone, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Verify {
+    /// Has it checked and prints what was found.
+    ///
+    /// # Errors
+    /// One line, also where the chain is not valid.
+    pub fn run(&self) -> Result<(), String> {
+        match self.output.answer(Question::Verify)? {
+            Answer::Verified(found) if !found.valid => Err("the chain is not valid".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,11 @@
 use clap::Args;
 
 use super::remote::NodeChoice;
-use crate::interface::{console, news::Since};
+use crate::{
+    config,
+    interface::{console, news::Since},
+    supervise::Signals,
+};
 
 /// Attach the console to a running node.
 #[derive(Args, Clone, Debug)]
@@ -22,7 +26,13 @@ pub fn run(options: &ConsoleOptions) -> Result<(), String> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let result = runtime.block_on(async {
         client.node().await.map_err(|error| error.to_string())?;
-        console::run(client, Since::Now).await;
+        let mut signals = Signals::new().map_err(|error| error.to_string())?;
+        let history = config::user_dir().map(|dir| console::history_file(&dir)).map_err(|error| error.to_string());
+        tokio::select! {
+            _ = console::run(client, Since::Now, history) => {}
+            // What a signal would cut off is the console's own way to leave the terminal as it was.
+            () = signals.stop() => {}
+        }
         Ok(())
     });
     runtime.shutdown_background();

@@ -8,7 +8,7 @@ use super::print;
 use crate::{
     config,
     interface::{
-        ask::{Question, ask},
+        ask::{Answer, Question, ask},
         client::Client,
         console,
     },
@@ -73,17 +73,26 @@ impl Output {
     /// # Errors
     /// One line: what the node said, or why it said nothing.
     pub fn ask(&self, question: Question) -> Result<(), String> {
+        self.answer(question).map(|_| ())
+    }
+
+    /// [`Self::ask`], for those who look at what was said.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer(&self, question: Question) -> Result<Answer, String> {
         let client = self.node.client()?;
-        let text = block_on(async {
-            if self.json {
-                let answer = ask(&client, question).await.map_err(|error| error.to_string())?;
+        let (answer, text) = block_on(async {
+            let answer = ask(&client, question).await.map_err(|error| error.to_string())?;
+            let text = if self.json {
                 serde_json::to_string_pretty(&answer).map_err(|error| error.to_string())
             } else {
-                console::asked(&client, question).await.map_err(|error| error.to_string())
-            }
+                console::text_of(&client, &answer).await.map_err(|error| error.to_string())
+            };
+            text.map(|text| (answer, text))
         })?;
         print(&text);
-        Ok(())
+        Ok(answer)
     }
 }
 

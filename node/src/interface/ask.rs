@@ -214,6 +214,12 @@ impl Answer {
     }
 }
 
+/// The address that a host and a port make, as [`Question::Connect`] takes it.
+pub fn host_and_port(host: &str, port: u16) -> String {
+    // Only an IPv6 address has colons of its own.
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// The name of the node's own account.
 const OWN: &str = "me";
 

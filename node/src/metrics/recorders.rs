@@ -26,6 +26,9 @@ const BLOCK_REASONS: &[&str] =
     &["known", "known_invalid", "unknown_parent", "time_too_new", "invalid", "state", "store"];
 /// Why a transaction is not admitted.
 const POOL_REASONS: &[&str] = &["known", "full", "sender_full", "invalid", "state", "store"];
+/// Where the last part of a compact block may come from: the pool, an answer with what was missing, an answer with the whole
+/// block; or it did not come.
+const REBUILT: &[&str] = &["pool", "asked", "whole", "not"];
 /// What may become of a gossiped message.
 const VERDICTS: &[&str] = &["accept", "ignore", "reject", "dropped"];
 
@@ -141,6 +144,7 @@ pub struct Relay {
     messages: Family<Label<2>, Counter>,
     block_age: Histogram,
     block_judging: Histogram,
+    rebuilt: Family<Label<1>, Counter>,
 }
 
 impl Default for Relay {
@@ -151,6 +155,7 @@ impl Default for Relay {
             block_age: Histogram::new(exponential_buckets(0.01, 2.0, 17)),
             // 0.5 ms to 16 s.
             block_judging: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
+            rebuilt: Family::default(),
         }
     }
 }
@@ -166,6 +171,13 @@ impl Relay {
             "From the arrival of a gossiped block until it was accepted",
             judging,
         );
+        let rebuilt = self.rebuilt.clone();
+        registry.register(
+            "relay_blocks_rebuilt",
+            "Compact blocks put together, by where their last part came from",
+            rebuilt,
+        );
+        start(&self.rebuilt, "from", REBUILT);
         for kind in ["block", "transactions"] {
             for verdict in VERDICTS {
                 drop(self.messages.get_or_create(&[("kind", kind), ("verdict", verdict)]));
@@ -176,6 +188,11 @@ impl Relay {
     /// Notes the verdict on a message.
     pub fn judged(&self, kind: &'static str, verdict: &'static str) {
         self.messages.get_or_create(&[("kind", kind), ("verdict", verdict)]).inc();
+    }
+
+    /// Notes where the last part of a compact block came from, as one of [`REBUILT`].
+    pub fn rebuilt(&self, from: &'static str) {
+        self.rebuilt.get_or_create(&[("from", from)]).inc();
     }
 
     /// Notes that a gossiped block was accepted: how old it was then by its own time, and how long after it came.

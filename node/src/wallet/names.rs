@@ -3,13 +3,12 @@
 use bard_chain::address::Address;
 
 use super::UnknownName;
+use crate::near;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 32;
 /// Names that an error lists.
 const NAMES_SHOWN: usize = 16;
-/// Letters that may differ between a name and what was typed for it.
-const MAX_DISTANCE: usize = 2;
 
 /// Whether a text can be the name of a key.
 pub fn is_name(text: &str) -> bool {
@@ -36,13 +35,7 @@ pub(super) fn as_address<'a>(text: &str, known: impl Iterator<Item = &'a str>) -
 
 /// The name that may be meant.
 pub(super) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    if text.len() > MAX_NAME {
-        return None;
-    }
-    let distance = |name: &str| strsim::damerau_levenshtein(&text.to_lowercase(), &name.to_lowercase());
-    let near = names.map(|name| (distance(name), name)).min()?;
-    // Of a short name, so many letters are all of it.
-    (near.0 <= MAX_DISTANCE && near.0 < near.1.len().min(text.len()).max(1)).then(|| near.1.to_owned())
+    near::nearest(text, names).map(str::to_owned)
 }
 
 #[cfg(test)]

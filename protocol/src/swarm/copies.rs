@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use super::Driver;
 use crate::{
     discovery::split_peer_id,
+    notice::{self, Notice},
     peers::clones::{self, CloneFound},
 };
 
@@ -56,6 +57,7 @@ impl Driver {
     pub(super) fn name_copies(&mut self, now: Duration) {
         for CloneFound { address } in self.clones.tick(now) {
             warn!("another node runs with a copy of this node's identity, at {address}: {REMEDY}");
+            notice::publish(&self.notices, Notice::OwnCopy { address });
         }
     }
 
@@ -70,6 +72,7 @@ impl Driver {
         if let (Some(other), false) = (other, link.two_places) {
             warn!(%peer, first = ?other.first(), second = ?claims.first(), "two nodes run with one identity: {REMEDY}");
             link.two_places = true;
+            notice::publish(&self.notices, Notice::Copies { peer });
         }
     }
 }

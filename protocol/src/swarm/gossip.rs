@@ -13,7 +13,11 @@ use crate::{
     event::{GossipId, NetworkEvent},
     handle::Verdict,
     peers::conduct::Fault,
-    wire::{WireError, gossip},
+    wire::{
+        WireError,
+        compact::{self, Announcement},
+        gossip,
+    },
 };
 
 /// Blocks kept while nobody is there to hear them: the latest ones; all others can be asked for.
@@ -37,8 +41,12 @@ fn keep(queue: &mut VecDeque<Vec<u8>>, most: usize, message: Vec<u8>) {
 
 impl Driver {
     pub(super) fn publish_block(&mut self, bytes: Vec<u8>) {
+        self.publish_announcement(compact::announce(bytes));
+    }
+
+    fn publish_announcement(&mut self, message: Vec<u8>) {
         let topic = self.names.blocks_topic().clone();
-        if let Some(unheard) = self.publish(topic, bytes) {
+        if let Some(unheard) = self.publish(topic, message) {
             keep(&mut self.outbox.blocks, KEPT_BLOCKS, unheard);
         }
     }
@@ -104,7 +112,7 @@ impl Driver {
     fn subscribed(&mut self, topic: &TopicHash) {
         if topic == self.names.blocks_topic() {
             for block in core::mem::take(&mut self.outbox.blocks) {
-                self.publish_block(block);
+                self.publish_announcement(block);
             }
         } else if topic == self.names.transactions_topic() {
             for batch in core::mem::take(&mut self.outbox.batches) {
@@ -135,8 +143,10 @@ impl Driver {
 
     fn understand(&self, message: Message, source: PeerId, id: GossipId) -> Result<NetworkEvent, WireError> {
         if message.topic == *self.names.blocks_topic() {
-            gossip::check_block(&message.data, self.max_block_len)?;
-            Ok(NetworkEvent::Block { source, id, bytes: message.data })
+            Ok(match compact::read(message.data, self.max_block_len)? {
+                Announcement::Whole(bytes) => NetworkEvent::Block { source, id, bytes },
+                Announcement::Compact(compact) => NetworkEvent::CompactBlock { source, id, compact },
+            })
         } else {
             // The topic filter lets nothing else through.
             let batch = gossip::decode_batch(&message.data, self.max_block_len)?;

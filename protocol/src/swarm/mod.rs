@@ -53,6 +53,7 @@ use crate::{
     handle::{Command, NetworkHandle},
     identity::Identity,
     listening,
+    notice::Notice,
     peers::{PeerBook, Target, clones::Clones, conduct::Fault},
     reachability::{Reachability, observer::Observer},
     topics::Names,
@@ -92,6 +93,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let (peers, peers_seen) = watch::channel(Arc::new(Vec::new()));
     let (listening, listening_seen) = watch::channel(Vec::new());
     let (reachability, reachability_seen) = watch::channel(Reachability::default());
+    let (notices, notices_seen) = watch::channel(Arc::new(Vec::new()));
     let swarm = behaviour::swarm(&config, &names)?;
     let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
     let mut driver = Driver {
@@ -126,6 +128,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         peers,
         listening,
         reachability,
+        notices,
     };
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
@@ -145,6 +148,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         peers: peers_seen,
         listening: listening_seen,
         reachability: reachability_seen,
+        notices: notices_seen,
     };
     Ok(Network { handle, events: events_out, driver })
 }
@@ -198,6 +202,7 @@ pub struct Driver {
     peers: watch::Sender<Arc<Vec<PeerInfo>>>,
     listening: watch::Sender<Vec<Multiaddr>>,
     reachability: watch::Sender<Reachability>,
+    notices: watch::Sender<Arc<Vec<Notice>>>,
 }
 
 impl core::fmt::Debug for Driver {

@@ -21,6 +21,7 @@ use crate::{
     discovery::{Candidate, Origin, is_relayed, split_peer_id},
     event::Direction,
     handle::ConnectError,
+    notice::{self, Notice},
     peers::{Dial, Target},
     topics::Kinship,
     wire::status::Agent,
@@ -302,6 +303,7 @@ impl Driver {
                 self.feed_kademlia(peer, &info.protocols, &info.listen_addrs);
                 self.serves(peer);
             }
+            Kinship::Inquirer => debug!(%peer, "somebody looks who is here"),
             // Any libp2p program may serve as a rendezvous point.
             Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
@@ -338,9 +340,11 @@ impl Driver {
         let now = self.now();
         self.forget_in_kademlia(&peer);
         if self.book.foreign(peer, chain, now) {
-            let address =
-                self.links.get(&peer).and_then(|link| link.connections.first()).map(|at| at.address.to_string());
-            info!(%peer, address, "there are nodes of another chain here, they are left alone: {chain}");
+            let met = self.links.get(&peer).and_then(|link| link.connections.first());
+            let address = met.map(|connection| connection.address.clone());
+            let shown = address.as_ref().map(ToString::to_string);
+            info!(%peer, address = shown, "there are nodes of another chain here, they are left alone: {chain}");
+            notice::publish(&self.notices, Notice::OtherChain { chain: chain.to_owned(), address });
         }
         self.release_waiting(
             |waiting| waiting.peer == Some(peer),

@@ -1,4 +1,4 @@
-//! What is gossiped: blocks as their canonical bytes, transactions in small batches.
+//! Transactions as they are gossiped: in small batches. Blocks are in [`super::compact`].
 //!
 //! A batch is an array of byte strings, each the canonical bytes of one transaction, so that ids and signatures are checked
 //! on the bytes that came, without encoding them again.
@@ -24,18 +24,6 @@ impl Serialize for Batch {
 impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Bounded::<ByteBuf, MAX_BATCH>::deserialize(deserializer).map(|list| Self(list.into_byte_strings()))
-    }
-}
-
-/// Checks that a gossiped block can be one at all, by its length alone: what it says is for the rules of the chain.
-///
-/// # Errors
-/// [`WireError::Empty`] and [`WireError::TooLong`].
-pub fn check_block(bytes: &[u8], max_block_len: usize) -> Result<(), WireError> {
-    match bytes.len() {
-        0 => Err(WireError::Empty),
-        length if length > max_block_len => Err(WireError::TooLong { length, limit: max_block_len }),
-        _ => Ok(()),
     }
 }
 
@@ -82,13 +70,6 @@ mod tests {
     use super::*;
 
     const MAX_BLOCK_LEN: usize = 1 << 20;
-
-    #[test]
-    fn blocks_are_limited_by_length() {
-        assert_eq!(check_block(&[0; 8], 8), Ok(()));
-        assert_eq!(check_block(&[0; 9], 8), Err(WireError::TooLong { length: 9, limit: 8 }));
-        assert_eq!(check_block(&[], 8), Err(WireError::Empty));
-    }
 
     #[test]
     fn a_large_transaction_travels_alone() {

@@ -33,7 +33,16 @@ pub const ANSWER_TARGET_LEN: usize = 1 << 20;
 pub const BATCH_TARGET_LEN: usize = 64 << 10;
 
 /// Transactions in one gossip batch: no transaction is shorter than 128 bytes, so the bytes end first.
-pub const MAX_BATCH: usize = BATCH_TARGET_LEN / 128;
+pub const MAX_BATCH: usize = BATCH_TARGET_LEN / MIN_TRANSACTION_LEN;
+
+/// No transaction is shorter, in bytes: public key and signature alone take 100.
+pub const MIN_TRANSACTION_LEN: usize = 128;
+
+/// Blocks shorter than this are announced whole, in bytes: to ask for a missing transaction costs more than to send a few.
+pub const COMPACT_FROM_LEN: usize = 8 << 10;
+
+/// Transactions of a block in one request. Of a block of which more are missing, all are.
+pub const MAX_BLOCK_TRANSACTIONS: usize = 2_000;
 
 /// Bytes of the name of a peer's software: it is shown to people.
 pub const MAX_AGENT_LEN: usize = 64;
@@ -115,6 +124,8 @@ mod tests {
             format!("outgrows {ANSWER_TARGET_LEN}"),
             format!("[0*{MAX_POOL_IDS} transaction-id]"),
             format!("[0*{MAX_TRANSACTION_IDS} transaction-id]"),
+            format!("block-transactions-response = [6, [0*{MAX_BLOCK_TRANSACTIONS} encoded-transaction]]"),
+            format!("A block of {COMPACT_FROM_LEN} bytes or more"),
             format!("[0*{MAX_PEERS} known-peer]"),
             format!("bytes .size (1..{MAX_PEER_ID_LEN})"),
             format!("[0*{MAX_ADDRESSES} bytes .size (1..{MAX_ADDRESS_LEN})]"),

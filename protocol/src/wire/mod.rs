@@ -7,6 +7,7 @@
 //! its own on the number of its elements, because a list of empty strings takes far more memory than bytes.
 
 pub(crate) mod bounded;
+pub mod compact;
 pub mod frame;
 pub mod gossip;
 pub mod limits;

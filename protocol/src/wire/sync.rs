@@ -19,7 +19,7 @@ use serde_bytes::ByteBuf;
 use super::{
     bounded::{Bounded, ByteStrings, next_field},
     frame,
-    limits::{MAX_BLOCK_IDS, MAX_HEADERS, MAX_LOCATOR, MAX_POOL_IDS, MAX_TRANSACTION_IDS},
+    limits::{MAX_BLOCK_IDS, MAX_BLOCK_TRANSACTIONS, MAX_HEADERS, MAX_LOCATOR, MAX_POOL_IDS, MAX_TRANSACTION_IDS},
     status::Status,
 };
 
@@ -47,6 +47,13 @@ pub enum SyncRequest {
         /// At most [`MAX_TRANSACTION_IDS`].
         ids: Vec<TransactionId>,
     },
+    /// Some transactions of one block.
+    BlockTransactions {
+        /// The block.
+        block: BlockId,
+        /// Their indices in it, ascending; at most [`MAX_BLOCK_TRANSACTIONS`].
+        indices: Vec<u32>,
+    },
 }
 
 /// The answer to a [`SyncRequest`].
@@ -63,6 +70,8 @@ pub enum SyncResponse {
     PoolIds(Vec<TransactionId>),
     /// To [`SyncRequest::Transactions`]: canonical bytes; skips and stops as [`SyncResponse::Blocks`] does.
     Transactions(Vec<Vec<u8>>),
+    /// To [`SyncRequest::BlockTransactions`]: the canonical bytes of all that were asked for, in that order.
+    BlockTransactions(Vec<Vec<u8>>),
     /// No answer.
     Refused(RefusedReason),
 }
@@ -92,6 +101,7 @@ enum Kind {
     Blocks,
     PoolIds,
     Transactions,
+    BlockTransactions,
 }
 
 /// What an answer to a request may be: its kind and the number of its elements.
@@ -110,6 +120,7 @@ impl SyncRequest {
             Self::Blocks { ids } => (Kind::Blocks, ids.len()),
             Self::PoolIds => (Kind::PoolIds, MAX_POOL_IDS),
             Self::Transactions { ids } => (Kind::Transactions, ids.len()),
+            Self::BlockTransactions { indices, .. } => (Kind::BlockTransactions, indices.len()),
         };
         Expectation { kind, most }
     }
@@ -121,7 +132,9 @@ impl SyncResponse {
         match self {
             Self::Status(_) | Self::Refused(_) => 0,
             Self::Headers(headers) => headers.len().saturating_mul(HEADER_MAX_LEN),
-            Self::Blocks(all) | Self::Transactions(all) => all.iter().map(Vec::len).sum(),
+            Self::Blocks(all) | Self::Transactions(all) | Self::BlockTransactions(all) => {
+                all.iter().map(Vec::len).sum()
+            }
             Self::PoolIds(ids) => ids.len().saturating_mul(TransactionId::LEN),
         }
     }
@@ -136,6 +149,7 @@ impl Expectation {
             SyncResponse::Blocks(blocks) => (Kind::Blocks, blocks.len()),
             SyncResponse::PoolIds(ids) => (Kind::PoolIds, ids.len()),
             SyncResponse::Transactions(transactions) => (Kind::Transactions, transactions.len()),
+            SyncResponse::BlockTransactions(transactions) => (Kind::BlockTransactions, transactions.len()),
             SyncResponse::Refused(_) => return true,
         };
         kind == self.kind && count <= self.most
@@ -156,6 +170,7 @@ impl Serialize for SyncRequest {
             Self::Blocks { ids } => (2_u8, ids).serialize(serializer),
             Self::PoolIds => (3_u8,).serialize(serializer),
             Self::Transactions { ids } => (4_u8, ids).serialize(serializer),
+            Self::BlockTransactions { block, indices } => (6_u8, block, indices).serialize(serializer),
         }
     }
 }
@@ -172,7 +187,7 @@ impl<'de> Visitor<'de> for RequestVisitor {
     type Value = SyncRequest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request: an array that begins with 0 to 4")
+        f.write_str("a request: an array that begins with 0 to 4, or 6")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<SyncRequest, A::Error> {
@@ -187,6 +202,10 @@ impl<'de> Visitor<'de> for RequestVisitor {
             4 => {
                 Ok(SyncRequest::Transactions { ids: next_field::<A, Bounded<_, MAX_TRANSACTION_IDS>>(&mut fields)?.0 })
             }
+            6 => Ok(SyncRequest::BlockTransactions {
+                block: next_field(&mut fields)?,
+                indices: next_field::<A, Bounded<_, MAX_BLOCK_TRANSACTIONS>>(&mut fields)?.0,
+            }),
             other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &self)),
         }
     }
@@ -200,6 +219,7 @@ impl Serialize for SyncResponse {
             Self::Blocks(blocks) => (2_u8, ByteStrings(blocks)).serialize(serializer),
             Self::PoolIds(ids) => (3_u8, ids).serialize(serializer),
             Self::Transactions(transactions) => (4_u8, ByteStrings(transactions)).serialize(serializer),
+            Self::BlockTransactions(transactions) => (6_u8, ByteStrings(transactions)).serialize(serializer),
             Self::Refused(reason) => (5_u8, reason).serialize(serializer),
         }
     }
@@ -217,7 +237,7 @@ impl<'de> Visitor<'de> for ResponseVisitor {
     type Value = SyncResponse;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a response: an array that begins with 0 to 5")
+        f.write_str("a response: an array that begins with 0 to 6")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<SyncResponse, A::Error> {
@@ -234,6 +254,10 @@ impl<'de> Visitor<'de> for ResponseVisitor {
                 Ok(SyncResponse::Transactions(transactions.into_byte_strings()))
             }
             5 => Ok(SyncResponse::Refused(next_field(&mut fields)?)),
+            6 => {
+                let transactions: Bounded<ByteBuf, MAX_BLOCK_TRANSACTIONS> = next_field(&mut fields)?;
+                Ok(SyncResponse::BlockTransactions(transactions.into_byte_strings()))
+            }
             other => Err(de::Error::invalid_value(de::Unexpected::Unsigned(other.into()), &self)),
         }
     }
@@ -324,6 +348,8 @@ mod tests {
             block_ids(MAX_BLOCK_IDS).prop_map(|ids| SyncRequest::Blocks { ids }),
             Just(SyncRequest::PoolIds),
             transaction_ids(300).prop_map(|ids| SyncRequest::Transactions { ids }),
+            any::<([u8; 32], Vec<u32>)>()
+                .prop_map(|(block, indices)| SyncRequest::BlockTransactions { block: BlockId::new(block), indices }),
         ]
     }
 
@@ -335,6 +361,7 @@ mod tests {
             vec(vec(any::<u8>(), 0..300), 0..=MAX_BLOCK_IDS).prop_map(SyncResponse::Blocks),
             transaction_ids(300).prop_map(SyncResponse::PoolIds),
             vec(vec(any::<u8>(), 0..100), 0..300).prop_map(SyncResponse::Transactions),
+            vec(vec(any::<u8>(), 0..100), 0..300).prop_map(SyncResponse::BlockTransactions),
             proptest::sample::select(reasons.to_vec()).prop_map(SyncResponse::Refused),
         ]
     }
@@ -387,6 +414,9 @@ mod tests {
         assert_eq!(encoding::encode(&SyncResponse::Blocks(vec![vec![7, 8]])), [0x82, 2, 0x81, 0x42, 7, 8]);
         assert_eq!(encoding::encode(&SyncResponse::Transactions(vec![vec![7]])), [0x82, 4, 0x81, 0x41, 7]);
         assert_eq!(encoding::encode(&SyncResponse::Refused(RefusedReason::TooLarge)), [0x82, 5, 1]);
+        assert_eq!(encoding::encode(&SyncResponse::BlockTransactions(vec![vec![7]])), [0x82, 6, 0x81, 0x41, 7]);
+        let some = SyncRequest::BlockTransactions { block: BlockId::new(id), indices: vec![3] };
+        assert_eq!(encoding::encode(&some), [&[0x83, 6, 0x58, 0x20][..], &id, &[0x81, 3]].concat());
         let status = Status {
             chain: ChainId::new(id),
             height: Height::new(2),
@@ -425,7 +455,9 @@ mod tests {
         }));
         refused(encoding::encode(&SyncResponse::Blocks(vec![Vec::new(); MAX_BLOCK_IDS + 1])));
         refused(encoding::encode(&SyncResponse::PoolIds(vec![TransactionId::ZERO; MAX_POOL_IDS + 1])));
-        refused(encoding::encode(&(6_u8, 0_u8)));
+        refused(encoding::encode(&(7_u8, 0_u8)));
+        let indices = vec![0; MAX_BLOCK_TRANSACTIONS + 1];
+        refused(encoding::encode(&SyncRequest::BlockTransactions { block: BlockId::ZERO, indices }));
         refused(encoding::encode(&(3_u8, 0_u8, 0_u8)));
         refused(Vec::new());
     }

@@ -98,7 +98,7 @@ async fn what_is_published_before_anybody_is_there_arrives_later() {
         match two.event().await {
             NetworkEvent::Block { bytes, .. } => block = bytes == vec![5; 100],
             NetworkEvent::Transactions { batch: received, .. } => batch = received == [vec![6; 100]],
-            NetworkEvent::Request { .. } => {}
+            NetworkEvent::CompactBlock { .. } | NetworkEvent::Request { .. } => {}
         }
     }
 }

@@ -105,6 +105,39 @@ impl HostilePeer {
     /// # Panics
     /// Where nothing happens at all.
     pub fn connect(address: &Multiaddr, spec: &ChainSpec, guise: Guise) -> Result<Self, String> {
+        let dial = |swarm: &mut Swarm<Behaviour>| {
+            swarm.dial(DialOpts::from(address.clone())).map_err(|error| error.to_string())
+        };
+        let peer = Self::start(spec, guise, async |swarm| dial(swarm))?.0;
+        match peer.wait(|phase| *phase != Phase::Dialling) {
+            Phase::Refused(reason) => Err(reason),
+            Phase::Dialling | Phase::Connected | Phase::Closed => Ok(peer),
+        }
+    }
+
+    /// Waits for whoever connects, at an address of loopback, as somebody.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub fn listening(spec: &ChainSpec, guise: Guise) -> (Self, Multiaddr) {
+        let listen = async |swarm: &mut Swarm<Behaviour>| {
+            let anywhere = "/ip4/127.0.0.1/tcp/0".parse().expect("an address");
+            swarm.listen_on(anywhere).map_err(|error| error.to_string())?;
+            loop {
+                if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+                    return Ok(address);
+                }
+            }
+        };
+        Self::start(spec, guise, listen).expect("it listens")
+    }
+
+    /// Makes a swarm, lets `begin` do its first step, and lets it run.
+    fn start<T>(
+        spec: &ChainSpec,
+        guise: Guise,
+        begin: impl AsyncFnOnce(&mut Swarm<Behaviour>) -> Result<T, String>,
+    ) -> Result<(Self, T), String> {
         let names = Names::new(spec.chain_id());
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (wishes, wished) = mpsc::channel(QUEUE);
@@ -113,19 +146,16 @@ impl HostilePeer {
         let heard = Heard::default();
         let id = guise.identity.public().to_peer_id();
         let version = guise.protocol_version.unwrap_or_else(|| names.protocol_version());
-        {
-            let _entered = runtime.enter();
+        let begun = runtime.block_on(async {
             let mut swarm = swarm(&guise.identity, version, Streams::new(script::offered(&names), arrivals));
-            swarm.dial(DialOpts::from(address.clone())).map_err(|error| error.to_string())?;
-            runtime.spawn(drive(swarm, wished, news));
-            runtime.spawn(script::play(guise.script, Arc::clone(&heard), arrived));
-        }
+            let begun = begin(&mut swarm).await?;
+            tokio::spawn(drive(swarm, wished, news));
+            tokio::spawn(script::play(guise.script, Arc::clone(&heard), arrived));
+            Ok::<T, String>(begun)
+        })?;
         let response_limit = response_max_len(spec.max_block_len());
         let peer = Self { names, response_limit, id, wishes, phase, heard, gossip: Mutex::new(None), runtime };
-        match peer.wait(|phase| *phase != Phase::Dialling) {
-            Phase::Refused(reason) => Err(reason),
-            Phase::Dialling | Phase::Connected | Phase::Closed => Ok(peer),
-        }
+        Ok((peer, begun))
     }
 
     /// Its id.

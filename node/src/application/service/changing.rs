@@ -92,14 +92,16 @@ impl Service {
     }
 
     pub(super) async fn release_item(&self, signer: Option<String>, item: String) -> Result<Reply, Failure> {
-        let action = Action::ItemRelease { item: ItemName::new(item) };
-        self.sign_and_submit(signer, Amount::ZERO, vec![action]).await
+        let action = Action::ItemRelease { item: ItemName::new(&item) };
+        let released = self.sign_and_submit(signer, Amount::ZERO, vec![action]).await;
+        released.map_err(|failure| self.with_meant_item(failure, &item))
     }
 
     pub(super) async fn transfer_item(&self, signer: Option<String>, item: String, to: &str) -> Result<Reply, Failure> {
         let to = self.address("to", to)?;
-        let action = Action::ItemTransfer { item: ItemName::new(item), to };
-        self.sign_and_submit(signer, Amount::ZERO, vec![action]).await
+        let action = Action::ItemTransfer { item: ItemName::new(&item), to };
+        let handed_on = self.sign_and_submit(signer, Amount::ZERO, vec![action]).await;
+        handed_on.map_err(|failure| self.with_meant_item(failure, &item))
     }
 
     /// The address that a field's name or address means.

@@ -256,6 +256,7 @@ impl Service {
             chain: self.parts().keeper.chain(),
             address: self.parts().wallet.own(),
             reachability: reachability.to_string(),
+            notices: network.notices().borrow().iter().map(ToString::to_string).collect(),
             uptime_ms: u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         reply::{self, Place, Reply},
     },
     keeper::{Page, Placed},
+    near,
     wallet::OWN_NAME,
 };
 
@@ -27,6 +28,8 @@ use crate::{
 const PAGE_BYTES: usize = 4 << 20;
 /// Items that are looked at for one page: with a filter, a page may be short though more follows.
 const ITEMS_LOOKED_AT: usize = 10_000;
+/// Items, the first by name, among which the one is looked for that a mistyped name may mean.
+const ITEMS_COMPARED: usize = 1_000;
 /// Items that are taken from the store at once.
 const ITEMS_AT_ONCE: usize = 500;
 
@@ -202,8 +205,25 @@ impl Service {
     fn known_item(&self, item: String) -> Result<reply::Item, Failure> {
         let name = ItemName::new(item);
         let item = self.parts().keeper.reader().item(&name)?;
-        let item = item.ok_or_else(|| not_found(format!("nobody ever held {:?}", name.as_str())))?;
-        Ok(reply::Item { name, holder: item.holder })
+        let unknown = || not_found(format!("nobody ever held {:?}{}", name.as_str(), self.meant_item(&name)));
+        let holder = item.ok_or_else(unknown)?.holder;
+        Ok(reply::Item { name, holder })
+    }
+
+    /// What to add to an error about an item that nobody ever held: the one that may be meant.
+    fn meant_item(&self, name: &ItemName) -> String {
+        let known = self.parts().keeper.reader().items(None, ITEMS_COMPARED).unwrap_or_default();
+        let near = near::nearest(name.as_str(), known.iter().map(|(known, _)| known.as_str()));
+        near.map_or_else(String::new, |near| format!(": did you mean {near}?"))
+    }
+
+    /// An error about an item, with the one that may be meant where nobody ever held this one.
+    pub(super) fn with_meant_item(&self, failure: Failure, item: &str) -> Failure {
+        let name = ItemName::new(item);
+        if failure.kind != FailureKind::Conflict || !matches!(self.parts().keeper.reader().item(&name), Ok(None)) {
+            return failure;
+        }
+        Failure::new(failure.kind, format!("{}{}", failure.message, self.meant_item(&name)))
     }
 
     pub(super) fn item_history(&self, item: String, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {

@@ -1,9 +1,13 @@
-//! What `help` says.
+//! The commands of the console, and what `help` says.
 
-#[derive(Debug)]
+use crate::near;
+
 /// A command of the console: how it is written, and what it does.
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: &'static str,
+    /// Its forms, separated by ` | ` outside of brackets. Words in capitals stand for something, `[ ]` may be left out, `...`
+    /// may be repeated.
     pub(super) usage: &'static str,
     pub(super) does: &'static str,
 }
@@ -28,13 +32,20 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("record", "record [--as NAME] TEXT", "put a text on record"),
     entry("request", "request ITEM... [--as NAME]", "take free items, all of them or none"),
     entry("release", "release ITEM [--as NAME]", "give an item back"),
+    entry("transfer", "transfer ITEM TO [--as NAME]", "hand an item on"),
     entry("items", "items [reserved | available]", "items with their holders"),
+    entry("item", "item ITEM", "who holds an item, and who held it"),
     entry("balance", "balance [NAME | ADDRESS]", "what an account has; the node's own if left out"),
     entry("wallets", "wallets", "the names this node has keys for, with balances"),
-    entry("wallet", "wallet new NAME, wallet list, wallet unlock, wallet lock", "make a key; open and close the keys"),
+    entry(
+        "wallet",
+        "wallet new NAME | wallet list | wallet unlock | wallet lock",
+        "make a key; open and close the keys",
+    ),
     entry("verify", "verify", "check the whole chain from its genesis block on"),
+    entry("menu", "menu", "the numbered menu; a number runs its entry"),
     entry("help", "help [COMMAND]", "this list, or one command"),
-    entry("quit", "quit", "stop the node"),
+    entry("quit", "quit", "stop the node; of a console attached to a node, only the console"),
 ];
 
 const fn entry(name: &'static str, usage: &'static str, does: &'static str) -> Entry {
@@ -59,29 +70,8 @@ pub(super) fn find(name: &str) -> Option<&'static Entry> {
 }
 
 /// The command whose name is nearest to a mistyped one, if one is near.
-pub(super) fn nearest(name: &str) -> Option<&'static Entry> {
-    let distances = COMMANDS.iter().map(|entry| (distance(entry.name, name), entry));
-    distances.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2).map(|(_, entry)| entry)
-}
-
-/// The number of characters to insert, remove or change to get from one word to the other.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().take(32).collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().take(32).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (b, above) in two.iter().zip(row.iter_mut().skip(1)) {
-            let change = diagonal + usize::from(a != *b);
-            diagonal = *above;
-            left = change.min(left + 1).min(diagonal + 1);
-            *above = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    near::nearest(name, COMMANDS.iter().map(|entry| entry.name))
 }
 
 #[cfg(test)]
@@ -90,11 +80,9 @@ mod tests {
 
     #[test]
     fn mistyped_commands_are_recognised() {
-        assert_eq!(distance("status", "status"), 0);
-        assert_eq!(distance("status", "statsu"), 2);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(nearest("stauts").map(|entry| entry.name), Some("status"));
-        assert_eq!(nearest("mien").map(|entry| entry.name), Some("mine"));
+        assert_eq!(nearest("stauts"), Some("status"));
+        assert_eq!(nearest("mien"), Some("mine"));
+        assert_eq!(nearest("me"), None);
         assert!(nearest("xyzzyplugh").is_none());
     }
 

@@ -1,12 +1,15 @@
-//! Lines from standard input: edited on a terminal, plain from a pipe. Reading happens on a thread of its own, which ends with
-//! the process: a read from a terminal cannot be called off.
+//! Lines from standard input: edited on a terminal ([`super::terminal`]), plain from a pipe. Reading happens on a thread of its
+//! own, which ends with the process: a read from a terminal cannot be called off.
 
-use std::io::BufRead;
+use std::{
+    io::{BufRead, IsTerminal},
+    path::PathBuf,
+    sync::{Arc, mpsc as threads},
+};
 
-use rustyline::{DefaultEditor, ExternalPrinter, error::ReadlineError};
 use tokio::sync::mpsc;
 
-use super::print_plain;
+use super::{complete::Kind, print_plain, terminal, words::Words};
 
 /// What was typed.
 pub(super) enum Typed {
@@ -16,71 +19,103 @@ pub(super) enum Typed {
     TooLong,
     /// Ctrl-C at the prompt.
     Interrupted,
+    /// Ctrl-C or Ctrl-D where something else than a command was asked for.
+    Dropped,
 }
 
 /// The longest line that is read, in bytes; what is longer is an error, not a command.
 pub(super) const MAX_LINE: u64 = 1 << 20;
-/// What a terminal shows when it waits for a command.
-const PROMPT: &str = "bard> ";
+
+/// News that wait to be printed.
+const NEWS: usize = 256;
+
+/// What a line is answered with, so that the next is read.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    /// Printed first, if it is anything.
+    pub(super) text: String,
+    /// What is asked for next: a command, or something else with a prompt of its own.
+    pub(super) ask: Option<(&'static str, Kind)>,
+}
 
 /// The lines as they come.
 pub(super) struct Input {
     lines: mpsc::Receiver<Typed>,
-    /// Tells the reader that the answer is printed, so that the prompt comes after it.
-    ready: std::sync::mpsc::SyncSender<()>,
+    replies: threads::SyncSender<Reply>,
+    news: threads::SyncSender<String>,
+    terminal: Option<terminal::Screen>,
 }
 
-/// Prints beside the line that is being typed.
-pub(super) enum Printer {
-    Plain,
-    Terminal(Box<dyn ExternalPrinter + Send>),
+/// Prints news beside the line that is being typed, by a thread of its own: whoever reads them may be slow, and is never
+/// waited for.
+#[derive(Clone, Debug)]
+pub(super) struct Beside(threads::SyncSender<String>);
+
+impl Beside {
+    pub(super) fn print(&self, line: &str) {
+        // Full where they are read too slowly, or while the editor shows something else, such as a long list: then news are
+        // dropped.
+        let _ = self.0.try_send(line.to_owned());
+    }
 }
 
-impl Printer {
-    pub(super) fn print(&mut self, text: &str) {
-        match self {
-            Self::Terminal(printer) if !text.is_empty() => {
-                if printer.print(format!("{text}\n")).is_err() {
-                    print_plain(text);
-                }
-            }
-            Self::Terminal(_) => {}
-            Self::Plain => print_plain(text),
-        }
+/// The ends of the conversation that the reading thread has: a line goes out, and the next is read when the reply came in.
+pub(super) struct Talk {
+    lines: mpsc::Sender<Typed>,
+    replies: threads::Receiver<Reply>,
+}
+
+impl Talk {
+    /// Hands on what was typed and waits for the reply; `None` where nobody listens any more.
+    pub(super) fn say(&self, typed: Typed) -> Option<Reply> {
+        self.lines.blocking_send(typed).ok()?;
+        self.replies.recv().ok()
     }
 }
 
 impl Input {
-    /// Starts to read. Lines are read one at a time: the next only when the answer to the last was given.
-    pub(super) fn start(terminal: bool) -> (Self, Printer) {
+    /// Starts to read. Lines are read one at a time: the next only when the last was answered. `history` is where lines that
+    /// are typed on a terminal are remembered.
+    pub(super) fn start(words: &Arc<Words>, history: Result<PathBuf, String>) -> Self {
+        // One line waits to be answered and one reply to be printed; the other side waits meanwhile.
         let (sender, lines) = mpsc::channel(1);
-        let (ready, answered) = std::sync::mpsc::sync_channel(1);
-        let editor = if terminal { DefaultEditor::new().ok() } else { None };
-        let input = Self { lines, ready };
-        if let Some(mut editor) = editor
-            && let Ok(printer) = editor.create_external_printer()
-        {
-            std::thread::spawn(move || read_terminal(editor, &sender, &answered));
-            return (input, Printer::Terminal(Box::new(printer)));
-        }
-        std::thread::spawn(move || read_plain(&sender, &answered));
-        (input, Printer::Plain)
+        let (replies, replied) = threads::sync_channel(1);
+        let talk = Talk { lines: sender, replies: replied };
+        let (news, told) = threads::sync_channel(NEWS);
+        let editor = if std::io::stdin().is_terminal() { terminal::editor(words) } else { None };
+        let terminal = match editor {
+            Some(editor) => Some(editor.start(talk, (news.clone(), told), history)),
+            None => {
+                std::thread::spawn(move || read_plain(&talk));
+                std::thread::spawn(move || told.iter().for_each(|line| print_plain(&line)));
+                None
+            }
+        };
+        Self { lines, replies, news, terminal }
     }
 
     pub(super) async fn next(&mut self) -> Option<Typed> {
         self.lines.recv().await
     }
 
-    /// The answer to the last line is printed.
-    pub(super) fn ready(&self) {
-        // A full channel means that the reader knows already.
-        let _ = self.ready.try_send(());
+    /// Answers the last line.
+    pub(super) fn reply(&self, reply: Reply) {
+        // There is one reply for each line, so there is room for it; a reader that ended needs none.
+        let _ = self.replies.try_send(reply);
+    }
+
+    /// Where news go.
+    pub(super) fn beside(&self) -> Beside {
+        Beside(self.news.clone())
+    }
+
+    /// Whether there is a person whom something can be asked.
+    pub(super) const fn can_ask(&self) -> bool {
+        self.terminal.is_some()
     }
 }
 
-type Sender = mpsc::Sender<Typed>;
-
-fn read_plain(lines: &Sender, answered: &std::sync::mpsc::Receiver<()>) {
+fn read_plain(talk: &Talk) {
     let mut stdin = std::io::stdin().lock();
     loop {
         let mut bytes = Vec::new();
@@ -96,28 +131,7 @@ fn read_plain(lines: &Sender, answered: &std::sync::mpsc::Receiver<()>) {
         } else {
             return;
         };
-        if lines.blocking_send(typed).is_err() || answered.recv().is_err() {
-            return;
-        }
-    }
-}
-
-fn read_terminal(mut editor: DefaultEditor, lines: &Sender, answered: &std::sync::mpsc::Receiver<()>) {
-    loop {
-        let line = match editor.readline(PROMPT) {
-            Ok(line) => line,
-            Err(ReadlineError::Interrupted) => {
-                let _ = lines.blocking_send(Typed::Interrupted);
-                return;
-            }
-            Err(_) => return,
-        };
-        if !line.trim().is_empty() {
-            // A line that cannot be remembered can still be carried out.
-            let _ = editor.add_history_entry(&line);
-        }
-        if lines.blocking_send(Typed::Line(line)).is_err() || answered.recv().is_err() {
-            return;
-        }
+        let Some(reply) = talk.say(typed) else { return };
+        print_plain(&reply.text);
     }
 }

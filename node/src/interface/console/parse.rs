@@ -1,9 +1,15 @@
 //! A line of the console, understood.
 
-use super::help::{self, Entry};
-use crate::interface::{
-    ask::{ItemState, Question},
-    view::json::Unlock,
+use super::{
+    help::{self, Entry},
+    menu,
+};
+use crate::{
+    interface::{
+        ask::{ItemState, Question, host_and_port},
+        view::json::Unlock,
+    },
+    near,
 };
 
 /// Blocks that `chain` shows when it is not told which.
@@ -18,6 +24,10 @@ pub(super) enum Line {
     Quit,
     /// Help on one command or all.
     Help(Option<&'static Entry>),
+    /// The numbered menu.
+    Menu,
+    /// A number of the menu, and what was typed after it.
+    Number(&'static menu::Entry, String),
     /// The keys are to be opened, with this passphrase or one to be asked for.
     Unlock(Option<Unlock>),
     /// Something to ask the node.
@@ -32,21 +42,26 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     if word.is_empty() {
         return Ok(Line::Nothing);
     }
-    let Some(entry) = help::find(word) else {
-        let hint = help::nearest(word).map_or_else(String::new, |entry| format!("did you mean {}? ", entry.name));
-        return Err(format!("{} is not a command: {hint}`help` lists them", shown(word)));
-    };
+    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return menu::find(word).map(|entry| Line::Number(entry, rest.to_owned()));
+    }
+    let entry = command(word)?;
     match entry.name {
         "quit" => none(entry, rest).map(|()| Line::Quit),
-        "help" => match rest {
-            "" => Ok(Line::Help(None)),
-            topic => help::find(topic)
-                .map(|entry| Line::Help(Some(entry)))
-                .ok_or_else(|| format!("{} is not a command: `help` lists them", shown(topic))),
-        },
+        "menu" => none(entry, rest).map(|()| Line::Menu),
+        "help" if rest.is_empty() => Ok(Line::Help(None)),
+        "help" => command(rest).map(|entry| Line::Help(Some(entry))),
         "wallet" if rest.split_whitespace().next() == Some("unlock") => unlock(rest),
         _ => question(entry, rest).map(Line::Question),
     }
+}
+
+/// The command that a word names.
+fn command(word: &str) -> Result<&'static Entry, String> {
+    help::find(word).ok_or_else(|| {
+        let hint = help::nearest(word).map_or_else(String::new, |near| format!("did you mean {near}? "));
+        format!("{} is not a command: {hint}`help` lists them", shown(word))
+    })
 }
 
 fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
@@ -72,13 +87,19 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
             "" => Ok(Question::Items { state: None }),
             "reserved" => Ok(Question::Items { state: Some(ItemState::Reserved) }),
             "available" => Ok(Question::Items { state: Some(ItemState::Available) }),
+            other => Err(meant(entry, other, &["reserved", "available"])),
+        },
+        "item" => match *words(rest) {
+            [item] => Ok(Question::Item { item: item.to_owned() }),
             _ => Err(usage(entry)),
         },
+        "transfer" => transfer(entry, rest),
         "wallet" => match *words(rest) {
             ["list"] => Ok(Question::Wallets),
             ["lock"] => Ok(Question::Lock),
             ["new", name] => Ok(Question::NewKey { name: name.to_owned() }),
-            _ => Err(usage(entry)),
+            [other, ..] => Err(meant(entry, other, &["new", "list", "lock", "unlock"])),
+            [] => Err(usage(entry)),
         },
         "balance" => match *words(rest) {
             [] => Ok(Question::Balance { who: None }),
@@ -105,12 +126,22 @@ fn usage(entry: &Entry) -> String {
     format!("usage: {}", entry.usage)
 }
 
+/// The usage of a command whose second word is none of those that it may be, with the one that may be meant.
+fn meant(entry: &Entry, typed: &str, words: &[&'static str]) -> String {
+    match near::nearest(typed, words.iter().copied()) {
+        Some(near) if near != typed => {
+            format!("{}: did you mean `{} {near}`? {}", shown(typed), entry.name, usage(entry))
+        }
+        _ => usage(entry),
+    }
+}
+
 fn none(entry: &Entry, rest: &str) -> Result<(), String> {
     if rest.is_empty() { Ok(()) } else { Err(usage(entry)) }
 }
 
 /// What was typed, short and without anything that a terminal could take for a command.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let clean: String = text.chars().take(40).map(|c| if c.is_control() { '?' } else { c }).collect();
     if text.chars().nth(40).is_some() { format!("{clean}...") } else { clean }
 }
@@ -125,12 +156,7 @@ fn connect(entry: &Entry, rest: &str) -> Result<Question, String> {
         [address] if address.contains([':', '/']) => address.to_owned(),
         [host, port] => {
             let port: u16 = port.parse().map_err(|_| format!("{} is not a port: 1 to 65535", shown(port)))?;
-            // Only an IPv6 address has colons of its own.
-            if host.contains(':') && !host.starts_with('[') {
-                format!("[{host}]:{port}")
-            } else {
-                format!("{host}:{port}")
-            }
+            host_and_port(host, port)
         }
         _ => return Err(usage(entry)),
     };
@@ -147,6 +173,11 @@ fn mine(entry: &Entry, rest: &str) -> Result<Question, String> {
         ("on", None) => Ok(Question::SetMining { enabled: true, threads: None }),
         ("off", None) => Ok(Question::SetMining { enabled: false, threads: None }),
         ("", data) => Ok(Question::Mine { blocks: 1, data }),
+        (word, None) if !word.starts_with(|first: char| first.is_ascii_digit() || first == '-') => {
+            let problem = || format!("N: {} is not a whole number", shown(word));
+            let near = near::nearest(word, ["on", "off"]);
+            Err(near.map_or_else(problem, |near| format!("{}: did you mean `mine {near}`?", problem())))
+        }
         (count, data) => {
             let blocks = u32::try_from(number("N", count)?).map_err(|_| format!("N: {count} is too many"))?;
             Ok(Question::Mine { blocks, data })
@@ -226,6 +257,14 @@ fn items(entry: &Entry, rest: &str) -> Result<Question, String> {
     }
 }
 
+fn transfer(entry: &Entry, rest: &str) -> Result<Question, String> {
+    let (rest, signer) = option(entry, rest, "--as")?;
+    match *words(&rest) {
+        [item, to] => Ok(Question::TransferItem { signer, item: item.to_owned(), to: to.to_owned() }),
+        _ => Err(usage(entry)),
+    }
+}
+
 /// Takes `--name VALUE` out of a line.
 fn option(entry: &Entry, rest: &str, name: &str) -> Result<(String, Option<String>), String> {
     let mut words = words(rest);
@@ -286,6 +325,16 @@ mod tests {
         assert_eq!(question_of("request 1, 2,3"), Question::RequestItems { signer: None, items });
         let record = Question::Record { signer: Some("bob".into()), text: "hello  there".into() };
         assert_eq!(question_of("record --as bob hello  there"), record);
+        let transfer = |signer: Option<&str>| Question::TransferItem {
+            signer: signer.map(str::to_owned),
+            item: "lamp".into(),
+            to: "bob".into(),
+        };
+        assert_eq!(question_of("transfer lamp bob"), transfer(None));
+        assert_eq!(question_of("transfer lamp bob --as alice"), transfer(Some("alice")));
+        assert_eq!(question_of("item lamp"), Question::Item { item: "lamp".into() });
+        assert!(matches!(parse("menu"), Ok(Line::Menu)));
+        assert!(matches!(parse("5 a, b"), Ok(Line::Number(_, given)) if given == "a, b"));
         assert_eq!(question_of("chain 2 4"), Question::Blocks { from: Some(2), count: 3 });
     }
 
@@ -312,6 +361,16 @@ mod tests {
             ("wallet new a b", "usage: wallet new NAME"),
             ("chain 5 2", "below FROM"),
             ("help me", "not a command"),
+            ("help stauts", "did you mean status"),
+            ("wallet lits", "lits: did you mean `wallet list`? usage: wallet new NAME"),
+            ("wallet unlokc", "did you mean `wallet unlock`?"),
+            ("items resrved", "did you mean `items reserved`? usage: items"),
+            ("items everything", "usage: items"),
+            ("mine onn", "onn is not a whole number: did you mean `mine on`?"),
+            ("transfer lamp", "usage: transfer"),
+            ("item", "usage: item"),
+            ("menu 3", "usage: menu"),
+            ("11", "not a number of the menu"),
             ("\u{1b}[31m", "not a command"),
         ] {
             let problem = parse(line).expect_err(line);

@@ -95,7 +95,8 @@ fn node(node: &Node<'_>) -> String {
         format!("chain         {} ({})", node.chain.name, node.chain.id),
         format!("own address   {}", node.address),
     ];
-    lines(head.into_iter().chain(listen).chain(external))
+    let notices = node.notices.iter().map(|notice| format!("notice        {notice}"));
+    lines(head.into_iter().chain(listen).chain(external).chain(notices))
 }
 
 fn status(status: &Status<'_>) -> String {

@@ -26,6 +26,10 @@ pub struct Node<'a> {
     pub address: Address,
     /// Whether others can reach it, in one line.
     pub reachability: Cow<'a, str>,
+    /// What it noticed since it started that keeps nodes apart and that only a person can mend, a line each: nodes of other
+    /// chains, copies of an identity.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
 }
@@ -212,6 +216,7 @@ impl<'a> From<&'a reply::Node> for Node<'a> {
             chain: Chain { name: Cow::Borrowed(&node.chain_name), id: node.chain.into() },
             address: Address(node.address),
             reachability: Cow::Borrowed(&node.reachability),
+            notices: node.notices.clone(),
             uptime_ms: node.uptime_ms,
         }
     }

@@ -1,0 +1,199 @@
+//! The node that runs already: what its API says.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bard_chain::spec::ChainSpec;
+
+use super::{DoctorOptions, Finding};
+use crate::{
+    config::{self, NodeOptions},
+    interface::{
+        client::{Client, ClientError},
+        view::json::{Node, Peers, Status},
+    },
+    registry::NodeFile,
+};
+
+/// What a node says of itself.
+pub(super) struct Running {
+    pub(super) url: String,
+    pub(super) spec: Arc<ChainSpec>,
+    pub(super) node: Node<'static>,
+    pub(super) status: Status<'static>,
+    pub(super) peers: Peers<'static>,
+}
+
+/// Where a node with these options keeps its things; unknown where it takes any port.
+pub(super) fn data_dir(options: &NodeOptions, spec: &ChainSpec) -> Option<PathBuf> {
+    match &options.data_dir {
+        Some(dir) => Some(dir.clone()),
+        None if options.port == 0 => None,
+        None => config::chain_dir(spec).ok().map(|dir| dir.join(options.port.to_string())),
+    }
+}
+
+/// The node that is meant, if it runs. One that was named and does not answer is a fault.
+pub(super) async fn find(options: &DoctorOptions, findings: &mut Vec<Finding>) -> Option<Running> {
+    let url = match &options.api {
+        Some(url) => url.clone(),
+        None => {
+            let spec = options.node.spec().ok()?;
+            NodeFile::read(&data_dir(&options.node, &spec)?).filter(NodeFile::is_alive)?.api
+        }
+    };
+    match ask(&url).await {
+        Ok(running) => {
+            findings.push(Finding::ok(
+                "running node",
+                format!("process at {}, version {}", running.url, running.node.version),
+            ));
+            Some(running)
+        }
+        Err(error) => {
+            findings.push(Finding::fault("running node", error, "start it by bard node, or leave --api out"));
+            None
+        }
+    }
+}
+
+async fn ask(url: &str) -> Result<Running, String> {
+    let said = |error: ClientError| error.to_string();
+    let client = Client::of_url(url, None).map_err(said)?;
+    let (node, status, peers, spec) =
+        tokio::try_join!(client.node(), client.status(), client.peers(), client.specification()).map_err(said)?;
+    let spec = ChainSpec::from_toml(&spec).map_err(|error| format!("the specification at {url}: {error}"))?;
+    Ok(Running { url: url.to_owned(), spec: Arc::new(spec), node, status, peers })
+}
+
+impl Running {
+    /// What it says that has to do with peers.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let own = env!("CARGO_PKG_VERSION");
+        let mut all = Vec::new();
+        if self.node.version != own {
+            let meaning =
+                format!("the node at {} is of version {}, this program of {own}", self.url, self.node.version);
+            all.push(Finding::warning("version", meaning, "stop the node and start it again with this program"));
+        }
+        all.push(self.connected());
+        all.push(reachability(&self.status.reachability));
+        all.extend(self.node.notices.iter().map(|line| noticed(line)));
+        all
+    }
+
+    fn connected(&self) -> Finding {
+        let (peers, agreeing) = (self.status.peers, self.status.agreeing_peers);
+        if peers > 0 {
+            return Finding::ok("peers", format!("{peers} connected, {agreeing} at the same tip"));
+        }
+        let advice =
+            "the other lines say what is in the way; name a node with --bootstrap, or `connect` at the console";
+        Finding::warning("peers", "no peer is connected", advice)
+    }
+
+    /// Whether an address is one that the node itself has.
+    pub(super) fn is_at(&self, address: &str) -> bool {
+        let bare = |text: &str| text.split("/p2p/").next().unwrap_or_default().to_owned();
+        self.node.listen.iter().chain(&self.node.external).any(|own| bare(own) == bare(address))
+    }
+}
+
+/// What the node has met since it started and only a person can mend.
+fn noticed(line: &str) -> Finding {
+    if line.contains("identity") {
+        let advice = "stop one of the two, delete identity.key in its data directory, and start it again";
+        return Finding::fault("identity", line, advice);
+    }
+    let advice = "where these should be peers, let all follow one chain: bard invite there and bard join here";
+    Finding::warning("other chains", line, advice)
+}
+
+/// The beginnings of the verdicts of a node that others cannot reach by themselves.
+const UNREACHED: [&str; 2] = ["not reachable", "reachable on the local network only"];
+
+/// What the node's own verdict means.
+fn reachability(verdict: &str) -> Finding {
+    let check = "reachability";
+    if UNREACHED.iter().any(|beginning| verdict.starts_with(beginning)) {
+        let advice = "others cannot begin a connection: forward the port on the router, or let a node that both reach run with --relay-server";
+        Finding::warning(check, verdict, advice)
+    } else if verdict.starts_with("this machine only") {
+        let advice =
+            "nodes on other machines cannot connect: leave --listen out, or listen on an address of the network";
+        Finding::warning(check, verdict, advice)
+    } else {
+        Finding::ok(check, verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bard_chain::presets;
+    use bard_protocol::{
+        Notice,
+        reachability::{ListenPort, ReachabilityVerdict as Verdict},
+    };
+    use serde_json::json;
+
+    use super::{super::Verdict as Grade, *};
+
+    fn said(version: &str, notices: &[String]) -> Running {
+        let address = "bard1zs45dqgweajfzpvdksa22p4xlkmr4rx6c925haqe30ky75cjtmqsly3422";
+        let hash = "ab".repeat(32);
+        let node = json!({
+            "version": version, "peer_id": "x", "listen": ["/ip4/10.0.0.1/tcp/6000/p2p/x"], "external": [],
+            "address": address, "chain": { "name": "dev", "id": hash }, "reachability": "unknown", "notices": notices,
+            "uptime_ms": 1,
+        });
+        let status = json!({
+            "chain": "dev", "height": 42, "tip": hash, "tip_time": "2026-01-01T00:00:00.000Z", "state_root": hash,
+            "total_work": "9", "difficulty": "65537", "target_interval_ms": 1000, "peers": 0, "agreeing_peers": 0,
+            "pool": { "transactions": 0, "bytes": 0 }, "hash_rate": 0.0,
+            "mining": { "enabled": false, "threads": 2, "hash_rate": 0.0, "mined": 0 },
+            "sync": { "syncing": false, "target_height": 42, "accepted": 0 }, "reachability": "unknown",
+            "items": { "reserved": 0, "available": 0 },
+        });
+        Running {
+            url: "http://x/".to_owned(),
+            spec: Arc::new(presets::dev()),
+            node: serde_json::from_value(node).expect("a node"),
+            status: serde_json::from_value(status).expect("a status"),
+            peers: Peers { peers: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn a_node_of_another_version_and_what_it_noticed_are_named() {
+        let copy = Notice::OwnCopy { address: "/ip4/10.0.0.2/tcp/1".parse().expect("an address") };
+        let other = Notice::OtherChain { chain: "cdcd".to_owned(), address: None };
+        let findings = said("0.0.1", &[copy.to_string(), other.to_string()]).findings();
+        let verdict_of = |check: &str| findings.iter().find(|one| one.check == check).map(|one| one.verdict);
+        for (check, grade) in [
+            ("version", Grade::Warning),
+            ("peers", Grade::Warning),
+            ("reachability", Grade::Ok),
+            ("identity", Grade::Fault),
+            ("other chains", Grade::Warning),
+        ] {
+            assert_eq!(verdict_of(check), Some(grade), "{check}");
+        }
+        let same = said(env!("CARGO_PKG_VERSION"), &[]);
+        assert!(!same.findings().iter().any(|finding| finding.check == "version"));
+        assert!(same.is_at("/ip4/10.0.0.1/tcp/6000") && !same.is_at("/ip4/10.0.0.1/tcp/6001"));
+    }
+
+    #[test]
+    fn verdicts_of_the_node_are_understood() {
+        let ports = vec![ListenPort::Tcp(6000)];
+        for (verdict, grade) in [
+            (Verdict::Unknown, Grade::Ok),
+            (Verdict::ThisMachine, Grade::Warning),
+            (Verdict::Unreachable { failed: 2, ports: ports.clone() }, Grade::Warning),
+            (Verdict::LocalNetwork { local: 1, failed: 2, ports: ports.clone() }, Grade::Warning),
+            (Verdict::LocalNetwork { local: 1, failed: 0, ports }, Grade::Ok),
+            (Verdict::Relayed { relays: Vec::new(), local: 0 }, Grade::Ok),
+        ] {
+            assert_eq!(reachability(&verdict.to_string()).verdict, grade, "{verdict}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Gossip in, verdicts out, and our own news to the network.
+//!
+//! Transactions and whole blocks are forwarded only after this node accepted them; a compact block as soon as its header
+//! is right in its place, work included: then its bytes are put together ([`rebuild`]) while others do the same. A peer is
+//! penalised only for what is provably its own fault ([`bard_chain::invalid::Blame`]); a block whose parent is unknown is a
+//! hint to catch up.
+
+mod batches;
+mod blocks;
+mod rebuild;
+
+use std::sync::Arc;
+
+use bard_chain::rules::isolated::CheckedTransaction;
+use bard_protocol::{
+    GossipId, NetworkHandle, PeerId, Verdict,
+    wire::compact::{Announcement, Compact},
+};
+use tokio::{sync::mpsc, time::Instant};
+
+use self::blocks::Blocks;
+use crate::{keeper, metrics};
+
+/// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
+const BLOCK_QUEUE: usize = 16;
+/// Gossiped batches that wait for their check; one more is ignored.
+const BATCH_QUEUE: usize = 64;
+/// Own transactions that wait to be gossiped; whoever submits one more waits.
+const OUTBOX: usize = 1024;
+
+/// A gossiped message on its way to its verdict.
+struct Gossip<T> {
+    source: PeerId,
+    id: GossipId,
+    content: T,
+    /// When it came.
+    seen: Instant,
+}
+
+impl<T> Gossip<T> {
+    fn new(source: PeerId, id: GossipId, content: T) -> Self {
+        Self { source, id, content, seen: Instant::now() }
+    }
+}
+
+/// The way into the relay.
+#[derive(Clone)]
+pub struct Relay {
+    network: NetworkHandle,
+    blocks: mpsc::Sender<Gossip<Announcement>>,
+    batches: mpsc::Sender<Gossip<Vec<Vec<u8>>>>,
+    outbox: mpsc::Sender<Arc<CheckedTransaction>>,
+    counts: metrics::Relay,
+}
+
+/// The relay's tasks, to be run.
+pub struct Tasks {
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    hints: mpsc::Sender<PeerId>,
+    blocks: mpsc::Receiver<Gossip<Announcement>>,
+    batches: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
+    outbox: mpsc::Receiver<Arc<CheckedTransaction>>,
+    counts: metrics::Relay,
+}
+
+/// Makes a relay. `hints` is told of peers that seem to know more than this node; a hint too many is dropped. Verdicts are
+/// counted in `counts`.
+pub fn new(
+    keeper: keeper::Handle,
+    network: NetworkHandle,
+    hints: mpsc::Sender<PeerId>,
+    counts: metrics::Relay,
+) -> (Relay, Tasks) {
+    let (block_sender, blocks) = mpsc::channel(BLOCK_QUEUE);
+    let (batch_sender, batches) = mpsc::channel(BATCH_QUEUE);
+    let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
+    let relay = Relay {
+        network: network.clone(),
+        blocks: block_sender,
+        batches: batch_sender,
+        outbox: outbox_sender,
+        counts: counts.clone(),
+    };
+    (relay, Tasks { keeper, network, hints, blocks, batches, outbox, counts })
+}
+
+impl Relay {
+    /// Takes a gossiped block.
+    pub async fn block(&self, source: PeerId, id: GossipId, bytes: Vec<u8>) {
+        self.announcement(Gossip::new(source, id, Announcement::Whole(bytes))).await;
+    }
+
+    /// Takes a gossiped compact block.
+    pub async fn compact(&self, source: PeerId, id: GossipId, compact: Box<Compact>) {
+        self.announcement(Gossip::new(source, id, Announcement::Compact(compact))).await;
+    }
+
+    async fn announcement(&self, gossip: Gossip<Announcement>) {
+        if let Err(error) = self.blocks.try_send(gossip) {
+            self.counts.judged("block", "dropped");
+            self.network.report(error.into_inner().id, Verdict::Ignore).await;
+        }
+    }
+
+    /// Takes a gossiped batch of transactions.
+    pub async fn batch(&self, source: PeerId, id: GossipId, batch: Vec<Vec<u8>>) {
+        if let Err(error) = self.batches.try_send(Gossip::new(source, id, batch)) {
+            self.counts.judged("transactions", "dropped");
+            self.network.report(error.into_inner().id, Verdict::Ignore).await;
+        }
+    }
+
+    /// Gossips transactions of our own, together with others of the same moment.
+    pub async fn announce_transactions(&self, transactions: Vec<Arc<CheckedTransaction>>) {
+        let mut rest = transactions.into_iter();
+        while rest.len() > 0 {
+            // An error says that the node is stopping.
+            let Ok(places) = self.outbox.reserve_many(rest.len().min(OUTBOX)).await else { return };
+            places.zip(&mut rest).for_each(|(place, transaction)| place.send(transaction));
+        }
+    }
+
+    /// Gossips a block of our own.
+    pub async fn announce_block(&self, bytes: Vec<u8>) {
+        self.network.publish_block(bytes).await;
+    }
+}
+
+impl Tasks {
+    /// Runs until the node stops.
+    pub async fn run(self) {
+        let Self { keeper, network, hints, blocks, batches, outbox, counts } = self;
+        let judge = Blocks::new(keeper.clone(), network.clone(), hints, counts.clone());
+        // When the keeper closes, the first of them ends, and the others have nothing left to do.
+        tokio::select! {
+            _ = judge.run(blocks) => {}
+            _ = batches::judge(keeper, network.clone(), batches, counts) => {}
+            () = batches::send_out(network, outbox) => {}
+        }
+    }
+}
+
+/// A verdict as a label of a metric.
+const fn label(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => "accept",
+        Verdict::Reject => "reject",
+        Verdict::Ignore => "ignore",
+    }
+}

@@ -1,0 +1,229 @@
+//! Every example of README.md and of `--help`, run as it is typed, on a fresh node.
+//!
+//! Only what would leave this machine or be in the way of others is different: ports are free ones, mDNS and UPnP are off.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use bard_tests::{
+    process::{Builder, Ended, Node, PATIENCE, bard, run, wait_until},
+    workspace::root,
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Commands that are not run here, each with the reason.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("cargo test --workspace", "it runs this test"),
+    (".ci/run", "it runs this test"),
+    ("bard bench", "it measures for minutes; the suite `processes` and .ci/run run it shorter"),
+    ("bard join LINK", "LINK stands for an invitation; the suite `meeting` joins by real ones"),
+    ("bard join LINK --port 0", "the same"),
+    ("bard top", "it draws on a terminal; the module `top` gives it one"),
+];
+
+/// Commands that go on until they are told to stop.
+const GOES_ON: [&str; 3] = ["bard node", "bard tracker", "bard devnet"];
+
+/// A user with a node that runs.
+struct Workshop {
+    user: Builder,
+    node: Node,
+}
+
+impl Workshop {
+    fn open() -> Self {
+        let user = Builder::default().default_data_dir().env("BARD_NO_LOCAL", "true");
+        let bin = user.home().join("bin");
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(bard(), bin.join("bard")).unwrap();
+        fs::write(user.home().join("contract.pdf"), "a contract").unwrap();
+        let node = user.start();
+        node.mine(2);
+        Self { user, node }
+    }
+
+    /// A line as it is typed, but for ports and addresses.
+    fn here(&self, line: &str) -> String {
+        let line = line.replace("cargo run --release --", "bard").replace("--port 5001", "--port 0");
+        let line = if line == "cargo run --release" { "bard node".to_owned() } else { line };
+        let line = line.replace("http://127.0.0.1:5000", self.node.file().api.trim_end_matches('/'));
+        // Nobody is called on a real network, and nobody on it is served.
+        let line = line.replace("192.168.1.7/tcp/6000", "127.0.0.1/tcp/1").replace("0.0.0.0", "127.0.0.1");
+        let line = line.replace("/tmp/bard-tour", &self.user.home().join("tour").display().to_string());
+        line.split("  #").next().unwrap_or_default().trim().to_owned()
+    }
+
+    /// A line with what only a session has in the place of the words for it: a transaction, mined, and a receipt.
+    fn filled(&self, line: String) -> String {
+        if line.ends_with(" TXID") {
+            let id = self.node.pool().first().cloned().expect("a transaction that waits");
+            self.node.mine(1);
+            return line.replace("TXID", &id);
+        }
+        if line.ends_with(" FILE") {
+            let entries = fs::read_dir(self.user.home()).unwrap().flatten().map(|entry| entry.path());
+            let receipt = entries.into_iter().find(|path| path.extension().is_some_and(|end| end == "receipt"));
+            return line.replace("FILE", &receipt.expect("a receipt").display().to_string());
+        }
+        line
+    }
+
+    fn command(&self, line: &str) -> Command {
+        // The default ports may be taken by whoever else is on this machine.
+        let line =
+            if GOES_ON.iter().any(|word| line.starts_with(word)) { format!("exec {line}") } else { line.to_owned() };
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(self.user.home());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BARD_")) {
+            command.env_remove(name);
+        }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let home = self.user.home();
+        command.env("PATH", format!("{}:{path}", home.join("bin").display()));
+        command.env("HOME", home).env("XDG_DATA_HOME", home.join("share")).env("TMPDIR", home);
+        command.env("BARD_NO_MDNS", "true").env("BARD_NO_UPNP", "true").env("BARD_NO_LOCAL", "true");
+        command.env("BARD_LISTEN", "/ip4/127.0.0.1/tcp/0");
+        if !line.contains("--port") {
+            command.env("BARD_PORT", "0");
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a line that is documented.
+    fn run(&self, typed: &str) {
+        let line = self.here(typed);
+        if NOT_RUN.iter().any(|(known, _)| *known == line) {
+            return;
+        }
+        let line = self.filled(line);
+        if line.starts_with("curl") && Command::new("curl").arg("--version").output().is_err() {
+            // A clone needs only Rust.
+            return;
+        }
+        if GOES_ON.iter().any(|word| line == *word || line.starts_with(&format!("{word} "))) {
+            return self.start_and_stop(typed, &line);
+        }
+        let output = self.command(&line).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        // A doctor on loopback may find that addresses of an example lead nowhere.
+        if line.starts_with("bard doctor") && output.status.code() == Some(1) {
+            assert!(said.contains("FAULT") || said.contains("\"fault\""), "{typed}: {said}");
+            return;
+        }
+        assert!(output.status.success(), "{typed}: {said}");
+        assert!(!said.contains("urn:blockbard:problem") && !said.contains("\nerror: "), "{typed}: {said}");
+    }
+
+    /// Starts what goes on, waits until it is ready, and stops it.
+    fn start_and_stop(&self, typed: &str, line: &str) {
+        let mut child = self.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pid = child.id();
+        wait_until(typed, PATIENCE, || {
+            assert_eq!(child.try_wait().unwrap(), None, "{typed}: it ended");
+            if line.starts_with("bard devnet") { self.devnet_is_there() } else { is_ready(self.user.home(), pid) }
+        });
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        wait_until(&format!("{typed} stops"), Duration::from_secs(10), || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{typed}");
+    }
+}
+
+impl Workshop {
+    /// Whether a devnet has its first node.
+    fn devnet_is_there(&self) -> bool {
+        let entries = fs::read_dir(self.user.home()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut devnets = entries.filter(|path| path.to_string_lossy().contains("bard-devnet-"));
+        devnets.any(|dir| dir.join("node-1/node.json").is_file())
+    }
+}
+
+/// Whether some `node.json` below a directory is that of a process.
+fn is_ready(dir: &std::path::Path, pid: u32) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.into_iter().any(|path| {
+        if path.is_dir() {
+            return is_ready(&path, pid);
+        }
+        let names_it = || fs::read_to_string(&path).is_ok_and(|text| text.contains(&format!("\"pid\": {pid},")));
+        path.ends_with("node.json") && names_it()
+    })
+}
+
+/// The blocks of README.md in one language.
+fn blocks(language: &str) -> Vec<String> {
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    let parts: Vec<_> = page.split("```").map(str::to_owned).collect();
+    // Every second part is inside a fence.
+    let inside = parts.into_iter().skip(1).step_by(2);
+    inside.filter_map(|block| block.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
+}
+
+/// The lines of a block, those that go on joined.
+fn lines(block: &str) -> Vec<String> {
+    let joined = block.replace("\\\n", " ");
+    joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_block_of_the_readme_is_of_a_kind_that_is_run() {
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    for fence in page.lines().filter(|line| line.starts_with("```")) {
+        assert!(["```", "```console", "```text"].contains(&fence), "{fence}: run blocks of this kind here, too");
+    }
+    assert!(blocks("console").len() >= 6 && blocks("text").len() == 1, "the blocks were found");
+}
+
+#[test]
+fn the_commands_of_the_readme_do_as_they_are_typed() {
+    let workshop = Workshop::open();
+    let mut seen = 0;
+    for line in blocks("console").iter().flat_map(|block| lines(block)) {
+        workshop.run(&line);
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen} lines");
+}
+
+#[test]
+fn the_tour_of_the_readme_does_as_it_is_typed() {
+    let mut node = Node::start();
+    for line in blocks("text").iter().flat_map(|block| lines(block)) {
+        let typed = line.strip_prefix("bard> ").unwrap_or_else(|| panic!("{line}: not a line of the console"));
+        let typed = typed.split("  ").next().unwrap_or_default();
+        if typed == "quit" {
+            node.type_line(typed);
+            assert_eq!(node.wait_for_end(PATIENCE).code(), Some(0));
+            return;
+        }
+        let answer = node.ask(typed);
+        assert!(!answer.iter().any(|line| line.starts_with("error:")), "{typed}: {answer:?}");
+    }
+    panic!("the tour ends with quit");
+}
+
+#[test]
+fn the_examples_of_the_help_do_as_they_are_typed() {
+    let workshop = Workshop::open();
+    let Ended { stdout, .. } = run(&["--help"]);
+    let commands = stdout.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let commands: Vec<_> = commands.map_while(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let mut with_examples = Vec::new();
+    for command in commands.into_iter().filter(|command| !command.is_empty() && *command != "help") {
+        let help = run(&["help", command]).stdout;
+        let examples: Vec<_> = help.lines().skip_while(|line| *line != "Examples:").skip(1).collect();
+        if !examples.is_empty() {
+            with_examples.push(command.to_owned());
+        }
+        for example in examples {
+            assert!(example.starts_with("  bard "), "{command}: {example}");
+            workshop.run(example.trim());
+        }
+    }
+    for command in ["node", "doctor", "devnet", "top", "config", "send", "chain", "invite", "join"] {
+        assert!(with_examples.iter().any(|one| one == command), "{command} has no examples: {with_examples:?}");
+    }
+}

@@ -1,0 +1,196 @@
+//! Compact blocks: their headers are judged at once, the rest when it is there.
+
+use bard_chain::{
+    block::Block,
+    encoding,
+    transaction::Transaction,
+    units::{Amount, Timestamp},
+};
+use bard_protocol::{RefusedReason, SyncRequest, SyncResponse, wire::compact::Compact};
+use bard_tests::{
+    actions::pay,
+    chain_builder::{MemoryNode, seal, transactions_root, unseal},
+    hostile_peer::{Answer, Guise, HostilePeer},
+    process::{Node, wait_until},
+};
+
+use crate::arena::{Arena, LITTLE, PATIENCE, attack};
+
+/// The block after the tip with two transfers that no pool has, changed, and sealed again.
+fn block(chain: &MemoryNode, change: impl FnOnce(&mut Block)) -> Block {
+    let transactions = (0..2).map(|nonce| chain.sign("alice", nonce, 1, pay("bob", 5))).collect();
+    let mut block = chain.draft(transactions);
+    change(&mut block);
+    seal(chain.spec(), block)
+}
+
+/// The announcement of a block, as one whose transactions everybody has.
+fn compact(block: &Block) -> Vec<u8> {
+    encoding::encode(&Compact::new(block, |_| true))
+}
+
+/// A peer that tells these transactions of a block when asked for some, and these whole blocks, and refuses all else.
+fn teller(node: &Node, some: Vec<Transaction>, whole: Vec<Block>) -> HostilePeer {
+    let encoded = |all: &[Transaction]| all.iter().map(encoding::encode).collect::<Vec<_>>();
+    attack(
+        node,
+        Guise::with_script(move |request| match request {
+            SyncRequest::BlockTransactions { .. } => Answer::Message(SyncResponse::BlockTransactions(encoded(&some))),
+            SyncRequest::Blocks { .. } => {
+                Answer::Message(SyncResponse::Blocks(whole.iter().map(encoding::encode).collect()))
+            }
+            _ => Answer::Message(SyncResponse::Refused(RefusedReason::Unknown)),
+        }),
+    )
+}
+
+/// What a counter of a node stands at.
+fn count(node: &Node, series: &str) -> f64 {
+    let text = node.get("/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(series));
+    line.and_then(|rest| rest.trim().parse().ok()).unwrap_or_else(|| panic!("no {series} in {text}"))
+}
+
+fn asked_for_transactions(peer: &HostilePeer) -> bool {
+    peer.heard().iter().any(|request| matches!(request, SyncRequest::BlockTransactions { .. }))
+}
+
+#[test]
+fn what_is_missing_is_asked_for() {
+    let arena = Arena::new();
+    let block = block(&arena.chain, |_| ());
+    let peer = teller(&arena.node, block.transactions.clone(), Vec::new());
+    peer.gossip_block(&compact(&block));
+    let id = block.header.id(arena.chain.spec().pow).to_string();
+    for node in [&arena.node, &arena.honest] {
+        wait_until("the block is there", PATIENCE, || node.tip() == id);
+    }
+    assert!(asked_for_transactions(&peer));
+    assert_eq!(count(&arena.node, "bard_relay_blocks_rebuilt_total{from=\"asked\"}"), 1.0);
+    arena.assert_blameless(&peer);
+    arena.assert_company();
+}
+
+#[test]
+fn a_header_without_the_work_is_refused() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_block(&compact(&unseal(arena.chain.spec(), block(&arena.chain, |_| ()))));
+    arena.assert_banned(&peer, "does not meet its target: the work is missing");
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_header_that_breaks_a_rule_in_its_place_is_refused() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    peer.gossip_block(&compact(&block(&arena.chain, |block| block.header.timestamp = Timestamp::ZERO)));
+    arena.assert_banned(&peer, "sent an invalid block");
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_header_after_an_unknown_one_is_a_hint() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = teller(&arena.node, Vec::new(), Vec::new());
+    peer.gossip_block(&compact(&block(&arena.chain, |block| {
+        block.header.parent = bard_chain::hash::BlockId::new([7; 32])
+    })));
+    wait_until("the node asks where that leads", PATIENCE, || {
+        peer.heard().iter().any(|request| matches!(request, SyncRequest::Headers { .. } | SyncRequest::Status(_)))
+    });
+    assert!(!asked_for_transactions(&peer));
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+/// A right header whose block never comes together: it is left aside, nobody is blamed.
+fn assert_left_aside(some: impl FnOnce(&Arena, &Block) -> Vec<Transaction>) {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let block = block(&arena.chain, |_| ());
+    let peer = teller(&arena.node, some(&arena, &block), Vec::new());
+    peer.gossip_block(&compact(&block));
+    wait_until("it is given up", PATIENCE, || {
+        count(&arena.node, "bard_relay_blocks_rebuilt_total{from=\"not\"}") >= 1.0
+    });
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_block_whose_rest_is_not_told_is_left_aside() {
+    assert_left_aside(|_, _| Vec::new());
+}
+
+#[test]
+fn a_block_with_other_transactions_than_it_commits_to_is_left_aside() {
+    assert_left_aside(|arena, block| {
+        vec![block.transactions[0].clone(), arena.chain.sign("carol", 0, 1, pay("bob", 5))]
+    });
+}
+
+#[test]
+fn whoever_serves_an_invalid_block_whole_is_banned() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let overspent = |block: &mut Block| {
+        block.transactions[1] = arena.chain.sign("alice", 1, 1, pay("bob", 1_000_000));
+        block.header.transactions_root = transactions_root(block);
+    };
+    let block = block(&arena.chain, overspent);
+    let peer = teller(&arena.node, Vec::new(), vec![block.clone()]);
+    peer.gossip_block(&compact(&block));
+    arena.assert_banned(&peer, "served an invalid block: transaction 1");
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn whoever_only_announces_an_invalid_block_is_not_blamed() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let overspent = |block: &mut Block| {
+        block.transactions[1] = arena.chain.sign("alice", 1, 1, pay("bob", 1_000_000));
+        block.header.transactions_root = transactions_root(block);
+    };
+    let block = block(&arena.chain, overspent);
+    let peer = teller(&arena.node, block.transactions.clone(), Vec::new());
+    peer.gossip_block(&compact(&block));
+    arena.wait_for_line(&["an announced block is refused", "transaction 1"]);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn of_two_announcements_of_one_header_one_is_forwarded() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let block = block(&arena.chain, |_| ());
+    let peer = arena.stranger();
+    let ignored = "bard_relay_messages_total{kind=\"block\",verdict=\"ignore\"}";
+    let at_first = count(&arena.node, ignored);
+    peer.gossip_block(&compact(&block));
+    let mut other = block.clone();
+    other.transactions[1].fee = Amount::new(9);
+    peer.gossip_block(&compact(&other));
+    wait_until("the second is ignored", PATIENCE, || count(&arena.node, ignored) > at_first);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_compact_block_that_is_none_is_a_fault() {
+    for (bytes, reason) in
+        [(vec![0x83, 0xff], "gossip: malformed at byte"), (vec![0x83; 300], "gossip: malformed at byte")]
+    {
+        let mut arena = Arena::new();
+        let before = arena.look();
+        let peer = arena.stranger();
+        peer.gossip_block(&bytes);
+        arena.assert_fault(&peer, "serious", reason);
+        arena.assert_unharmed(&before, LITTLE);
+    }
+}
