@@ -22,7 +22,7 @@ const MARKS = { gone: '✕', busy: '…', alone: '1', yes: '✓', some: '≠' };
 
 // How much this node noticed that only a person can mend.
 function noticed() {
-  return state.node?.notices.length ?? 0;
+  return state.node?.notices?.length ?? 0;
 }
 
 function agreement() {

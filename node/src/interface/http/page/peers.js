@@ -60,7 +60,7 @@ function own() {
         all.map((address) => el('li', {}, el('code.long', {}, address))),
       ),
     ],
-    node.notices.length > 0 && [
+    node.notices?.length > 0 && [
       t('peers.notices'),
       el(
         'ul.plain',
