@@ -138,8 +138,9 @@ function tamper(original, block, pow, next) {
     show(result, hex(bytes), () => checks(bytes, block, pow, next));
   };
   const choose = (i) => {
-    place = Math.min(length - 1, Math.max(0, i));
-    input.value = place;
+    place = Math.min(length - 1, Math.max(0, Math.trunc(i)));
+    // What is being typed is left alone.
+    if (document.activeElement !== input) input.value = place;
     paint();
   };
   const set = (byte) => {

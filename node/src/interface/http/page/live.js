@@ -189,7 +189,7 @@ function look() {
     if (state.alive !== false) {
       ask('peers');
       ask('forks');
-      if (looks % 5 === 0) ask('keys');
+      if (looks % 5 === 0) ['keys', 'node'].forEach(ask);
     }
     if (stream?.readyState === EventSource.CLOSED && state.alive) follow();
   }

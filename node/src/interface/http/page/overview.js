@@ -20,6 +20,11 @@ function verdict({ status }) {
 
 const MARKS = { gone: '✕', busy: '…', alone: '1', yes: '✓', some: '≠' };
 
+// How much this node noticed that only a person can mend.
+function noticed() {
+  return state.node?.notices.length ?? 0;
+}
+
 function agreement() {
   const { status } = state;
   const [kind, text] = verdict(state);
@@ -37,6 +42,8 @@ function agreement() {
           state: el('code', { title: status.state_root }, shortHash(status.state_root)),
         }),
       ),
+      noticed() > 0 &&
+        el('p.bad', {}, rich('agree.noticed', { n: noticed(), peers: el('a', { href: '#/peers' }, t('nav.peers')) })),
     ),
   ];
 }
@@ -98,7 +105,7 @@ export function showView(main) {
     if (state.status === null) return;
     const { status } = state;
     title.textContent = t('overview.title', { chain: status.chain });
-    show(agree, [state.alive, status.sync, status.peers, status.agreeing_peers, status.tip], agreement);
+    show(agree, [state.alive, status.sync, status.peers, status.agreeing_peers, status.tip, noticed()], agreement);
     show(
       numbers,
       [

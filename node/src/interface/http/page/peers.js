@@ -60,6 +60,14 @@ function own() {
         all.map((address) => el('li', {}, el('code.long', {}, address))),
       ),
     ],
+    node.notices.length > 0 && [
+      t('peers.notices'),
+      el(
+        'ul.plain',
+        {},
+        node.notices.map((notice) => el('li.bad', { lang: 'en' }, stranger(notice, 500))),
+      ),
+    ],
     [t('peers.version'), node.version],
   ]);
 }
