@@ -2,7 +2,7 @@
 
 use std::{io::Write, net::TcpStream};
 
-use bard_tests::process::{Answer, TrackerBuilder, TrackerProcess};
+use bard_tests::process::{Answer, PATIENCE, TrackerBuilder, TrackerProcess, wait_until};
 use serde_json::{Value, json};
 
 const PEER: &str = "12D3KooWSJgjtp4T8jtCzMsdDx4QMgL68vnbtsRAcwY2HtFaKGBY";
@@ -145,8 +145,10 @@ fn it_says_where_it_is_and_stops_when_told() {
     let file = tracker.file().clone();
     assert_eq!((file.chain.as_str(), file.version.as_str()), ("dev", env!("CARGO_PKG_VERSION")));
     assert!(file.listen.iter().all(|address| address.ends_with(&format!("/quic-v1/p2p/{}", file.peer_id))), "{file:?}");
-    let ready = tracker.stderr().text().lines().filter(|line| line.contains(" ready ")).count();
-    assert_eq!(ready, 1, "{}", tracker.stderr().text());
+    // The line comes after the file.
+    let ready = || tracker.stderr().text().lines().filter(|line| line.contains(" ready ")).count();
+    wait_until("it says that it is ready", PATIENCE, || ready() > 0);
+    assert_eq!(ready(), 1, "{}", tracker.stderr().text());
     tracker.stop();
     assert!(!tracker.file_path().exists());
 

@@ -126,7 +126,9 @@ fn headers_that_break_a_rule() {
             change(&mut changed.headers);
             changed
         };
-        let gap = with(&|headers| drop(headers.remove(headers.len() - 2)));
+        let gap = with(&|headers| {
+            headers.remove(headers.len() - 2);
+        });
         assert!(matches!(header_fault(&gap), Invalid::UnknownParent { .. }));
         let idle = with(&|headers| {
             let header = headers.last().expect("one").clone();

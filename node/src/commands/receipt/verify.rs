@@ -1,6 +1,10 @@
 //! `bard verify-receipt`: what a receipt shows, found out with no node and no network.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use bard_chain::{
     hash::{BlockId, content_digests},
@@ -53,7 +57,7 @@ impl VerifyReceipt {
                 return Err(format!("{name} is of chain {found} {theirs}, not of {expected} {ours}"));
             }
         }
-        let of_file = self.file.as_ref().map(|file| is_of_file(&receipt, file)).transpose()?;
+        let of_file = self.file.as_deref().map(|file| is_of_file(&receipt, file)).transpose()?;
         if self.json {
             return print(&self.document(&receipt, &checked).to_string());
         }
@@ -95,7 +99,7 @@ impl VerifyReceipt {
 }
 
 /// How the record and the file belong together.
-fn is_of_file(receipt: &Receipt, file: &PathBuf) -> Result<&'static str, String> {
+fn is_of_file(receipt: &Receipt, file: &Path) -> Result<&'static str, String> {
     let Action::Record { bytes, .. } = &receipt.transaction.action else {
         return Err("the transaction of this receipt is no record, and so of no file".to_owned());
     };
