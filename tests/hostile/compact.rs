@@ -97,7 +97,7 @@ fn a_header_after_an_unknown_one_is_a_hint() {
     let before = arena.look();
     let peer = teller(&arena.node, Vec::new(), Vec::new());
     peer.gossip_block(&compact(&block(&arena.chain, |block| {
-        block.header.parent = bard_chain::hash::BlockId::new([7; 32])
+        block.header.parent = bard_chain::hash::BlockId::new([7; 32]);
     })));
     wait_until("the node asks where that leads", PATIENCE, || {
         peer.heard().iter().any(|request| matches!(request, SyncRequest::Headers { .. } | SyncRequest::Status(_)))

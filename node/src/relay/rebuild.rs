@@ -56,7 +56,7 @@ type Found = Option<(Vec<u8>, &'static str)>;
 
 impl Rebuild {
     pub(super) async fn run(self) -> Result<Rebuilt, Closed> {
-        let found = match self.from_pool().await? {
+        let found = match self.by_pool().await? {
             Some(found) => Some(found),
             None => self.whole().await,
         };
@@ -95,7 +95,7 @@ impl Rebuild {
     }
 
     /// From the pool, and what is missing there from the peer.
-    async fn from_pool(&self) -> Result<Found, Closed> {
+    async fn by_pool(&self) -> Result<Found, Closed> {
         let pool: Vec<(TransactionId, Arc<[u8]>)> =
             self.keeper.pool().transactions().map(|one| (one.id(), Arc::clone(one.bytes()))).collect();
         let compact = self.compact.clone();
