@@ -28,7 +28,9 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// That a transaction is in its block
 #[utoipa::path(get, path = "/api/v1/transactions/{id}/proof", tag = "chain",
     params(("id" = view::json::Hash, Path, description = "The id of the transaction.")),
-    responses((status = 200, description = "The proof.", body = view::json::Proof)))]
+    responses((status = 200, description = "The proof.", body = view::json::Proof),
+        (status = 409, description = "It waits to be mined.", body = Problem,
+            content_type = "application/problem+json")))]
 async fn proof(State(service): State<Service>, id: Segment, _: NoQuery) -> Answer {
     answer(&service, Command::Proof { id: id.parse("a transaction id: 64 hex digits")? }).await
 }
@@ -59,7 +61,9 @@ struct Wanted {
 #[utoipa::path(get, path = "/api/v1/transactions/{id}/receipt", tag = "chain",
     params(("id" = view::json::Hash, Path, description = "The id of the transaction."), Wanted),
     responses((status = 200, description = "The receipt: CBOR.", body = view::json::Cbor,
-        content_type = "application/cbor")))]
+            content_type = "application/cbor"),
+        (status = 409, description = "It waits to be mined, or the chain is too long for a whole one.", body = Problem,
+            content_type = "application/problem+json")))]
 async fn receipt(State(service): State<Service>, id: Segment, Query(wanted): Query<Wanted>) -> Answer {
     let extent = wanted.headers.map(|headers| match headers {
         Headers::Whole => Extent::Whole,
