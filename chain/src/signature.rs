@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many signatures are checked together at most. Signatures of one sender share the work on its key: with four of each,
-/// 1,024 at once are checked twice as fast as four times 256. It bounds the memory of a check, about 1 MiB.
+/// 1,024 at once are checked twice as fast as four times 256. It bounds the memory of a check.
 pub const BATCH: usize = 1_024;
 
 /// The 64 bytes of an ed25519 signature.
