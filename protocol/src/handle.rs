@@ -13,7 +13,7 @@ use crate::{
     peers::conduct::Fault,
     reachability::Reachability,
     wire::{
-        WireError,
+        WireError, compact,
         sync::{RefusedReason, SyncRequest, SyncResponse},
     },
 };
@@ -184,7 +184,8 @@ impl NetworkHandle {
     /// Gossips a block, given as its canonical bytes. If nobody listens yet, it is kept, with a few others, and published
     /// when the first peer subscribes.
     pub async fn publish_block(&self, bytes: Vec<u8>) {
-        self.send(Command::PublishBlock(bytes)).await;
+        // Here and not in the driver: of a large block it takes some milliseconds.
+        self.send(Command::PublishBlock(compact::announce(bytes))).await;
     }
 
     /// Gossips transactions, given as their canonical bytes, in as few batches as fit. Kept as blocks are if nobody listens.

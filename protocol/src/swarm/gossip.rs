@@ -40,11 +40,8 @@ fn keep(queue: &mut VecDeque<Vec<u8>>, most: usize, message: Vec<u8>) {
 }
 
 impl Driver {
-    pub(super) fn publish_block(&mut self, bytes: Vec<u8>) {
-        self.publish_announcement(compact::announce(bytes));
-    }
-
-    fn publish_announcement(&mut self, message: Vec<u8>) {
+    /// Publishes the announcement of a block.
+    pub(super) fn publish_block(&mut self, message: Vec<u8>) {
         let topic = self.names.blocks_topic().clone();
         if let Some(unheard) = self.publish(topic, message) {
             keep(&mut self.outbox.blocks, KEPT_BLOCKS, unheard);
@@ -112,7 +109,7 @@ impl Driver {
     fn subscribed(&mut self, topic: &TopicHash) {
         if topic == self.names.blocks_topic() {
             for block in core::mem::take(&mut self.outbox.blocks) {
-                self.publish_announcement(block);
+                self.publish_block(block);
             }
         } else if topic == self.names.transactions_topic() {
             for batch in core::mem::take(&mut self.outbox.batches) {
