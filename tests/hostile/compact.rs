@@ -1,6 +1,7 @@
 //! Compact blocks: their headers are judged at once, the rest when it is there.
 
 use bard_chain::{
+    address::Address,
     block::Block,
     encoding,
     transaction::Transaction,
@@ -22,6 +23,14 @@ fn block(chain: &MemoryNode, change: impl FnOnce(&mut Block)) -> Block {
     let mut block = chain.draft(transactions);
     change(&mut block);
     seal(chain.spec(), block)
+}
+
+/// Such a block whose second transfer spends what its sender does not have.
+fn overspent(chain: &MemoryNode) -> Block {
+    block(chain, |block| {
+        block.transactions[1] = chain.sign("alice", 1, 1, pay("bob", 1_000_000));
+        block.header.transactions_root = transactions_root(block);
+    })
 }
 
 /// The announcement of a block, as one whose transactions everybody has.
@@ -137,11 +146,7 @@ fn a_block_with_other_transactions_than_it_commits_to_is_left_aside() {
 fn whoever_serves_an_invalid_block_whole_is_banned() {
     let mut arena = Arena::new();
     let before = arena.look();
-    let overspent = |block: &mut Block| {
-        block.transactions[1] = arena.chain.sign("alice", 1, 1, pay("bob", 1_000_000));
-        block.header.transactions_root = transactions_root(block);
-    };
-    let block = block(&arena.chain, overspent);
+    let block = overspent(&arena.chain);
     let peer = teller(&arena.node, Vec::new(), vec![block.clone()]);
     peer.gossip_block(&compact(&block));
     arena.assert_banned(&peer, "served an invalid block: transaction 1");
@@ -152,11 +157,7 @@ fn whoever_serves_an_invalid_block_whole_is_banned() {
 fn whoever_only_announces_an_invalid_block_is_not_blamed() {
     let mut arena = Arena::new();
     let before = arena.look();
-    let overspent = |block: &mut Block| {
-        block.transactions[1] = arena.chain.sign("alice", 1, 1, pay("bob", 1_000_000));
-        block.header.transactions_root = transactions_root(block);
-    };
-    let block = block(&arena.chain, overspent);
+    let block = overspent(&arena.chain);
     let peer = teller(&arena.node, block.transactions.clone(), Vec::new());
     peer.gossip_block(&compact(&block));
     arena.wait_for_line(&["an announced block is refused", "transaction 1"]);
@@ -179,6 +180,39 @@ fn of_two_announcements_of_one_header_one_is_forwarded() {
     wait_until("the second is ignored", PATIENCE, || count(&arena.node, ignored) > at_first);
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_header_on_a_branch_of_less_work_is_ignored() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let low = MemoryNode::new(arena.chain.spec().as_ref().clone()).rival();
+    let peer = teller(&arena.node, Vec::new(), Vec::new());
+    let ignored = "bard_relay_messages_total{kind=\"block\",verdict=\"ignore\"}";
+    let at_first = count(&arena.node, ignored);
+    peer.gossip_block(&compact(&block(&low, |_| ())));
+    wait_until("it is ignored", PATIENCE, || count(&arena.node, ignored) > at_first);
+    assert!(!asked_for_transactions(&peer));
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_peer_has_few_places_for_blocks_whose_rest_it_keeps_to_itself() {
+    let arena = Arena::new();
+    let peer = arena.stranger();
+    for number in 0..8 {
+        peer.gossip_block(&compact(&block(&arena.chain, |block| block.header.miner = Address::new([number; 32]))));
+    }
+    let asked = || peer.heard().iter().filter(|one| matches!(one, SyncRequest::BlockTransactions { .. })).count();
+    wait_until("the first of them are asked for", PATIENCE, || asked() == 4);
+    let good = block(&arena.chain, |_| ());
+    let honest = teller(&arena.node, good.transactions.clone(), Vec::new());
+    honest.gossip_block(&compact(&good));
+    let id = good.header.id(arena.chain.spec().pow).to_string();
+    wait_until("another peer's block is taken meanwhile", PATIENCE, || arena.node.tip() == id);
+    arena.assert_blameless(&honest);
+    arena.assert_blameless(&peer);
 }
 
 #[test]

@@ -33,6 +33,9 @@ use crate::{
 const EARLY_BLOCKS: usize = 64;
 /// Compact blocks that are being put together; one more is left to catching up.
 const REBUILDING: usize = 16;
+/// Of these, how many one peer may have announced; one more is left to catching up. One that tells nothing holds a place for
+/// some seconds.
+const REBUILDING_PER_PEER: usize = 4;
 /// Blocks that wait for their parent, which is being put together; one more is a hint to catch up.
 const WAITING: usize = 16;
 
@@ -164,10 +167,16 @@ impl Blocks {
         let Some(before) = self.keeper.position(header.parent).await? else {
             return Ok(Err(Invalid::UnknownParent { parent: header.parent }.into()));
         };
-        if let Err(reason) = before.step(&spec, header, block, clock::now()) {
-            return Ok(Err(reason.into()));
+        let after = match before.step(&spec, header, block, clock::now()) {
+            Ok(after) => after,
+            Err(reason) => return Ok(Err(reason.into())),
+        };
+        if after.work() < self.keeper.tip().work {
+            // Nobody needs it before its branch has as much work; on a chain of little work anybody can make many of these.
+            return Ok(Ok(Verdict::Ignore));
         }
-        if self.rebuilding.len() >= REBUILDING {
+        let of_source = self.rebuilding.values().filter(|by| **by == source).count();
+        if self.rebuilding.len() >= REBUILDING || of_source >= REBUILDING_PER_PEER {
             self.hint(source);
             return Ok(Ok(Verdict::Ignore));
         }
