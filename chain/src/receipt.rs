@@ -10,8 +10,6 @@
 //! Neither shows that no other branch has more work, nor that the transactions before it allowed this one: a block whose
 //! miner broke a rule has work as well.
 
-use serde::Serialize;
-
 use crate::{
     array_form,
     block::{HEADER_MAX_LEN, Header},
@@ -65,7 +63,7 @@ array_form!(Receipt {
 });
 
 /// What a receipt shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The chain, as its specification names it.
     pub chain_name: String,
@@ -84,7 +82,6 @@ pub struct Checked {
     /// The last block of the receipt.
     pub last: BlockId,
     /// The work of all headers of the receipt, in hashes that it takes on average.
-    #[serde(skip)]
     pub work: Work,
     /// Whether the headers begin with the first block after the genesis block, and so obey all rules.
     pub from_start: bool,
