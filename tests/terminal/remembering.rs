@@ -38,13 +38,19 @@ fn lines_come_back_in_the_next_run() {
 fn two_consoles_at_once_and_one_that_is_killed() {
     let (node, person) = (Node::start(), Person::new());
     let (mut one, two) = (person.console(&node.file().api), person.console(&node.file().api));
+    // A line is kept just after the screen shows that it was taken.
+    let kept = |lines: &str| {
+        wait_until(lines, PATIENCE, || fs::read_to_string(person.history()).is_ok_and(|kept| kept == lines));
+    };
     one.command("balance alice");
+    kept("balance alice\n");
     two.command("balance bob");
+    kept("balance alice\nbalance bob\n");
     one.command("balance carol");
+    kept("balance alice\nbalance bob\nbalance carol\n");
     one.kill();
     two.command("balance dave");
-    let kept = fs::read_to_string(person.history()).unwrap();
-    assert_eq!(kept, "balance alice\nbalance bob\nbalance carol\nbalance dave\n");
+    kept("balance alice\nbalance bob\nbalance carol\nbalance dave\n");
 }
 
 #[test]
