@@ -3,9 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
-use bard_protocol::{
-    Agent, ChainSecret, Identity, KnownNode, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle,
-};
+use bard_protocol::{Agent, ChainSecret, Identity, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
@@ -22,7 +20,7 @@ use crate::{
         news::Since,
     },
     keeper, logging,
-    meeting::{self, Configured},
+    meeting::{self, Configured, Remembered},
     metrics::Metrics,
     miner, ports,
     registry::{self, NodeFile},
@@ -137,8 +135,8 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
-    let (book, known) = meeting::open_book(&data_dir);
-    let mut network = start_network(options, &spec, secret, &data_dir, known).await?;
+    let (files, remembered) = meeting::open_files(&data_dir);
+    let mut network = start_network(options, &spec, secret, &data_dir, remembered).await?;
     network.driver.measure(metrics.registry());
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
@@ -156,7 +154,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     metrics.sample(Box::new(Sample { sources, events: events.clone() }));
     let stop = supervisor.stop_token();
     let for_meeting = for_meeting(options, &spec, &handle);
-    let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
+    let (meeting, meeting_tasks, stopper) = meeting::new(configured, files, for_meeting, &stop);
     let (intake, intake_task) = intake::new(keeper.clone(), relay.clone());
     let service = Service::new(Parts {
         intake,
@@ -260,7 +258,7 @@ async fn start_network(
     spec: &ChainSpec,
     secret: Option<ChainSecret>,
     data_dir: &std::path::Path,
-    known: Vec<KnownNode>,
+    remembered: Remembered,
 ) -> Result<Network, NodeError> {
     let seed = wallet::load_or_create(&data_dir.join(IDENTITY_FILE)).map_err(error)?;
     let identity = Identity::from_seed(seed).map_err(error)?;
@@ -282,7 +280,8 @@ async fn start_network(
         autonat: !options.no_autonat,
         relay_server: options.relay_server,
         rendezvous: options.rendezvous.clone(),
-        known,
+        known: remembered.known,
+        bans: remembered.bans,
         max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
         target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         agent: agent(),

@@ -10,6 +10,16 @@ pub fn now() -> Timestamp {
     Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The time that is so much later.
+pub fn after(time: Timestamp, passed: std::time::Duration) -> Timestamp {
+    Timestamp::new(time.get().saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The time that is so much earlier.
+pub fn before(time: Timestamp, passed: std::time::Duration) -> Timestamp {
+    Timestamp::new(time.get().saturating_sub(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)))
+}
+
 /// How long this process has kept processors busy, all of them together; `None` where the system does not tell.
 pub fn processor_time() -> Option<std::time::Duration> {
     #[cfg(unix)]

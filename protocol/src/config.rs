@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bard_chain::hash::ChainId;
 use libp2p::Multiaddr;
 
-use crate::{admission::ChainSecret, discovery::KnownNode, identity::Identity, wire::status::Agent};
+use crate::{
+    admission::ChainSecret, discovery::KnownNode, identity::Identity, peers::conduct::Ban, wire::status::Agent,
+};
 
 /// Whose network, where to listen, whom to look for.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct NetworkConfig {
     pub rendezvous: Vec<Multiaddr>,
     /// Nodes that an earlier run was connected to.
     pub known: Vec<KnownNode>,
+    /// Bans of an earlier run that have not ended; at most 1,000 count.
+    pub bans: Vec<Ban>,
     /// Inbound connections at most; outbound ones come on top, at most [`NetworkConfig::target_outbound`] and those to
     /// bootstrap nodes.
     pub max_peers: u32,

@@ -135,6 +135,19 @@ pub enum Direction {
     Outbound,
 }
 
+/// A peer that was connected and is no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Who.
+    pub peer: PeerId,
+    /// The other end of the last connection to it.
+    pub address: Multiaddr,
+    /// When the last connection to it ended.
+    pub at: tokio::time::Instant,
+    /// Why, in one line: what this node had against it, or what the connection ended with.
+    pub reason: String,
+}
+
 /// A connected peer that is known to be of our chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {

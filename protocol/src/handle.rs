@@ -4,13 +4,16 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     discovery::{Candidate, KnownNode, Origin},
-    event::{GossipId, PeerInfo},
+    event::{Departure, GossipId, PeerInfo},
     notice::Notice,
-    peers::conduct::Fault,
+    peers::conduct::{Ban, Fault},
     reachability::Reachability,
     wire::{
         WireError, compact,
@@ -117,6 +120,26 @@ pub enum ConnectError {
     Closed,
 }
 
+/// Who is banned, as of some moment.
+#[derive(Clone, Debug, Default)]
+pub struct Bans {
+    /// Grows with every change.
+    pub version: u64,
+    /// When [`Ban::remaining`] was true.
+    pub at: Option<Instant>,
+    /// The bans, by peer.
+    pub all: Arc<Vec<Ban>>,
+}
+
+impl Bans {
+    /// The bans with what remains of them now.
+    pub fn now(&self) -> Vec<Ban> {
+        let passed = self.at.map_or(Duration::ZERO, |at| at.elapsed());
+        let aged = |ban: &Ban| Ban { remaining: ban.remaining.saturating_sub(passed), ..ban.clone() };
+        self.all.iter().map(aged).collect()
+    }
+}
+
 /// What the driver is asked to do.
 pub(crate) enum Command {
     PublishBlock(Vec<u8>),
@@ -127,6 +150,8 @@ pub(crate) enum Command {
     AddCandidates(Vec<Candidate>),
     Penalise(PeerId, Fault, String),
     Disconnect(PeerId),
+    Ban(Ban, oneshot::Sender<Bans>),
+    LiftBans(Option<PeerId>, oneshot::Sender<(usize, Bans)>),
     KnownNodes(oneshot::Sender<Vec<KnownNode>>),
     Answer(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
@@ -144,6 +169,8 @@ pub struct NetworkHandle {
     pub(crate) listening: watch::Receiver<Vec<Multiaddr>>,
     pub(crate) reachability: watch::Receiver<Reachability>,
     pub(crate) notices: watch::Receiver<Arc<Vec<Notice>>>,
+    pub(crate) bans: watch::Receiver<Bans>,
+    pub(crate) departures: watch::Receiver<Arc<Vec<Departure>>>,
 }
 
 impl NetworkHandle {
@@ -254,6 +281,32 @@ impl NetworkHandle {
     /// Closes all connections to a peer. It may be dialled again.
     pub async fn disconnect(&self, peer: PeerId) {
         self.send(Command::Disconnect(peer)).await;
+    }
+
+    /// The last peers that were connected and are no longer, and why; the latest last, at most 32.
+    pub fn departures(&self) -> watch::Receiver<Arc<Vec<Departure>>> {
+        self.departures.clone()
+    }
+
+    /// Who is banned. It changes with every ban, and with every end of one.
+    pub fn bans(&self) -> watch::Receiver<Bans> {
+        self.bans.clone()
+    }
+
+    /// Bans a peer, or changes its ban, and closes its connections; returns who is banned then. `None` once the network is
+    /// stopped.
+    pub async fn ban(&self, ban: Ban) -> Option<Bans> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::Ban(ban, sender)).await;
+        receiver.await.ok()
+    }
+
+    /// Ends the ban of a peer, or all of them; returns how many that were, and who is banned then. `None` once the network
+    /// is stopped.
+    pub async fn lift_bans(&self, peer: Option<PeerId>) -> Option<(usize, Bans)> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::LiftBans(peer, sender)).await;
+        receiver.await.ok()
     }
 
     /// Waits for its turn like any command and tells whether the driver still answers.

@@ -58,14 +58,14 @@ pub mod wire;
 pub use admission::{ChainSecret, SecretError};
 pub use config::{NetworkConfig, NetworkError};
 pub use discovery::{Candidate, KnownNode, Origin};
-pub use event::{Direction, GossipId, NetworkEvent, PeerInfo, Reply};
+pub use event::{Departure, Direction, GossipId, NetworkEvent, PeerInfo, Reply};
 pub use fetch::{FetchConfig, FetchError, fetch};
-pub use handle::{ConnectError, NetworkHandle, RequestError, Verdict};
+pub use handle::{Bans, ConnectError, NetworkHandle, RequestError, Verdict};
 pub use identity::{Identity, IdentityError};
 pub use inspect::{Found, InspectConfig, InspectError, Inspected, inspect};
 pub use libp2p::{Multiaddr, PeerId};
 pub use notice::Notice;
-pub use peers::conduct::Fault;
+pub use peers::conduct::{Ban, BannedBy, Fault, MAX_BAN_SECONDS};
 pub use reachability::Reachability;
 pub use swarm::{Driver, Network, start};
 pub use wire::{

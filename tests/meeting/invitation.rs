@@ -158,6 +158,7 @@ async fn lie(spec: &ChainSpec, told: &ChainSpec) -> bard_protocol::NetworkHandle
         relay_server: false,
         rendezvous: Vec::new(),
         known: Vec::new(),
+        bans: Vec::new(),
         max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
         target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         agent: Agent::new("liar"),

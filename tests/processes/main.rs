@@ -6,6 +6,7 @@
 mod agreement;
 mod announcing;
 mod archive;
+mod bans;
 mod catching_up;
 mod crash;
 mod damage;

@@ -58,6 +58,22 @@ pub enum Command {
         /// Its id, as typed.
         peer: String,
     },
+    /// Who is banned.
+    Bans,
+    /// Ban a peer, or change its ban.
+    Ban {
+        /// Its id, as typed.
+        peer: String,
+        /// For how long; a day if left out.
+        seconds: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// End bans before their time.
+    LiftBans {
+        /// Whose, as typed; all if left out.
+        peer: Option<String>,
+    },
     /// Mine blocks now and wait for them.
     Mine {
         /// How many.

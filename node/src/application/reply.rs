@@ -15,7 +15,7 @@ use bard_chain::{
     transaction::{ItemName, Transaction},
     units::{Height, Timestamp, Work},
 };
-use bard_protocol::{PeerId, PeerInfo, Status as PeerStatus};
+use bard_protocol::{BannedBy, PeerId, PeerInfo, Status as PeerStatus};
 
 use super::Failure;
 pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
@@ -93,6 +93,41 @@ pub struct Peer {
     pub info: PeerInfo,
     /// What it last said of its chain.
     pub status: Option<PeerStatus>,
+}
+
+/// The peers.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// Those that are connected, the longest connected first.
+    pub connected: Vec<Peer>,
+    /// The last ones that no longer are, the latest first.
+    pub departed: Vec<Departed>,
+}
+
+/// A peer that is no longer connected.
+#[derive(Clone, Debug)]
+pub struct Departed {
+    /// Who.
+    pub peer: PeerId,
+    /// The other end of the last connection.
+    pub address: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A peer that is not spoken to.
+#[derive(Clone, Debug)]
+pub struct Ban {
+    /// Who.
+    pub peer: PeerId,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whose decision it was.
+    pub by: BannedBy,
+    /// Why.
+    pub reason: String,
 }
 
 /// A block with its place.
@@ -196,7 +231,13 @@ pub enum Reply {
     /// How it is doing.
     Status(Box<Status>),
     /// The connected peers.
-    Peers(Vec<Peer>),
+    Peers(Peers),
+    /// Who is banned.
+    Bans(Vec<Ban>),
+    /// The ban that holds now.
+    Banned(Ban),
+    /// How many bans were ended.
+    Lifted(usize),
     /// Connected to this peer.
     Connected(PeerId),
     /// The connections to this peer are closed.

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{
     client::{BLOCKS_A_CALL, Client, ClientError},
     view::json::{
-        Account, Admitted, Block, BlockPage, Connected, HandoverEntry, Item, ItemPage, Keys, MinedBlocks, Mining,
-        NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Protection, Status, Synced, TransactionPage,
-        Transfer, Unlock, Verified,
+        Account, Admitted, Ban, Bans, Block, BlockPage, Connected, HandoverEntry, Item, ItemPage, Keys, Lifted,
+        MinedBlocks, Mining, NewBan, NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Protection, Status,
+        Synced, TransactionPage, Transfer, Unlock, Verified,
     },
 };
 
@@ -50,6 +50,15 @@ pub enum Question {
     Connect {
         /// As typed.
         address: String,
+    },
+    /// Who is banned.
+    Bans,
+    /// Ban a peer, or change its ban.
+    Ban(NewBan),
+    /// End the ban of a peer, or all.
+    LiftBans {
+        /// Whose; all if left out.
+        peer: Option<String>,
     },
     /// Mine blocks now and wait for them.
     Mine {
@@ -171,6 +180,9 @@ pub enum Answer {
     Status(Box<Status<'static>>),
     Peers(Peers<'static>),
     Connected(Connected),
+    Bans(Bans<'static>),
+    Banned(Ban<'static>),
+    Lifted(Lifted),
     Mined(MinedBlocks),
     Mining(Mining),
     Blocks(BlockPage<'static>),
@@ -234,6 +246,9 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         Question::Status => Answer::Status(Box::new(client.status().await?)),
         Question::Peers => Answer::Peers(client.peers().await?),
         Question::Connect { address } => Answer::Connected(client.connect(address).await?),
+        Question::Bans => Answer::Bans(client.bans().await?),
+        Question::Ban(new) => Answer::Banned(client.ban(&new).await?),
+        Question::LiftBans { peer } => Answer::Lifted(client.lift_bans(peer).await?),
         Question::Mine { blocks, data } => Answer::Mined(client.mine(blocks, data).await?),
         Question::SetMining { enabled, threads } => Answer::Mining(client.set_mining(enabled, threads).await?),
         Question::Blocks { from, count } => Answer::Blocks(blocks(client, from, count).await?),

@@ -234,7 +234,7 @@ fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
 }
 
 /// Moves a file out of the way and returns where to.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let name = |number: usize| match number {
         0 => path.with_extension("json.damaged"),
         _ => path.with_extension(format!("json.damaged.{number}")),

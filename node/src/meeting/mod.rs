@@ -7,6 +7,7 @@
 //! --tracker ------------------------------> tracker --(APIs it names)--/            |
 //!                                            \--(nodes it names)--------------------+
 //! peers.json <-> book_file <-> network: known nodes
+//! bans.json <-> ban_file <-> network: bans
 //! ```
 //!
 //! | room | what it does |
@@ -18,9 +19,11 @@
 //! | `peers_file` | the file of `--peers-file` |
 //! | `tracker`, `tracker_answer` | a client of HTTP trackers |
 //! | [`book_file`] | `peers.json`, the peers of earlier runs |
+//! | `ban_file` | `bans.json`, who is banned, over restarts |
 //! | `backoff`, `health` | when to try again, and when to say so |
 
 mod backoff;
+mod ban_file;
 pub mod book_file;
 mod health;
 mod http;
@@ -36,14 +39,15 @@ mod tracker_answer;
 use std::{path::Path, time::Duration};
 
 use bard_chain::hash::ChainId;
-use bard_protocol::{Candidate, KnownNode, Multiaddr, NetworkHandle, Origin};
-use tokio::sync::{mpsc, oneshot};
+use bard_protocol::{Ban, Bans, Candidate, KnownNode, Multiaddr, NetworkHandle, Origin};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use http_peer::AskError;
 pub use place::{HostPort, NotAPlace, NotAUrl, Place};
 
 use self::{
+    ban_file::BanFile,
     book_file::BookFile,
     http::Client,
     http_peer::Own,
@@ -55,6 +59,9 @@ use self::{
 const MAX_TRACKERS: usize = 16;
 /// HTTP addresses on their way to the table of nodes; one more is refused, to be tried again.
 const QUEUE: usize = 64;
+/// How long a ban may take to reach the disk.
+const KEEPING: Duration = Duration::from_secs(5);
+const FILE_OF_BANS: &str = ban_file::FILE;
 /// How long a stop may take: a farewell to the trackers and the last write of the book, side by side, each within 1 s.
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
 
@@ -103,13 +110,26 @@ pub struct Parts {
     pub external: Vec<Multiaddr>,
 }
 
-/// The book of a data directory, read and not yet kept.
-pub struct Book(BookFile);
+/// The files of a data directory that are about other nodes, read and not yet kept.
+pub struct Files {
+    book: BookFile,
+    bans: BanFile,
+}
 
-/// Reads `peers.json` of a data directory. A damaged file is set aside with one line of the log; nothing fails.
-pub fn open_book(data_dir: &Path) -> (Book, Vec<KnownNode>) {
-    let (book, nodes) = BookFile::open(data_dir);
-    (Book(book), nodes)
+/// What an earlier run knew of other nodes.
+pub struct Remembered {
+    /// Those that it was connected to.
+    pub known: Vec<KnownNode>,
+    /// Those that it banned.
+    pub bans: Vec<Ban>,
+}
+
+/// Reads `peers.json` and `bans.json` of a data directory. A damaged file is set aside with one line of the log; nothing
+/// fails.
+pub fn open_files(data_dir: &Path) -> (Files, Remembered) {
+    let (book, known) = BookFile::open(data_dir);
+    let (file, bans) = BanFile::open(data_dir);
+    (Files { book, bans: file }, Remembered { known, bans })
 }
 
 /// The way to this room for others. Cheap to clone.
@@ -119,6 +139,7 @@ pub struct Handle {
     own: Own,
     nodes: mpsc::Sender<Wanted>,
     listed: Listed,
+    kept: watch::Receiver<Result<u64, String>>,
 }
 
 /// Why an HTTP address was not taken: one line.
@@ -166,6 +187,22 @@ impl Handle {
         Ok(api)
     }
 
+    /// Waits until bans are on disk, as of this change or a later one.
+    ///
+    /// # Errors
+    /// One line: why they are not.
+    pub async fn bans_kept(&self, bans: &Bans) -> Result<(), String> {
+        let mut kept = self.kept.clone();
+        let decided = |kept: &Result<u64, String>| kept.as_ref().is_ok_and(|kept| *kept >= bans.version);
+        let waited = tokio::time::timeout(KEEPING, kept.wait_for(|kept| decided(kept) || kept.is_err())).await;
+        let problem = |why: &str| format!("it holds, but only until the node stops: {FILE_OF_BANS} {why}");
+        match waited {
+            Ok(Ok(kept)) => kept.as_ref().map(|_| ()).map_err(|error| problem(&format!("cannot be written: {error}"))),
+            Ok(Err(_)) => Err(problem("is no longer written, the node is stopping")),
+            Err(_) => Err(problem("takes too long to write")),
+        }
+    }
+
     /// The nodes that are known by HTTP addresses: from the peers file and those that were added. One that turned out to be
     /// this node is not among them.
     pub fn http_nodes(&self) -> Vec<HostPort> {
@@ -179,7 +216,8 @@ pub struct Tasks {
     candidates: Vec<Candidate>,
     nodes: Nodes,
     trackers: Vec<Tracker>,
-    book: BookFile,
+    files: Files,
+    kept: watch::Sender<Result<u64, String>>,
     stop: CancellationToken,
     done: oneshot::Sender<()>,
 }
@@ -200,13 +238,14 @@ impl Stopper {
 }
 
 /// Makes the tasks and the ways to them. They end with `stop`, or earlier by the [`Stopper`].
-pub fn new(configured: Configured, book: Book, parts: Parts, stop: &CancellationToken) -> (Handle, Tasks, Stopper) {
+pub fn new(configured: Configured, files: Files, parts: Parts, stop: &CancellationToken) -> (Handle, Tasks, Stopper) {
     let Parts { network, chain, chain_name, external } = parts;
     let own = Own { peer: network.peer_id(), chain, chain_name };
     let client = Client::new();
     let (nodes, inbox) = mpsc::channel(QUEUE);
     let listed = Listed::default();
-    let handle = Handle { client: client.clone(), own: own.clone(), nodes, listed: listed.clone() };
+    let (kept, is_kept) = watch::channel(Ok(0));
+    let handle = Handle { client: client.clone(), own: own.clone(), nodes, listed: listed.clone(), kept: is_kept };
     let origin = Origin::PeersFile;
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
     for place in configured.places {
@@ -221,14 +260,14 @@ pub fn new(configured: Configured, book: Book, parts: Parts, stop: &Cancellation
     let nodes = Nodes::new(network.clone(), client.clone(), own.clone(), wanted, inbox, listed);
     let stop = stop.child_token();
     let (done, ended) = oneshot::channel();
-    let tasks = Tasks { network, candidates, nodes, trackers, book: book.0, stop: stop.clone(), done };
+    let tasks = Tasks { network, candidates, nodes, trackers, files, kept, stop: stop.clone(), done };
     (handle, tasks, Stopper { stop, done: ended })
 }
 
 impl Tasks {
     /// Runs until it is told to stop.
     pub async fn run(self) {
-        let Self { network, candidates, nodes, trackers, book, stop, done } = self;
+        let Self { network, candidates, nodes, trackers, files, kept, stop, done } = self;
         if !candidates.is_empty() {
             network.add_candidates(candidates).await;
         }
@@ -236,7 +275,8 @@ impl Tasks {
         tokio::join!(
             nodes.run(stop.clone()),
             futures::future::join_all(trackers),
-            book_file::keep(book, network, stop.clone())
+            ban_file::keep(files.bans, network.bans(), kept, stop.clone()),
+            book_file::keep(files.book, network, stop.clone())
         );
         // An error says that nobody waits for it.
         let _ = done.send(());

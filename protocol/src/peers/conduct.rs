@@ -1,5 +1,8 @@
 //! How peers behave: faults, the visible ledger of them, and bans. Only what is provably the sender's fault belongs here;
-//! slowness does not.
+//! slowness does not. A person may ban whom he likes.
+//!
+//! A ban is of a peer, not of an address: a class behind one router shares an address, and who is banned there would take all
+//! others with him.
 
 use core::{fmt, time::Duration};
 use std::collections::{BTreeMap, VecDeque};
@@ -37,6 +40,31 @@ impl fmt::Display for Fault {
     }
 }
 
+/// That a peer is not spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Who.
+    pub peer: PeerId,
+    /// For how long from now on.
+    pub remaining: Duration,
+    /// Whose decision it was.
+    pub by: BannedBy,
+    /// Why, in one line of at most 200 characters; empty where a person did not say.
+    pub reason: String,
+}
+
+/// Whose decision a ban was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BannedBy {
+    /// This node's, for provable faults.
+    Fault,
+    /// A person's.
+    Person,
+}
+
+/// The longest ban, in seconds: ten years.
+pub const MAX_BAN_SECONDS: u64 = 10 * 365 * 24 * 3600;
+
 /// Points at which a peer is banned.
 const BAN_POINTS: u32 = 100;
 /// How long a point lasts.
@@ -64,8 +92,16 @@ struct Record {
     points: u32,
     /// When `points` were last brought up to date.
     updated: Duration,
-    banned_until: Option<Duration>,
+    banned: Option<Banned>,
     faults: VecDeque<String>,
+}
+
+/// A ban; the order is that of worth, the least first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Banned {
+    by: BannedBy,
+    until: Duration,
+    reason: String,
 }
 
 impl Record {
@@ -75,6 +111,21 @@ impl Record {
         self.points = self.points.saturating_sub(steps);
         self.updated = self.updated.saturating_add(POINT_DECAY.saturating_mul(steps));
     }
+
+    /// Begins anew, if it was banned; says whether it was.
+    fn end_ban(&mut self, now: Duration) -> bool {
+        if self.banned.take().is_none() {
+            return false;
+        }
+        self.points = 0;
+        self.updated = now;
+        true
+    }
+}
+
+/// A reason, short and without what a terminal could take for a command.
+fn one_line(reason: &str) -> String {
+    reason.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect()
 }
 
 impl Conduct {
@@ -87,13 +138,39 @@ impl Conduct {
         if record.faults.len() == MAX_FAULTS {
             record.faults.pop_front();
         }
-        let reason: String = reason.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect();
+        let reason = one_line(reason);
         record.faults.push_back(format!("{fault}: {reason}"));
-        if record.points < BAN_POINTS || record.banned_until.is_some() {
+        if record.points < BAN_POINTS || record.banned.is_some() {
             return false;
         }
-        record.banned_until = Some(now.saturating_add(BAN));
+        record.banned = Some(Banned { by: BannedBy::Fault, until: now.saturating_add(BAN), reason });
         true
+    }
+
+    /// Bans a peer, or changes its ban.
+    pub(crate) fn ban(&mut self, ban: Ban, now: Duration) {
+        let Ban { peer, remaining, by, reason } = ban;
+        self.make_room(peer);
+        let record = self.records.entry(peer).or_insert_with(|| Record { updated: now, ..Record::default() });
+        let until = now.saturating_add(remaining.min(Duration::from_secs(MAX_BAN_SECONDS)));
+        record.banned = Some(Banned { by, until, reason: one_line(&reason) });
+    }
+
+    /// Ends a ban before its time. Returns whether there was one.
+    pub(crate) fn lift(&mut self, peer: &PeerId, now: Duration) -> bool {
+        self.records.get_mut(peer).is_some_and(|record| record.end_ban(now))
+    }
+
+    /// The bans, by peer.
+    pub(crate) fn bans(&self, now: Duration) -> Vec<Ban> {
+        let banned = self.records.iter().filter_map(|(peer, record)| Some((*peer, record.banned.as_ref()?)));
+        let ban = |(peer, banned): (PeerId, &Banned)| Ban {
+            peer,
+            remaining: banned.until.saturating_sub(now),
+            by: banned.by,
+            reason: banned.reason.clone(),
+        };
+        banned.map(ban).collect()
     }
 
     /// The faults of a peer, the oldest first.
@@ -103,17 +180,14 @@ impl Conduct {
 
     /// Whether a peer is banned.
     pub(crate) fn is_banned(&self, peer: &PeerId) -> bool {
-        self.records.get(peer).is_some_and(|record| record.banned_until.is_some())
+        self.records.get(peer).is_some_and(|record| record.banned.is_some())
     }
 
     /// Ends the bans whose time is over, and says whose.
     pub(crate) fn pardon(&mut self, now: Duration) -> Vec<PeerId> {
         let mut pardoned = core::mem::take(&mut self.forgotten);
         for (peer, record) in &mut self.records {
-            if record.banned_until.is_some_and(|until| until <= now) {
-                record.banned_until = None;
-                record.points = 0;
-                record.updated = now;
+            if record.banned.as_ref().is_some_and(|banned| banned.until <= now) && record.end_ban(now) {
                 pardoned.push(*peer);
             }
         }
@@ -124,11 +198,15 @@ impl Conduct {
         if self.records.len() < MAX_PEERS || self.records.contains_key(&newcomer) {
             return;
         }
-        // A banned peer is never forgotten for an unbanned one; among a thousand bans the one that ends first goes.
-        let harmless = |record: &Record| (record.banned_until, record.points, record.updated);
-        let least = self.records.iter().min_by_key(|(_, record)| harmless(record)).map(|(peer, _)| *peer);
+        // A banned peer is never forgotten for an unbanned one, nor one that a person banned for one that this node did;
+        // among a thousand bans of a kind the one that ends first goes.
+        let harmless = |one: &Record, other: &Record| {
+            let rest = (one.points, one.updated).cmp(&(other.points, other.updated));
+            one.banned.cmp(&other.banned).then(rest)
+        };
+        let least = self.records.iter().min_by(|(_, one), (_, other)| harmless(one, other)).map(|(peer, _)| *peer);
         if let Some(peer) = least
-            && self.records.remove(&peer).is_some_and(|record| record.banned_until.is_some())
+            && self.records.remove(&peer).is_some_and(|record| record.banned.is_some())
         {
             self.forgotten.push(peer);
         }
@@ -166,6 +244,26 @@ mod tests {
         assert!(conduct.note(peer, Fault::Serious, "junk", START + POINT_DECAY * 60), "80 - 60 + 80");
     }
 
+    fn by_a_person(peer: PeerId, seconds: u64) -> Ban {
+        Ban { peer, remaining: Duration::from_secs(seconds), by: BannedBy::Person, reason: "a\nreason".to_owned() }
+    }
+
+    #[test]
+    fn a_person_bans_and_pardons() {
+        let (mut conduct, peer) = (Conduct::default(), PeerId::random());
+        conduct.ban(by_a_person(peer, 60), START);
+        let told = Ban { reason: "areason".to_owned(), ..by_a_person(peer, 50) };
+        assert_eq!(conduct.bans(START + Duration::from_secs(10)), [told]);
+        conduct.ban(by_a_person(peer, 600), START);
+        assert_eq!(conduct.pardon(START + Duration::from_secs(60)), [], "the later word counts");
+        assert!(conduct.is_banned(&peer) && conduct.lift(&peer, START));
+        assert!(!conduct.is_banned(&peer) && !conduct.lift(&peer, START), "there is none any more");
+        conduct.ban(by_a_person(peer, u64::MAX), START);
+        assert_eq!(conduct.bans(START)[0].remaining, Duration::from_secs(MAX_BAN_SECONDS));
+        assert!(conduct.note(PeerId::random(), Fault::Fatal, "false work", START));
+        assert_eq!(conduct.bans(START).len(), 2);
+    }
+
     #[test]
     fn the_ledger_is_bounded() {
         let (mut conduct, peer) = (Conduct::default(), PeerId::random());
@@ -181,5 +279,13 @@ mod tests {
         }
         assert_eq!(conduct.records.len(), MAX_PEERS);
         assert!(conduct.is_banned(&banned));
+        let by_hand = PeerId::random();
+        conduct.ban(by_a_person(by_hand, 1), START);
+        for _ in 0..MAX_PEERS + 10 {
+            conduct.note(PeerId::random(), Fault::Fatal, "", START);
+        }
+        assert!(conduct.is_banned(&by_hand), "strangers who are banned do not lift what a person decided");
+        assert!(!conduct.is_banned(&banned) && conduct.pardon(START).contains(&banned), "the one that ends first");
+        assert_eq!(conduct.records.len(), MAX_PEERS);
     }
 }

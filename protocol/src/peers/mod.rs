@@ -165,7 +165,8 @@ impl PeerBook {
         let mut dials = Vec::new();
         for anchor in &mut self.anchors {
             let connected = anchor.peer.and_then(|peer| self.entries.get(&peer)).is_some_and(Entry::is_connected);
-            if under_way < MAX_DIALS && !anchor.dialing && !connected && anchor.backoff.is_due(now) {
+            let unwelcome = anchor.peer.is_some_and(|peer| self.conduct.is_banned(&peer));
+            if under_way < MAX_DIALS && !anchor.dialing && !connected && !unwelcome && anchor.backoff.is_due(now) {
                 anchor.dialing = true;
                 under_way += 1;
                 dials.push(anchor.dial());

@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) sightings: u32,
     /// Whether it relays connections.
     pub(super) relays: bool,
+    /// Why this node closes its connections, once it does.
+    pub(super) parting: Option<String>,
     /// When its addresses were last put into Kademlia's table.
     pub(super) fed_at: Option<Duration>,
 }
@@ -78,6 +80,7 @@ impl Link {
             relays: false,
             sightings: 0,
             two_places: false,
+            parting: None,
             fed_at: None,
         }
     }

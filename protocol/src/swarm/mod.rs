@@ -3,6 +3,7 @@
 //! It takes commands from a bounded queue, hands events to a bounded queue without ever waiting for it, and looks at the
 //! clock four times a second. All state of connections is here; what others need of it is published by `watch`.
 
+mod bans;
 pub(crate) mod bind;
 mod copies;
 mod gossip;
@@ -49,12 +50,12 @@ use crate::{
         Candidate, bootstrap, is_relayed, mdns,
         rendezvous::{Errand, Points},
     },
-    event::{NetworkEvent, PeerInfo},
-    handle::{Command, NetworkHandle},
+    event::{Departure, NetworkEvent, PeerInfo},
+    handle::{Bans, Command, NetworkHandle},
     identity::Identity,
     listening,
     notice::Notice,
-    peers::{PeerBook, Target, clones::Clones, conduct::Fault},
+    peers::{PeerBook, Target, clones::Clones},
     reachability::{Reachability, observer::Observer},
     topics::Names,
 };
@@ -94,6 +95,8 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let (listening, listening_seen) = watch::channel(Vec::new());
     let (reachability, reachability_seen) = watch::channel(Reachability::default());
     let (notices, notices_seen) = watch::channel(Arc::new(Vec::new()));
+    let (departures, departures_seen) = watch::channel(Arc::new(Vec::new()));
+    let (bans, bans_seen) = watch::channel(Bans::default());
     let swarm = behaviour::swarm(&config, &names)?;
     let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
     let mut driver = Driver {
@@ -129,7 +132,10 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         listening,
         reachability,
         notices,
+        bans,
+        departures,
     };
+    driver.restore_bans(config.bans);
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
     for address in config.external {
@@ -149,6 +155,8 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         listening: listening_seen,
         reachability: reachability_seen,
         notices: notices_seen,
+        bans: bans_seen,
+        departures: departures_seen,
     };
     Ok(Network { handle, events: events_out, driver })
 }
@@ -203,6 +211,8 @@ pub struct Driver {
     listening: watch::Sender<Vec<Multiaddr>>,
     reachability: watch::Sender<Reachability>,
     notices: watch::Sender<Arc<Vec<Notice>>>,
+    bans: watch::Sender<Bans>,
+    departures: watch::Sender<Arc<Vec<Departure>>>,
 }
 
 impl core::fmt::Debug for Driver {
@@ -251,7 +261,9 @@ impl Driver {
             Command::Connect(address, origin, reply) => self.connect(address, origin, reply),
             Command::AddCandidates(candidates) => candidates.into_iter().for_each(|candidate| self.learn(candidate)),
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
-            Command::Disconnect(peer) => self.disconnect(peer),
+            Command::Disconnect(peer) => self.part_from(peer, "by order"),
+            Command::Ban(ban, reply) => self.ban_by_order(ban, reply),
+            Command::LiftBans(peer, reply) => self.lift_bans(peer, reply),
             Command::KnownNodes(reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.book.known(self.now()));
@@ -265,10 +277,7 @@ impl Driver {
 
     fn tick(&mut self) {
         let now = self.now();
-        for peer in self.book.conduct.pardon(now) {
-            debug!(%peer, "the ban is over");
-            self.swarm.behaviour_mut().banned.unblock_peer(peer);
-        }
+        self.end_bans(now);
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
         self.prune(now);
@@ -291,8 +300,8 @@ impl Driver {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.established(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
-                self.closed(peer_id, connection_id, cause.as_ref());
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, endpoint, cause, .. } => {
+                self.closed(peer_id, connection_id, &endpoint, cause.as_ref());
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 self.dial_failed(connection_id, peer_id, &error);
@@ -362,22 +371,6 @@ impl Driver {
                 self.mdns_retry = Some(now.saturating_add(mdns::RETRY_INTERVAL));
             }
         }
-    }
-
-    /// Notes a fault; if it was one too many, bans the peer, which closes its connections.
-    fn penalise(&mut self, peer: PeerId, fault: Fault, reason: &str) {
-        let now = self.now();
-        debug!(%peer, %fault, reason, "a fault");
-        let banned = self.book.conduct.note(peer, fault, reason, now);
-        if let Some(measures) = &self.measures {
-            measures.fault(fault, banned);
-        }
-        if banned {
-            warn!(%peer, reason, "banned for an hour");
-            self.swarm.behaviour_mut().banned.block_peer(peer);
-            self.forget_in_kademlia(&peer);
-        }
-        self.publish_peers();
     }
 
     /// Notes a candidate from whatever way to find nodes.

@@ -179,16 +179,25 @@ impl Driver {
         }
     }
 
-    pub(super) fn closed(&mut self, peer: PeerId, id: ConnectionId, cause: Option<&ConnectionError>) {
+    pub(super) fn closed(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        endpoint: &ConnectedPoint,
+        cause: Option<&ConnectionError>,
+    ) {
         let now = self.now();
-        let why = cause.map_or_else(|| "closed here".to_owned(), ToString::to_string);
+        let why = cause.map_or_else(|| "closed here".to_owned(), reason::of_end);
+        let (address, _) = split_peer_id(remote_of(endpoint).clone());
         debug!(%peer, "disconnected: {why}");
         if let Some(link) = self.links.get_mut(&peer) {
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
                 Some(oldest) => self.book.turned(peer, oldest.direction),
                 None => {
-                    self.links.remove(&peer);
+                    if let Some(link) = self.links.remove(&peer).filter(|link| link.confirmed.is_some()) {
+                        self.note_departure(peer, address, link.parting.unwrap_or(why));
+                    }
                     self.observer.gone(&peer);
                     self.book.disconnected(peer, now);
                 }
@@ -357,6 +366,15 @@ impl Driver {
         }
     }
 
+    /// Closes the connections to a peer, and keeps the reason for people to see.
+    pub(super) fn part_from(&mut self, peer: PeerId, why: &str) {
+        debug!(%peer, "parting: {why}");
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.parting = Some(why.to_owned());
+        }
+        self.disconnect(peer);
+    }
+
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
@@ -390,6 +408,7 @@ impl Driver {
                 known.lost_pings = known.lost_pings.saturating_add(1);
                 if known.lost_pings >= MAX_LOST_PINGS {
                     warn!(%peer, "a peer no longer answers");
+                    link.parting = Some("it no longer answers".to_owned());
                     self.swarm.close_connection(connection);
                 }
             }

@@ -33,9 +33,8 @@ impl Driver {
         }
         self.end_passing(now);
         for peer in self.book.surplus(now, self.target_outbound) {
-            debug!(%peer, "there are enough others");
             self.book.release(peer);
-            self.disconnect(peer);
+            self.part_from(peer, "there are enough others");
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{error::Error, io};
 
-use libp2p::{TransportError, swarm::DialError};
+use libp2p::{
+    TransportError,
+    swarm::{ConnectionError, DialError},
+};
 
 /// Characters kept of a reason.
 const MAX_LEN: usize = 160;
@@ -23,6 +26,19 @@ pub(crate) fn of_dial(error: &DialError) -> String {
         DialError::Aborted => "the attempt was aborted".to_owned(),
         DialError::LocalPeerId { .. } => "it is this node itself".to_owned(),
         DialError::DialPeerConditionFalse(_) => "it is connected or being dialled already".to_owned(),
+    }
+}
+
+/// Why a connection ended.
+pub(crate) fn of_end(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::KeepAliveTimeout => "nothing was left to talk about".to_owned(),
+        ConnectionError::IO(error) => match io_kind(error) {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                "the other end closed it".to_owned()
+            }
+            _ => of_io(error),
+        },
     }
 }
 

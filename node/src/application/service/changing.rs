@@ -23,7 +23,7 @@ use crate::{application::reply::Reply, keeper::Accepted, miner, wallet::OWN_NAME
 /// The most threads that a miner may be told to use.
 const MAX_THREADS: usize = 256;
 
-fn malformed(what: impl Into<String>) -> Failure {
+pub(super) fn malformed(what: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Malformed, what)
 }
 

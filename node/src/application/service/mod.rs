@@ -1,5 +1,6 @@
 //! The one place that does what is asked.
 
+mod bans;
 mod changing;
 mod failure;
 mod proofs;
@@ -141,6 +142,9 @@ impl Service {
                 connect(&self.parts().network, &self.parts().meeting, &address).await.map(Reply::Connected)
             }
             Command::Disconnect { peer } => self.disconnect(&peer).await,
+            Command::Bans => Ok(Reply::Bans(self.bans())),
+            Command::Ban { peer, seconds, reason } => self.ban(&peer, seconds, reason).await,
+            Command::LiftBans { peer } => self.lift_bans(peer).await,
             Command::Mine { blocks, data } => self.mine(blocks, data).await,
             Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
             Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
@@ -291,15 +295,5 @@ impl Service {
             items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
             items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
         })
-    }
-
-    fn peers(&self) -> Vec<reply::Peer> {
-        let standings = self.parts().catch_up.standings();
-        let peers = Arc::clone(&self.parts().network.peers().borrow());
-        let with_status = |info: &bard_protocol::PeerInfo| reply::Peer {
-            status: standings.get(&info.id).and_then(|standing| standing.status.clone()),
-            info: info.clone(),
-        };
-        peers.iter().map(with_status).collect()
     }
 }

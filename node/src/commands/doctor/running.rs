@@ -158,7 +158,7 @@ mod tests {
             spec: Arc::new(presets::dev()),
             node: serde_json::from_value(node).expect("a node"),
             status: serde_json::from_value(status).expect("a status"),
-            peers: Peers { peers: Vec::new() },
+            peers: Peers { peers: Vec::new(), departed: Vec::new() },
         }
     }
 

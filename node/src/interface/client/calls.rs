@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{Client, ClientError, Wait};
 use crate::interface::view::json::{
-    Account, AccountPage, Admitted, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
-    ItemTransfer, Keys, Mine, MinedBlocks, Mining, NewKey, NewKeyName, NewPeer, NewRecord, Node, Peers,
+    Account, AccountPage, Admitted, Ban, Bans, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
+    ItemTransfer, Keys, Lifted, Mine, MinedBlocks, Mining, NewBan, NewKey, NewKeyName, NewPeer, NewRecord, Node, Peers,
     PlacedTransaction, PoolPage, Protection, SetMining, Signer, Status, Submission, Synced, Transaction,
     TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
 };
@@ -70,6 +70,21 @@ impl Client {
     /// Closes its connections to a peer.
     pub async fn disconnect(&self, peer: &str) -> Result<()> {
         self.send(Method::DELETE, &path("/api/v1/peers/", peer, ""), &Value::Null, Wait::Short).await
+    }
+
+    /// Who is banned.
+    pub async fn bans(&self) -> Result<Bans<'static>> {
+        self.get("/api/v1/bans").await
+    }
+
+    /// Lets it ban a peer.
+    pub async fn ban(&self, ban: &NewBan) -> Result<Ban<'static>> {
+        self.send(Method::POST, "/api/v1/bans", ban, Wait::Short).await
+    }
+
+    /// Lets it end the ban of a peer, or all.
+    pub async fn lift_bans(&self, peer: Option<String>) -> Result<Lifted> {
+        self.send(Method::DELETE, &query("/api/v1/bans", &[("peer", peer)]), &Value::Null, Wait::Short).await
     }
 
     /// Mines blocks and waits for them.

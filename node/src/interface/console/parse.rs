@@ -7,7 +7,7 @@ use super::{
 use crate::{
     interface::{
         ask::{ItemState, Question, host_and_port},
-        view::json::Unlock,
+        view::json::{NewBan, Unlock},
     },
     near,
 };
@@ -70,6 +70,13 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
         "status" => plain(Question::Status),
         "node" => plain(Question::Node),
         "peers" => plain(Question::Peers),
+        "bans" => plain(Question::Bans),
+        "ban" => ban(entry, rest),
+        "unban" => match *words(rest) {
+            ["all"] => Ok(Question::LiftBans { peer: None }),
+            [peer] => Ok(Question::LiftBans { peer: Some(peer.to_owned()) }),
+            _ => Err(usage(entry)),
+        },
         "sync" => plain(Question::Sync),
         "pool" => plain(Question::Pool),
         "wallets" => plain(Question::Wallets),
@@ -161,6 +168,20 @@ fn connect(entry: &Entry, rest: &str) -> Result<Question, String> {
         _ => return Err(usage(entry)),
     };
     Ok(Question::Connect { address })
+}
+
+fn ban(entry: &Entry, rest: &str) -> Result<Question, String> {
+    let (peer, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    if peer.is_empty() {
+        return Err(usage(entry));
+    }
+    let rest = rest.trim();
+    let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let (seconds, reason) = match first.bytes().all(|byte| byte.is_ascii_digit()) && !first.is_empty() {
+        true => (Some(number("SECONDS", first)?), after.trim()),
+        false => (None, rest),
+    };
+    Ok(Question::Ban(NewBan { peer: peer.to_owned(), seconds, reason: reason.to_owned() }))
 }
 
 fn mine(entry: &Entry, rest: &str) -> Result<Question, String> {
@@ -296,6 +317,14 @@ mod tests {
             question_of("mine 2 --data two words"),
             Question::Mine { blocks: 2, data: Some("two words".into()) }
         );
+        let ban = |seconds, reason: &str| match question_of(&format!("ban 12D3x {seconds} {reason}")) {
+            Question::Ban(NewBan { peer, seconds, reason }) if peer == "12D3x" => (seconds, reason),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ban("60", "sends junk"), (Some(60), "sends junk".to_owned()));
+        assert_eq!((ban("", "sends junk"), ban("", "")), ((None, "sends junk".to_owned()), (None, String::new())));
+        assert_eq!(question_of("unban all"), Question::LiftBans { peer: None });
+        assert_eq!(question_of("unban x"), Question::LiftBans { peer: Some("x".into()) });
         assert_eq!(question_of("wallet new zed"), Question::NewKey { name: "zed".into() });
         assert_eq!(question_of("wallet list"), Question::Wallets);
         assert_eq!(question_of("wallet lock"), Question::Lock);
@@ -365,6 +394,9 @@ mod tests {
             ("wallet lits", "lits: did you mean `wallet list`? usage: wallet new NAME"),
             ("wallet unlokc", "did you mean `wallet unlock`?"),
             ("items resrved", "did you mean `items reserved`? usage: items"),
+            ("ban", "usage: ban PEER"),
+            ("unban", "usage: unban PEER"),
+            ("ban x 99999999999999999999", "not a whole number"),
             ("items everything", "usage: items"),
             ("mine onn", "onn is not a whole number: did you mean `mine on`?"),
             ("transfer lamp", "usage: transfer"),

@@ -145,7 +145,7 @@ async fn write(service: &Service, needs_token: bool) -> Result<Html, Problem> {
     }
     if let Reply::Peers(peers) = service.execute(Command::Peers).await? {
         page.markup("<h2>Peers</h2>\n");
-        write_peers(&mut page, &peers);
+        write_peers(&mut page, &peers.connected);
     }
     page.markup(FOOT).markup(after);
     Ok(page)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::json::{
-    Account, Action, Address, Block, Direction, HandoverEntry, Item, ItemPage, Keys, Mining, Node, Peer,
+    Account, Action, Address, Ban, Block, Direction, HandoverEntry, Item, ItemPage, Judge, Keys, Mining, Node, Peer,
     PlacedTransaction, Protection, Status, Synced, Transaction, Verified,
 };
 use crate::{
@@ -39,6 +39,10 @@ pub fn answer(answer: &Answer, names: &Names) -> String {
         Answer::Peers(all) if all.peers.is_empty() => "no peers connected".to_owned(),
         Answer::Peers(all) => with_head(format!("connected peers ({}):", all.peers.len()), all.peers.iter().map(peer)),
         Answer::Connected(one) => format!("connected to {}", one.peer_id),
+        Answer::Bans(all) if all.bans.is_empty() => "nobody is banned".to_owned(),
+        Answer::Bans(all) => with_head(format!("banned ({}):", all.bans.len()), all.bans.iter().map(ban)),
+        Answer::Banned(one) => format!("banned {}", ban(one)),
+        Answer::Lifted(one) => format!("{} bans ended", one.lifted),
         Answer::Mined(all) => lines(all.blocks.iter().map(|m| format!("mined block {} {}", m.height, m.hash))),
         Answer::Mining(activity) => mining_told(activity),
         Answer::Blocks(page) if page.blocks.is_empty() => "no blocks there".to_owned(),
@@ -142,6 +146,15 @@ pub fn rate(hashes: f64) -> String {
         h if h >= 1e3 => format!("{:.1} kH/s", h / 1e3),
         h => format!("{h:.0} H/s"),
     }
+}
+
+fn ban(ban: &Ban<'_>) -> String {
+    let by = match ban.by {
+        Judge::Node => "by this node",
+        Judge::Person => "by order",
+    };
+    let reason = if ban.reason.is_empty() { String::new() } else { format!(": {}", ban.reason) };
+    format!("{} until {}, {by}{reason}", ban.peer, clock::local(ban.until.0))
 }
 
 fn peer(peer: &Peer<'_>) -> String {

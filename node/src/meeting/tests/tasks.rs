@@ -52,6 +52,7 @@ impl Node {
             relay_server: false,
             rendezvous: Vec::new(),
             known: Vec::new(),
+            bans: Vec::new(),
             max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
             target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
             agent: Agent::new("test"),
@@ -61,9 +62,9 @@ impl Node {
         let dir = tempfile::tempdir().expect("a directory");
         let parts =
             Parts { network: network.handle.clone(), chain: CHAIN, chain_name: "dev".to_owned(), external: Vec::new() };
-        let (book, _) = meeting::open_book(dir.path());
+        let (files, _) = meeting::open_files(dir.path());
         let configured = Configured { places: places.to_vec(), trackers: trackers.to_vec() };
-        let (handle, tasks, stopper) = meeting::new(configured, book, parts, &CancellationToken::new());
+        let (handle, tasks, stopper) = meeting::new(configured, files, parts, &CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(network.driver.run());
         running.spawn(async move { while network.events.recv().await.is_some() {} });

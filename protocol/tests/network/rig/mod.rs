@@ -79,6 +79,7 @@ fn config(listen: Vec<Multiaddr>, identity: Identity) -> NetworkConfig {
         relay_server: false,
         rendezvous: Vec::new(),
         known: Vec::new(),
+        bans: Vec::new(),
         max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
         target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
         agent: Agent::new("bard/test"),

@@ -54,6 +54,8 @@ const LINKS: &[Link] = &[
     link("keys", "200", "account", "account", "$response.body#/keys/0/name"),
     link("new_key", "201", "account", "account", "$response.body#/name"),
     link("peers", "200", "drop_peer", "id", "$response.body#/peers/0/peer_id"),
+    link("bans", "200", "lift_ban", "id", "$response.body#/bans/0/peer"),
+    link("ban", "201", "lift_ban", "id", "$response.body#/peer"),
     link("add_peer", "201", "drop_peer", "id", "$response.body#/peer_id"),
     link("old_mine", "201", "block", "id", "$response.body#/block/hash"),
     link("old_mine_by_get", "200", "block", "id", "$response.body#/hash"),

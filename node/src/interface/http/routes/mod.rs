@@ -3,6 +3,7 @@
 #![allow(unused_qualifications, reason = "written so by the macros that describe the calls")]
 
 mod accounts;
+mod bans;
 mod blocks;
 mod chain;
 mod items;
@@ -37,6 +38,7 @@ type Answer = Result<Response, Problem>;
 pub(super) fn api() -> OpenApiRouter<Service> {
     let timed = OpenApiRouter::new()
         .merge(node::router())
+        .merge(bans::router())
         .merge(blocks::router())
         .merge(chain::router())
         .merge(transactions::router())

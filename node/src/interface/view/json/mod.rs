@@ -3,6 +3,7 @@
 //! Each is a type that says what it is in the description of the API too, so that the two cannot differ.
 
 mod account;
+mod bans;
 mod block;
 mod node;
 mod primitive;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 pub use self::{
     account::{Account, AccountPage, HandoverEntry, Item, ItemHistory, ItemPage, Keys, NewKey, Pending, Protection},
+    bans::{Ban, Bans, Departed, Judge, Lifted},
     block::{
         Action, Admitted, Block, BlockOutcome, BlockPage, BlockTaken, BlockVerdict, Forks, Header, KnownBlock,
         MinedBlock, MinedBlocks, PlaceInBlock, PlacedTransaction, PoolPage, PoolState, Transaction, TransactionPage,
@@ -27,8 +29,8 @@ pub use self::{
     primitive::{Address, Amount, Cbor, Digits, Hash, Hex, MAX_EXACT, Time},
     proof::Proof,
     request::{
-        HexBlock, ItemRequests, ItemTransfer, Mine, NewKeyName, NewPeer, NewRecord, SetMining, Signer, Submission,
-        Transfer, Unlock,
+        HexBlock, ItemRequests, ItemTransfer, Mine, NewBan, NewKeyName, NewPeer, NewRecord, SetMining, Signer,
+        Submission, Transfer, Unlock,
     },
     spec::{Allocation, Spec, Subsidy},
 };
@@ -45,6 +47,9 @@ pub enum View<'a> {
     Node(Node<'a>),
     Status(Box<Status<'a>>),
     Peers(Peers<'a>),
+    Bans(Bans<'a>),
+    Ban(Ban<'a>),
+    Lifted(Lifted),
     Connected(Connected),
     MinedBlocks(MinedBlocks),
     Mining(Mining),
@@ -79,6 +84,9 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::Node(one) => View::Node(one.into()),
         Reply::Status(one) => View::Status(Box::new((&**one).into())),
         Reply::Peers(all) => View::Peers(Peers::new(all)),
+        Reply::Bans(all) => View::Bans(Bans::new(all)),
+        Reply::Banned(one) => View::Ban(one.into()),
+        Reply::Lifted(lifted) => View::Lifted(Lifted { lifted: *lifted }),
         Reply::Connected(id) | Reply::Disconnected(id) => View::Connected(Connected::new(id)),
         Reply::Mined(all) => View::MinedBlocks(MinedBlocks::new(all)),
         Reply::Mining(activity) => View::Mining(activity.into()),

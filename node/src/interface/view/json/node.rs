@@ -6,7 +6,10 @@ use bard_protocol::Direction as NetworkDirection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::primitive::{Address, Digits, Hash, Time};
+use super::{
+    bans::Departed,
+    primitive::{Address, Digits, Hash, Time},
+};
 use crate::{application::reply, catch_up, miner};
 
 /// Who and where a node is.
@@ -122,11 +125,14 @@ pub struct ItemCounts {
     pub available: usize,
 }
 
-/// The connected peers.
+/// The peers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Peers<'a> {
-    /// The peers.
+    /// The connected peers, the longest connected first.
     pub peers: Vec<Peer<'a>>,
+    /// The last peers that are no longer connected, the latest first, 32 at most.
+    #[serde(default)]
+    pub departed: Vec<Departed<'a>>,
 }
 
 /// A connected peer.
@@ -264,8 +270,9 @@ impl From<&miner::Activity> for Mining {
 }
 
 impl<'a> Peers<'a> {
-    pub(super) fn new(all: &'a [reply::Peer]) -> Self {
-        Self { peers: all.iter().map(Into::into).collect() }
+    pub(super) fn new(all: &'a reply::Peers) -> Self {
+        let departed = all.departed.iter().map(Into::into).collect();
+        Self { peers: all.connected.iter().map(Into::into).collect(), departed }
     }
 }
 

@@ -16,6 +16,22 @@ pub struct NewPeer {
     pub address: String,
 }
 
+/// A peer to be banned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBan {
+    /// Its id in the network.
+    pub peer: String,
+    /// For how long; a day if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 315_360_000_u64)]
+    pub seconds: Option<u64>,
+    /// Why, in one line.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub reason: String,
+}
+
 /// What to mine.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

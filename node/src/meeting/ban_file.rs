@@ -1,0 +1,219 @@
+//! `bans.json` in the data directory: who is banned, until when, by whom and why. It outlives restarts.
+//!
+//! It is written when a ban begins or ends, at most once a second, to the disk before it gets its name; whoever bans a peer
+//! is answered after that. A damaged file is set aside with one line of the log, and the node starts without bans.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bard_chain::units::Timestamp;
+use bard_protocol::{Ban, BannedBy, Bans, PeerId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::book_file::set_aside;
+use crate::clock;
+
+/// The name of the file in a data directory.
+pub(super) const FILE: &str = "bans.json";
+/// The version of the format that this software writes, and the newest it reads.
+const FORMAT: u32 = 1;
+/// The longest such file, in bytes: four times what [`MAX_BANS`] come to.
+const MAX_LEN: u64 = 4 << 20;
+/// Bans kept, as many as the network knows.
+const MAX_BANS: usize = 1000;
+/// How often it is written at most: strangers can get themselves banned as often as they like.
+const EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    format: u32,
+    bans: Vec<Kept>,
+}
+
+/// A ban as it is written.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    peer_id: String,
+    until: String,
+    by: By,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Fault,
+    Person,
+}
+
+/// The file of a data directory.
+pub(super) struct BanFile(PathBuf);
+
+impl BanFile {
+    /// Reads the bans that have not ended.
+    pub(super) fn open(dir: &Path) -> (Self, Vec<Ban>) {
+        let path = dir.join(FILE);
+        let bans = read(&path, clock::now()).unwrap_or_else(|problem| {
+            let aside = set_aside(&path).map_or_else(
+                |error| format!("it cannot be set aside ({error}) and will be replaced"),
+                |to| format!("it is set aside as {}", to.display()),
+            );
+            tracing::warn!("{} {problem}: {aside}, and nobody is banned", path.display());
+            Vec::new()
+        });
+        (Self(path), bans)
+    }
+}
+
+/// Writes the bans whenever they change, until `stop`; `kept` says which version of them is on disk. That writing begins to
+/// fail is one line of the log.
+pub(super) async fn keep(
+    file: BanFile,
+    mut bans: watch::Receiver<Bans>,
+    kept: watch::Sender<Result<u64, String>>,
+    stop: CancellationToken,
+) {
+    // What was read at the start is there.
+    let mut last = bans.borrow_and_update().version;
+    drop(kept.send_replace(Ok(last)));
+    while stop.run_until_cancelled(bans.changed()).await.is_some_and(|changed| changed.is_ok()) {
+        let now = bans.borrow_and_update().clone();
+        let (path, version) = (file.0.clone(), now.version);
+        let work = move || write(&path, &now.now(), clock::now()).map_err(|error| error.to_string());
+        let Ok(written) = tokio::task::spawn_blocking(work).await else { return };
+        if let (Err(error), true) = (&written, kept.borrow().is_ok()) {
+            tracing::warn!("{} cannot be written: {error}; bans end with this run", file.0.display());
+        }
+        last = if written.is_ok() { version } else { last };
+        drop(kept.send_replace(written.map(|()| last)));
+        // Time enough, or the node stops and the last change is written at once.
+        let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
+        if stop.is_cancelled() && bans.has_changed().unwrap_or(false) {
+            let (path, now) = (file.0.clone(), bans.borrow().clone());
+            // Nobody is left to be told.
+            let _ = tokio::task::spawn_blocking(move || write(&path, &now.now(), clock::now())).await;
+        }
+    }
+}
+
+fn read(path: &Path, now: Timestamp) -> Result<Vec<Ban>, String> {
+    let mut text = Vec::new();
+    match fs::File::open(path).and_then(|file| file.take(MAX_LEN + 1).read_to_end(&mut text)) {
+        Ok(_) => parse(&text, now),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(format!("cannot be read ({error})")),
+    }
+}
+
+fn parse(text: &[u8], now: Timestamp) -> Result<Vec<Ban>, String> {
+    if text.len() as u64 > MAX_LEN {
+        return Err(format!("is longer than {MAX_LEN} bytes"));
+    }
+    let damaged = |error: serde_json::Error| format!("is damaged ({error})");
+    let Head { format } = serde_json::from_slice(text).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(format!("has format {format}, of a newer version of this software"));
+    }
+    let Content { bans, .. } = serde_json::from_slice(text).map_err(damaged)?;
+    let mut read = Vec::new();
+    for kept in bans.into_iter().take(MAX_BANS) {
+        let until = clock::from_rfc3339(&kept.until).ok_or("is damaged (a time)")?;
+        let peer: PeerId = kept.peer_id.parse().map_err(|_| "is damaged (a peer id)")?;
+        let remaining = Duration::from_millis(until.saturating_sub(now).get());
+        let by = match kept.by {
+            By::Fault => BannedBy::Fault,
+            By::Person => BannedBy::Person,
+        };
+        if !remaining.is_zero() {
+            read.push(Ban { peer, remaining, by, reason: kept.reason });
+        }
+    }
+    Ok(read)
+}
+
+fn write(path: &Path, bans: &[Ban], now: Timestamp) -> io::Result<()> {
+    let kept = |ban: &Ban| Kept {
+        peer_id: ban.peer.to_string(),
+        until: clock::rfc3339(clock::after(now, ban.remaining)),
+        by: match ban.by {
+            BannedBy::Fault => By::Fault,
+            BannedBy::Person => By::Person,
+        },
+        reason: ban.reason.clone(),
+    };
+    let content = Content { format: FORMAT, bans: bans.iter().map(kept).collect() };
+    let beside = path.with_extension("json.new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(&serde_json::to_vec_pretty(&content)?)?;
+    file.sync_all()?;
+    fs::rename(beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::new(1_767_225_600_000);
+
+    fn ban(seconds: u64, by: BannedBy) -> Ban {
+        let reason = "sent a block with \"false\" work".to_owned();
+        Ban { peer: PeerId::random(), remaining: Duration::from_secs(seconds), by, reason }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_ends() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let bans = [ban(60, BannedBy::Fault), ban(3600, BannedBy::Person)];
+        write(&path, &bans, NOW).expect("written");
+        assert_eq!(read(&path, NOW).expect("good"), bans);
+        let later = Timestamp::new(NOW.get() + 60_000);
+        let left = Ban { remaining: Duration::from_secs(3540), ..bans[1].clone() };
+        assert_eq!(read(&path, later).expect("good"), [left], "one has ended");
+        assert_eq!(read(&dir.path().join("none"), NOW).expect("no file is no news"), []);
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let odd = r#"{"format": 1, "bans": [{"peer_id": "x", "until": "2030-01-01T00:00:00Z", "by": "person", "reason": ""}]}"#;
+        for text in ["", "{", "[]", r#"{"format": 2, "bans": {}}"#, odd] {
+            fs::write(&path, text).expect("written");
+            let (_, bans) = BanFile::open(dir.path());
+            assert!(bans.is_empty() && !path.exists(), "{text}");
+        }
+        assert!(dir.path().join("bans.json.damaged").exists());
+    }
+
+    #[tokio::test]
+    async fn changes_are_kept_and_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (file, none) = BanFile::open(dir.path());
+        assert!(none.is_empty());
+        let (changes, bans) = watch::channel(Bans::default());
+        let (kept, mut told) = watch::channel(Ok(0));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(keep(file, bans, kept, stop.clone()));
+        let one = ban(3600, BannedBy::Person);
+        let version = |version, all: Vec<Ban>| Bans { version, at: Some(tokio::time::Instant::now()), all: all.into() };
+        changes.send_replace(version(1, vec![one.clone()]));
+        told.wait_for(|kept| *kept == Ok(1)).await.expect("written");
+        assert_eq!(BanFile::open(dir.path()).1[0].peer, one.peer);
+        changes.send_replace(version(2, Vec::new()));
+        stop.cancel();
+        task.await.expect("ended");
+        assert_eq!(BanFile::open(dir.path()).1, [], "the last change is not lost by a stop");
+    }
+}
