@@ -4,7 +4,9 @@
 //! purpose can never stand for another.
 
 use core::{fmt, str::FromStr};
+use std::sync::OnceLock;
 
+use blake3::hazmat::{self, HasherExt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What a hash is for: the complete list of BLAKE3 contexts of the consensus format.
@@ -32,6 +34,9 @@ pub enum Domain {
     SignatureBatch,
 }
 
+/// How many there are.
+const DOMAINS: usize = 10;
+
 impl Domain {
     /// The BLAKE3 key-derivation context.
     pub const fn context(self) -> &'static str {
@@ -49,9 +54,16 @@ impl Domain {
         }
     }
 
+    /// The key that BLAKE3 derives from the context; made once.
+    pub(crate) fn context_key(self) -> [u8; 32] {
+        static KEYS: [OnceLock<[u8; 32]>; DOMAINS] = [const { OnceLock::new() }; DOMAINS];
+        let make = || hazmat::hash_derive_key_context(self.context());
+        KEYS.get(self as usize).map_or_else(make, |key| *key.get_or_init(make))
+    }
+
     /// A hasher of this domain.
     pub fn hasher(self) -> blake3::Hasher {
-        blake3::Hasher::new_derive_key(self.context())
+        blake3::Hasher::new_from_context_key(&self.context_key())
     }
 
     /// The hash of `parts`, one after the other.

@@ -28,6 +28,7 @@ use crate::{
     serve::Server,
     store::{Opened, Store},
     supervise::{Signals, Supervisor},
+    wake,
     wallet::{self, Wallet},
 };
 
@@ -38,7 +39,7 @@ const DEFAULT_P2P_PORT: u16 = 6000;
 /// The file of the node's identity in the network.
 pub const IDENTITY_FILE: &str = "identity.key";
 /// Hints about peers that seem to know more; one too many is dropped, for one is as good as many.
-const HINTS: usize = 64;
+pub(crate) const HINTS: usize = 64;
 
 /// Why a node did not start or had to stop: one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,6 +183,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         Ok::<(), Failure>(())
     });
     spawn(supervisor, "router", route(network.events, relay, server, hints));
+    spawn(supervisor, "wake", wake::watch(handle.clone()));
     spawn(supervisor, "network", network.driver.run());
     let access = Access { token: token(options, address)?, address };
     let api = Api::new(service.clone(), access.clone());
@@ -327,7 +329,7 @@ fn show_token(token: &str) {
 }
 
 /// Hands what comes from the network to whoever decides about it.
-async fn route(
+pub(crate) async fn route(
     mut events: mpsc::Receiver<NetworkEvent>,
     relay: Relay,
     server: Server,

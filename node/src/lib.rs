@@ -23,6 +23,7 @@
 //! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
+//! | [`wake`] | notices that the machine has slept |
 //! | [`registry`] | `node.json` |
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
@@ -50,4 +51,5 @@ pub mod serve;
 pub mod store;
 pub mod supervise;
 pub mod tracker;
+pub mod wake;
 pub mod wallet;

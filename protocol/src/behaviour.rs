@@ -16,7 +16,9 @@ use crate::{
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
     probes::Probes,
+    ranges::Ranges,
     rendezvous,
+    swarm::crowd::SPARE,
     sync_behaviour::{self, PeersBehaviour, SpecBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
     transport::{self, NEVER},
@@ -47,6 +49,7 @@ pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(crate) gate: Gate,
+    pub(crate) ranges: Ranges,
     pub(crate) ping: ping::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) gossip: Gossip,
@@ -82,6 +85,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits(config)),
             banned: allow_block_list::Behaviour::default(),
             gate: Gate::default(),
+            ranges: Ranges::default(),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             identify: identify::Behaviour::new(
                 identify::Config::new(names.protocol_version(), keypair.public())
@@ -130,7 +134,7 @@ fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
         .with_max_pending_outgoing(Some(MAX_PENDING_OUTBOUND))
-        .with_max_established_incoming(Some(config.max_peers))
+        .with_max_established_incoming(Some(config.max_peers.saturating_add(SPARE)))
         .with_max_established_outgoing(Some(outbound))
         .with_max_established_per_peer(Some(MAX_PER_PEER))
 }

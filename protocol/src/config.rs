@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bard_chain::hash::ChainId;
+use bard_chain::{hash::ChainId, spec::ChainSpec};
 use libp2p::Multiaddr;
 
 use crate::{
@@ -60,6 +60,34 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// A node that listens nowhere and looks for nobody, with the defaults of all else.
+    pub fn alone(spec: &ChainSpec, identity: Identity, agent: Agent) -> Self {
+        Self {
+            chain: spec.chain_id(),
+            specification: spec.to_toml().into(),
+            secret: None,
+            max_block_len: spec.max_block_len(),
+            identity,
+            listen: Vec::new(),
+            listen_optional: false,
+            bootstrap: Vec::new(),
+            external: Vec::new(),
+            mdns: false,
+            upnp: false,
+            kademlia: false,
+            exchange: false,
+            autonat: false,
+            relay_server: false,
+            rendezvous: Vec::new(),
+            known: Vec::new(),
+            bans: Vec::new(),
+            max_peers: Self::DEFAULT_MAX_PEERS,
+            target_outbound: Self::DEFAULT_TARGET_OUTBOUND,
+            agent,
+            seed: 1,
+        }
+    }
+
     /// The default of [`NetworkConfig::max_peers`]: a class and its guests, at about 50 KiB a connection.
     pub const DEFAULT_MAX_PEERS: u32 = 64;
     /// The default of [`NetworkConfig::target_outbound`]: enough that nobody can surround a node by dialling it, and

@@ -150,6 +150,7 @@ pub(crate) enum Command {
     AddCandidates(Vec<Candidate>),
     Penalise(PeerId, Fault, String),
     Disconnect(PeerId),
+    Woke,
     Ban(Ban, oneshot::Sender<Bans>),
     LiftBans(Option<PeerId>, oneshot::Sender<(usize, Bans)>),
     KnownNodes(oneshot::Sender<Vec<KnownNode>>),
@@ -307,6 +308,12 @@ impl NetworkHandle {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::LiftBans(peer, sender)).await;
         receiver.await.ok()
+    }
+
+    /// Says that this machine has slept: every connection has to show soon that it lives, and whoever waits to be dialled is
+    /// dialled.
+    pub async fn woke(&self) {
+        self.send(Command::Woke).await;
     }
 
     /// Waits for its turn like any command and tells whether the driver still answers.

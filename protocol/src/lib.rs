@@ -17,7 +17,7 @@
 //! | [`wire`] | messages and their limits; pure |
 //! | [`topics`] | the names a chain gives to its protocols and topics |
 //! | `transport`, `admission` | how bytes get from node to node, and who is let in on a closed chain |
-//! | `sync_behaviour`, `behaviour`, `gate` | the composition of libp2p behaviours |
+//! | `sync_behaviour`, `behaviour`, `gate`, `ranges` | the composition of libp2p behaviours |
 //! | [`fetch()`] | asks for a chain's specification, before there is a node |
 //! | [`inspect()`] | looks who is at an address, for people who wonder |
 //! | [`discovery`] | ways to find peers, each able to work alone |
@@ -47,6 +47,7 @@ pub mod meeting_point;
 mod notice;
 mod peers;
 mod probes;
+mod ranges;
 pub mod reachability;
 mod rendezvous;
 mod swarm;

@@ -216,8 +216,8 @@ fn gossip_config(max_block_len: usize) -> Result<gossipsub::Config, ConfigBuilde
         .duplicate_cache_time(Duration::from_secs(300))
         // Blocks go to the mesh, or to everybody as long as that is fewer: a full upload to 64 peers helps nobody.
         .flood_publish(false)
-        // Below this size the notice would cost as much as the copy it saves.
-        .idontwant_message_size_threshold(16 << 10)
+        // A compact block of some hundred transactions and more; for less the notices cost as much as the copies they save.
+        .idontwant_message_size_threshold(2 << 10)
         .idontwant_on_publish(true)
         // Full: the message is dropped for this peer; it learns of it from another, or asks.
         .connection_handler_queue_len(500)

@@ -18,8 +18,12 @@ const CROWD: usize = 8;
 /// for each question that the node takes at once would be well above 400 MiB.
 const UNREAD: u64 = 160 * MIB;
 
+fn headers_question(arena: &Arena) -> SyncRequest {
+    SyncRequest::Headers { locator: vec![arena.chain.engine().chain().into()], limit: 2_000 }
+}
+
 fn headers(arena: &Arena) -> Vec<u8> {
-    question(&SyncRequest::Headers { locator: vec![arena.chain.engine().chain().into()], limit: 2_000 })
+    question(&headers_question(arena))
 }
 
 /// Opens many streams, and asks the same on each; those that the node does not take are left out.
@@ -62,12 +66,13 @@ fn streams_held_open_cost_only_whoever_holds_them() {
     let held = ask_on_many(&peer, &84_384_u32.to_be_bytes());
     assert!((32..STREAMS).contains(&held.len()), "{} streams: some are taken, the others reset", held.len());
     let other = arena.stranger();
+    let question = headers_question(&arena);
     for _ in 0..20 {
-        assert!(matches!(other.ask(&SyncRequest::PoolIds), Ok(SyncResponse::PoolIds(_))), "others are answered");
+        assert!(matches!(other.ask(&question), Ok(SyncResponse::Headers(_))), "others are answered");
     }
     arena.assert_blameless(&peer);
     drop(held);
-    wait_until("the streams are free again", PATIENCE, || peer.ask(&SyncRequest::PoolIds).is_ok());
+    wait_until("the streams are free again", PATIENCE, || peer.ask(&question).is_ok());
     arena.assert_unharmed(&before, LITTLE);
 }
 

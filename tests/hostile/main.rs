@@ -10,6 +10,7 @@ mod blocks;
 mod branches;
 mod catch_up;
 mod compact;
+mod crowds;
 mod frames;
 mod gossip;
 mod identity;

@@ -141,28 +141,9 @@ fn a_specification_that_was_altered_is_refused_and_another_node_is_asked() {
 /// A node of one chain that tells another specification.
 async fn lie(spec: &ChainSpec, told: &ChainSpec) -> bard_protocol::NetworkHandle {
     let config = NetworkConfig {
-        chain: spec.chain_id(),
         specification: told.to_toml().into(),
-        secret: None,
-        max_block_len: spec.max_block_len(),
-        identity: Identity::generate(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
-        listen_optional: false,
-        bootstrap: Vec::new(),
-        external: Vec::new(),
-        mdns: false,
-        upnp: false,
-        kademlia: false,
-        exchange: false,
-        autonat: false,
-        relay_server: false,
-        rendezvous: Vec::new(),
-        known: Vec::new(),
-        bans: Vec::new(),
-        max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
-        target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
-        agent: Agent::new("liar"),
-        seed: 1,
+        ..NetworkConfig::alone(spec, Identity::generate(), Agent::new("liar"))
     };
     let network = bard_protocol::start(config).await.unwrap();
     tokio::spawn(network.driver.run());

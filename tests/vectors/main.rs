@@ -4,6 +4,7 @@
 
 mod blake3_reference;
 mod cbor;
+mod cddl;
 mod frozen;
 mod published;
 

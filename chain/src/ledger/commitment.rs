@@ -11,7 +11,10 @@ use crate::{
     address::Address,
     encoding,
     hash::{Domain, Hash32},
-    ledger::{Account, Delta, Item},
+    ledger::{
+        Account, Delta, Item,
+        expand::{Direction, Sum},
+    },
     transaction::ItemName,
 };
 
@@ -61,41 +64,23 @@ impl Commitment {
 
     /// Follows the ledger through changes.
     pub fn apply(&mut self, delta: &Delta) {
-        for (address, change) in &delta.accounts {
-            if change.before != change.after {
-                self.take_out_account(address, &change.before);
-                self.put_in_account(address, &change.after);
-            }
-        }
-        for (name, change) in &delta.items {
-            if change.before != change.after {
-                if let Some(item) = &change.before {
-                    self.combine(&item_entry(name, item), u16::wrapping_sub);
-                }
-                if let Some(item) = &change.after {
-                    self.combine(&item_entry(name, item), u16::wrapping_add);
+        let mut sum = Sum::new();
+        for (address, change) in delta.accounts.iter().filter(|(_, change)| change.before != change.after) {
+            for (account, direction) in [(&change.before, Direction::Out), (&change.after, Direction::In)] {
+                if !account.is_empty() {
+                    sum.combine(&account_entry(address, account), direction);
                 }
             }
         }
-    }
-
-    fn put_in_account(&mut self, address: &Address, account: &Account) {
-        if !account.is_empty() {
-            self.combine(&account_entry(address, account), u16::wrapping_add);
+        for (name, change) in delta.items.iter().filter(|(_, change)| change.before != change.after) {
+            for (item, direction) in [(&change.before, Direction::Out), (&change.after, Direction::In)] {
+                if let Some(item) = item {
+                    sum.combine(&item_entry(name, item), direction);
+                }
+            }
         }
-    }
-
-    fn take_out_account(&mut self, address: &Address, account: &Account) {
-        if !account.is_empty() {
-            self.combine(&account_entry(address, account), u16::wrapping_sub);
-        }
-    }
-
-    fn combine(&mut self, entry: &[u8], operation: fn(u16, u16) -> u16) {
-        let mut expanded = [0; LEN];
-        Domain::StateEntry.hasher().update(entry).finalize_xof().fill(&mut expanded);
-        for (lane, number) in self.0.iter_mut().zip(numbers(&expanded)) {
-            *lane = operation(*lane, number);
+        for (lane, number) in self.0.iter_mut().zip(sum.numbers()) {
+            *lane = lane.wrapping_add(number);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod commitment;
+mod expand;
 
 use std::collections::BTreeMap;
 

@@ -33,15 +33,15 @@ impl Detected {
     }
 }
 
-type Lanes = __m256i;
-const LANES: u32 = 8;
+pub(crate) type Lanes = __m256i;
+pub(crate) const LANES: u32 = 8;
 
 sha256d_lanes!(#[target_feature(enable = "avx2")]);
 blake3_lanes!(#[target_feature(enable = "avx2")]);
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn splat(x: u32) -> Lanes {
+pub(crate) fn splat(x: u32) -> Lanes {
     _mm256_set1_epi32(x.cast_signed())
 }
 
@@ -53,7 +53,7 @@ fn add(x: Lanes, y: Lanes) -> Lanes {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn xor(x: Lanes, y: Lanes) -> Lanes {
+pub(crate) fn xor(x: Lanes, y: Lanes) -> Lanes {
     _mm256_xor_si256(x, y)
 }
 
@@ -107,7 +107,7 @@ fn shift<const RIGHT: i32>(x: Lanes) -> Lanes {
 /// `first`, `first + 1` and so on.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn consecutive(first: u32) -> Lanes {
+pub(crate) fn consecutive(first: u32) -> Lanes {
     add(splat(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 }
 

@@ -32,15 +32,15 @@ impl Detected {
     }
 }
 
-type Lanes = __m512i;
-const LANES: u32 = 16;
+pub(crate) type Lanes = __m512i;
+pub(crate) const LANES: u32 = 16;
 
 sha256d_lanes!(#[target_feature(enable = "avx512f")]);
 blake3_lanes!(#[target_feature(enable = "avx512f")]);
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn splat(x: u32) -> Lanes {
+pub(crate) fn splat(x: u32) -> Lanes {
     _mm512_set1_epi32(x.cast_signed())
 }
 
@@ -52,7 +52,7 @@ fn add(x: Lanes, y: Lanes) -> Lanes {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn xor(x: Lanes, y: Lanes) -> Lanes {
+pub(crate) fn xor(x: Lanes, y: Lanes) -> Lanes {
     _mm512_xor_si512(x, y)
 }
 
@@ -90,7 +90,7 @@ fn shift<const RIGHT: u32>(x: Lanes) -> Lanes {
 /// `first`, `first + 1` and so on.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn consecutive(first: u32) -> Lanes {
+pub(crate) fn consecutive(first: u32) -> Lanes {
     add(splat(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 }
 

@@ -67,6 +67,8 @@ macro_rules! blake3_round {
     };
 }
 
+pub(crate) use blake3_round;
+
 /// Writes the search for the vector type `Lanes` of the module it is used in, which also has to offer the functions
 /// `splat add xor rotate consecutive zero_lanes` and the number `LANES`. The attributes given (the instructions to
 /// compile for) are put on every function.
@@ -115,7 +117,7 @@ macro_rules! blake3_lanes {
         /// BLAKE3's mixing function on four words of the state.
         $(#[$instructions])*
         #[inline]
-        fn mix_lanes([mut a, mut b, mut c, mut d]: [Lanes; 4], x: Lanes, y: Lanes) -> [Lanes; 4] {
+        pub(crate) fn mix_lanes([mut a, mut b, mut c, mut d]: [Lanes; 4], x: Lanes, y: Lanes) -> [Lanes; 4] {
             a = add(add(a, x), b);
             d = rotate::<16>(xor(d, a));
             c = add(c, d);

@@ -28,15 +28,15 @@ macro_rules! unrolled {
 }
 
 #[macro_use]
-mod blake3_lanes;
+pub(crate) mod blake3_lanes;
 #[cfg(target_arch = "x86_64")]
 #[macro_use]
 mod sha256d_lanes;
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 mod portable;
 mod query;
 #[cfg(target_arch = "x86_64")]
@@ -51,7 +51,8 @@ use query::Query;
 use sha2::{Digest, Sha256};
 
 /// The state both functions start from: BLAKE3 took over SHA-256's.
-const IV: [u32; 8] = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+pub(crate) const IV: [u32; 8] =
+    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
 /// The hash function that seals the blocks of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -37,6 +37,8 @@ const POOL_DEADLINE: Duration = Duration::from_secs(15);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest that becomes.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// How long pools are left alone before one is compared with this node's again.
+const POOLS_APART: Duration = Duration::from_secs(60);
 /// Transactions asked for at once when pools are exchanged.
 const POOL_CHUNK: usize = 1_000;
 
@@ -48,7 +50,8 @@ pub struct Standing {
     failures: u32,
     not_before: Option<Instant>,
     asked: bool,
-    pool_asked: bool,
+    /// When it was last asked for its pool.
+    pool_asked: Option<Instant>,
 }
 
 /// What asking every peer came to.
@@ -187,7 +190,10 @@ impl Task {
                     self.session = None;
                     self.ended(leader, accepted, result).await;
                 }
-                _ = poll.tick() => self.ask_all(),
+                _ = poll.tick() => {
+                    self.ask_all();
+                    self.compare_pools();
+                },
                 // After a new tip, whether the peers have come along is asked once it has had time to reach them.
                 _ = tick.tick() => if tip.has_changed().unwrap_or(false) {
                     tip.borrow_and_update();
@@ -219,7 +225,7 @@ impl Task {
     fn exchange_pools(&self) {
         let ours = self.keeper.tip().work;
         let due = |standing: &Standing| {
-            !standing.pool_asked && standing.status.as_ref().is_some_and(|status| status.work <= ours)
+            standing.pool_asked.is_none() && standing.status.as_ref().is_some_and(|status| status.work <= ours)
         };
         let peers: Vec<_> = {
             let standings = self.standings.borrow();
@@ -227,13 +233,31 @@ impl Task {
         };
         for peer in peers {
             self.update(|standings| {
-                standings.entry(peer).and_modify(|standing| standing.pool_asked = true);
+                standings.entry(peer).and_modify(|standing| standing.pool_asked = Some(Instant::now()));
             });
             let (keeper, network) = (self.keeper.clone(), self.network.clone());
             tokio::spawn(async move {
                 if let Err(reason) = exchange_pool(keeper, network, peer).await {
                     tracing::debug!(%peer, reason, "the pool was not exchanged");
                 }
+            });
+        }
+    }
+
+    /// Has the peer asked for its pool again whose answer is oldest, if that is a minute old: gossip may have lost something,
+    /// and gossipsub never sends the same message twice. So what is in one pool comes to all others as long as it waits.
+    fn compare_pools(&self) {
+        let asked = |standing: &Standing| standing.pool_asked.filter(|at| at.elapsed() >= POOLS_APART);
+        let oldest = {
+            let standings = self.standings.borrow();
+            let latest = standings.values().filter_map(|standing| standing.pool_asked).max();
+            let due = latest.is_some_and(|at| at.elapsed() >= POOLS_APART);
+            let all = standings.iter().filter_map(|(peer, standing)| asked(standing).map(|at| (at, *peer)));
+            all.min().filter(|_| due)
+        };
+        if let Some((_, peer)) = oldest {
+            self.update(|standings| {
+                standings.entry(peer).and_modify(|standing| standing.pool_asked = None);
             });
         }
     }

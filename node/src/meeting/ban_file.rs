@@ -58,7 +58,11 @@ enum By {
 }
 
 /// The file of a data directory.
-pub(super) struct BanFile(PathBuf);
+pub(super) struct BanFile {
+    path: PathBuf,
+    /// Whether there is one with bans in it.
+    in_use: bool,
+}
 
 impl BanFile {
     /// Reads the bans that have not ended.
@@ -72,38 +76,49 @@ impl BanFile {
             tracing::warn!("{} {problem}: {aside}, and nobody is banned", path.display());
             Vec::new()
         });
-        (Self(path), bans)
+        let in_use = path.exists();
+        (Self { path, in_use }, bans)
+    }
+
+    /// Writes these bans, where there are any or were.
+    fn save(&mut self, bans: &Bans) -> Result<u64, String> {
+        let all = bans.now();
+        if self.in_use || !all.is_empty() {
+            write(&self.path, &all, clock::now()).map_err(|error| error.to_string())?;
+            self.in_use = true;
+        }
+        Ok(bans.version)
     }
 }
 
-/// Writes the bans whenever they change, until `stop`; `kept` says which version of them is on disk. That writing begins to
-/// fail is one line of the log.
+/// Writes the bans now and whenever they change, until `stop`, and once more then; `kept` says which version of them is on
+/// disk. That writing begins to fail is one line of the log.
 pub(super) async fn keep(
-    file: BanFile,
+    mut file: BanFile,
     mut bans: watch::Receiver<Bans>,
     kept: watch::Sender<Result<u64, String>>,
     stop: CancellationToken,
 ) {
-    // What was read at the start is there.
-    let mut last = bans.borrow_and_update().version;
-    drop(kept.send_replace(Ok(last)));
-    while stop.run_until_cancelled(bans.changed()).await.is_some_and(|changed| changed.is_ok()) {
+    bans.mark_changed();
+    loop {
+        let stopping = stop.run_until_cancelled(bans.changed()).await.is_none_or(|changed| changed.is_err());
+        if stopping && !bans.has_changed().unwrap_or(false) {
+            return;
+        }
         let now = bans.borrow_and_update().clone();
-        let (path, version) = (file.0.clone(), now.version);
-        let work = move || write(&path, &now.now(), clock::now()).map_err(|error| error.to_string());
-        let Ok(written) = tokio::task::spawn_blocking(work).await else { return };
+        // Where waiting for the disk disturbs nobody.
+        let work = move || (file.save(&now), file);
+        let Ok((written, same)) = tokio::task::spawn_blocking(work).await else { return };
+        file = same;
         if let (Err(error), true) = (&written, kept.borrow().is_ok()) {
-            tracing::warn!("{} cannot be written: {error}; bans end with this run", file.0.display());
+            tracing::warn!("{} cannot be written: {error}; bans end with this run", file.path.display());
         }
-        last = if written.is_ok() { version } else { last };
-        drop(kept.send_replace(written.map(|()| last)));
-        // Time enough, or the node stops and the last change is written at once.
+        drop(kept.send_replace(written));
+        if stopping {
+            return;
+        }
+        // Cut short by a stop.
         let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
-        if stop.is_cancelled() && bans.has_changed().unwrap_or(false) {
-            let (path, now) = (file.0.clone(), bans.borrow().clone());
-            // Nobody is left to be told.
-            let _ = tokio::task::spawn_blocking(move || write(&path, &now.now(), clock::now())).await;
-        }
     }
 }
 

@@ -6,23 +6,24 @@ use bard_chain::{mempool::PoolRefusal, rules::isolated::CheckedTransaction};
 use bard_protocol::{Fault, NetworkHandle, PeerId, Verdict};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Gossip, OUTBOX, label};
+use super::{Gossip, OUTBOX, fair::Receiver, label};
 use crate::{
     keeper::{self, Closed},
     metrics,
 };
 
-/// How long own transactions wait for company: a gossip message costs every node about 0.4 ms, whatever is in it.
+/// How soon own transactions are gossiped after others were: a gossip message costs every node about 0.4 ms, whatever is in
+/// it. One that comes alone does not wait.
 const COALESCE: Duration = Duration::from_millis(20);
 
 /// Judges batches until the node stops.
 pub(super) async fn judge(
     keeper: keeper::Handle,
     network: NetworkHandle,
-    mut inbox: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
+    mut inbox: Receiver<Gossip<Vec<Vec<u8>>>>,
     counts: metrics::Relay,
 ) -> Result<(), Closed> {
-    while let Some(Gossip { source, id, content, .. }) = inbox.recv().await {
+    while let Some(Gossip { source, id, content, .. }) = inbox.next().await {
         let verdict = judge_batch(&keeper, &network, source, content).await?;
         counts.judged("transactions", label(verdict));
         network.report(id, verdict).await;
@@ -58,14 +59,14 @@ async fn judge_batch(
     Ok(if verdicts.iter().any(Result::is_ok) { Verdict::Accept } else { Verdict::Ignore })
 }
 
-/// Sends own transactions out, those of the same moment together.
+/// Sends own transactions out, those of the same 20 ms together.
 pub(super) async fn send_out(network: NetworkHandle, mut outbox: mpsc::Receiver<Arc<CheckedTransaction>>) {
-    let mut batch = Vec::new();
+    let (mut batch, mut next) = (Vec::new(), Instant::now());
     while outbox.recv_many(&mut batch, OUTBOX).await > 0 {
-        let deadline = Instant::now() + COALESCE;
         while let Some(room @ 1..) = OUTBOX.checked_sub(batch.len())
-            && let Ok(1..) = tokio::time::timeout_at(deadline, outbox.recv_many(&mut batch, room)).await
+            && let Ok(1..) = tokio::time::timeout_at(next, outbox.recv_many(&mut batch, room)).await
         {}
+        next = Instant::now() + COALESCE;
         network.publish_transactions(batch.drain(..).map(|one| one.bytes().to_vec()).collect()).await;
     }
 }

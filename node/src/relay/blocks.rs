@@ -20,7 +20,9 @@ use tokio::{
 };
 
 use super::{
-    Gossip, label,
+    Gossip,
+    fair::Receiver,
+    label,
     rebuild::{Rebuild, Rebuilt},
 };
 use crate::{
@@ -74,12 +76,12 @@ impl Blocks {
     }
 
     /// Runs until the node stops.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Gossip<Announcement>>) -> Result<(), Closed> {
+    pub(super) async fn run(mut self, mut inbox: Receiver<Gossip<Announcement>>) -> Result<(), Closed> {
         loop {
             let due = self.early.iter().map(|(at, ..)| at.saturating_sub(clock::now()).get()).min();
             let wait = due.map_or(Duration::from_secs(3600), Duration::from_millis);
             tokio::select! {
-                gossip = inbox.recv() => match gossip {
+                gossip = inbox.next() => match gossip {
                     Some(gossip) => self.judge(gossip).await?,
                     None => return Ok(()),
                 },

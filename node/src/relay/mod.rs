@@ -7,6 +7,7 @@
 
 mod batches;
 mod blocks;
+mod fair;
 mod rebuild;
 
 use std::sync::Arc;
@@ -18,13 +19,16 @@ use bard_protocol::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use self::blocks::Blocks;
+use self::{
+    blocks::Blocks,
+    fair::{Receiver, Room, Sender},
+};
 use crate::{keeper, metrics};
 
 /// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
-const BLOCK_QUEUE: usize = 16;
-/// Gossiped batches that wait for their check; one more is ignored.
-const BATCH_QUEUE: usize = 64;
+const BLOCK_ROOM: Room = Room { per_peer: 8, all: 32 };
+/// Gossiped batches that wait for their check; one more is ignored: pools are compared now and then.
+const BATCH_ROOM: Room = Room { per_peer: 16, all: 128 };
 /// Own transactions that wait to be gossiped; whoever submits one more waits.
 const OUTBOX: usize = 1024;
 
@@ -47,8 +51,8 @@ impl<T> Gossip<T> {
 #[derive(Clone)]
 pub struct Relay {
     network: NetworkHandle,
-    blocks: mpsc::Sender<Gossip<Announcement>>,
-    batches: mpsc::Sender<Gossip<Vec<Vec<u8>>>>,
+    blocks: Sender<Gossip<Announcement>>,
+    batches: Sender<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Sender<Arc<CheckedTransaction>>,
     counts: metrics::Relay,
 }
@@ -58,8 +62,8 @@ pub struct Tasks {
     keeper: keeper::Handle,
     network: NetworkHandle,
     hints: mpsc::Sender<PeerId>,
-    blocks: mpsc::Receiver<Gossip<Announcement>>,
-    batches: mpsc::Receiver<Gossip<Vec<Vec<u8>>>>,
+    blocks: Receiver<Gossip<Announcement>>,
+    batches: Receiver<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Receiver<Arc<CheckedTransaction>>,
     counts: metrics::Relay,
 }
@@ -72,8 +76,8 @@ pub fn new(
     hints: mpsc::Sender<PeerId>,
     counts: metrics::Relay,
 ) -> (Relay, Tasks) {
-    let (block_sender, blocks) = mpsc::channel(BLOCK_QUEUE);
-    let (batch_sender, batches) = mpsc::channel(BATCH_QUEUE);
+    let (block_sender, blocks) = fair::queue(BLOCK_ROOM);
+    let (batch_sender, batches) = fair::queue(BATCH_ROOM);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let relay = Relay {
         network: network.clone(),
@@ -97,17 +101,17 @@ impl Relay {
     }
 
     async fn announcement(&self, gossip: Gossip<Announcement>) {
-        if let Err(error) = self.blocks.try_send(gossip) {
+        if let Some(dropped) = self.blocks.put(gossip.source, gossip) {
             self.counts.judged("block", "dropped");
-            self.network.report(error.into_inner().id, Verdict::Ignore).await;
+            self.network.report(dropped.id, Verdict::Ignore).await;
         }
     }
 
     /// Takes a gossiped batch of transactions.
     pub async fn batch(&self, source: PeerId, id: GossipId, batch: Vec<Vec<u8>>) {
-        if let Err(error) = self.batches.try_send(Gossip::new(source, id, batch)) {
+        if let Some(dropped) = self.batches.put(source, Gossip::new(source, id, batch)) {
             self.counts.judged("transactions", "dropped");
-            self.network.report(error.into_inner().id, Verdict::Ignore).await;
+            self.network.report(dropped.id, Verdict::Ignore).await;
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod clones;
 pub(crate) mod conduct;
 mod encounters;
 mod entry;
+pub(crate) mod eviction;
 pub(crate) mod memory;
 
 use core::{cmp::Reverse, fmt, time::Duration};
@@ -295,6 +296,12 @@ impl PeerBook {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.released = entry.is_connected();
         }
+    }
+
+    /// Whether a person or the configuration asked for this peer, by its id or by an address where it is.
+    pub(crate) fn is_named(&self, peer: &PeerId) -> bool {
+        self.entries.get(peer).is_some_and(|entry| entry.persistent)
+            || self.anchors.iter().any(|anchor| anchor.peer.as_ref() == Some(peer))
     }
 
     /// How this node learnt of a peer, the most trusted way first; never empty.

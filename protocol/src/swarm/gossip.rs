@@ -82,6 +82,10 @@ impl Driver {
             Verdict::Reject => MessageAcceptance::Reject,
             Verdict::Ignore => MessageAcceptance::Ignore,
         };
+        let now = self.now();
+        if let (Verdict::Accept, Some(link)) = (verdict, self.links.get_mut(&id.source)) {
+            link.useful_at = Some(now);
+        }
         self.settle(&id.message, &id.source, acceptance);
     }
 

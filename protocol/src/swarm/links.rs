@@ -5,6 +5,7 @@ use core::time::Duration;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use tokio::sync::oneshot;
 
+use super::quota::Quota;
 use crate::{
     discovery::{Origin, is_relayed},
     event::{Direction, PeerInfo},
@@ -35,6 +36,10 @@ pub(super) struct Link {
     pub(super) sightings: u32,
     /// Whether it relays connections.
     pub(super) relays: bool,
+    /// When news of it was last worth forwarding.
+    pub(super) useful_at: Option<Duration>,
+    /// What it may still ask.
+    pub(super) quota: Quota,
     /// Why this node closes its connections, once it does.
     pub(super) parting: Option<String>,
     /// When its addresses were last put into Kademlia's table.
@@ -80,6 +85,8 @@ impl Link {
             relays: false,
             sightings: 0,
             two_places: false,
+            useful_at: None,
+            quota: Quota::default(),
             parting: None,
             fed_at: None,
         }

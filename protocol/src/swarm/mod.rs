@@ -6,12 +6,14 @@
 mod bans;
 pub(crate) mod bind;
 mod copies;
+pub(crate) mod crowd;
 mod gossip;
 mod links;
 mod measure;
 mod meeting;
 mod peering;
 mod pruning;
+mod quota;
 mod reach;
 pub(crate) mod reason;
 mod requests;
@@ -107,6 +109,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         specification: config.specification,
         max_block_len: config.max_block_len,
         target_outbound: config.target_outbound,
+        max_peers: config.max_peers,
         book: PeerBook::new(own, config.seed),
         links: BTreeMap::new(),
         dialing: BTreeMap::new(),
@@ -172,6 +175,8 @@ pub struct Driver {
     specification: Arc<str>,
     max_block_len: usize,
     target_outbound: usize,
+    /// Inbound peers at most.
+    max_peers: u32,
     book: PeerBook,
     /// The connected peers, known to be of our chain or not yet.
     links: BTreeMap<PeerId, Link>,
@@ -262,6 +267,10 @@ impl Driver {
             Command::AddCandidates(candidates) => candidates.into_iter().for_each(|candidate| self.learn(candidate)),
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
             Command::Disconnect(peer) => self.part_from(peer, "by order"),
+            Command::Woke => {
+                self.suspect_connections();
+                self.book.hasten_all(self.now());
+            }
             Command::Ban(ban, reply) => self.ban_by_order(ban, reply),
             Command::LiftBans(peer, reply) => self.lift_bans(peer, reply),
             Command::KnownNodes(reply) => {
@@ -281,6 +290,7 @@ impl Driver {
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
         self.prune(now);
+        self.thin_out();
         self.dial_due(now);
         self.visit_points(now);
         self.seek_relays(now);
@@ -351,6 +361,7 @@ impl Driver {
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Banned(never) => match never {},
             BehaviourEvent::Gate(never) => match never {},
+            BehaviourEvent::Ranges(never) => match never {},
         }
     }
 

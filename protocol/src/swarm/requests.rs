@@ -129,7 +129,11 @@ impl Driver {
             debug!(%peer, "a peer does not read its answers, another is declined");
             response = SyncResponse::Refused(RefusedReason::Busy);
         }
-        self.requests.unread.insert(id, (peer, response.weight()));
+        let (now, weight) = (self.now(), response.weight());
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.quota.charge(weight, now);
+        }
+        self.requests.unread.insert(id, (peer, weight));
         if self.swarm.behaviour_mut().sync.send_response(channel, response).is_err() {
             debug!(%peer, "the peer has gone before its answer");
             self.requests.unread.remove(&id);
@@ -168,6 +172,11 @@ impl Driver {
                 return self.penalise(peer, Fault::Serious, &format!("request: {fault}"));
             }
         };
+        let now = self.now();
+        if !self.links.get_mut(&peer).is_some_and(|link| link.quota.allows(&request, now)) {
+            debug!(%peer, "a peer asks too much in too short a time");
+            return self.refuse(channel, RefusedReason::Busy);
+        }
         let waiting = self.requests.inbound_per_peer.get(&peer).copied().unwrap_or_default();
         if waiting >= INBOUND_PER_PEER {
             return self.refuse(channel, RefusedReason::Busy);

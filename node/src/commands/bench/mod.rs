@@ -5,8 +5,10 @@
 
 mod api;
 mod chain;
+mod cluster;
 mod hashing;
 mod load;
+mod relay;
 mod signatures;
 mod sync;
 mod workload;
@@ -47,6 +49,8 @@ enum Part {
     Import,
     /// Sync of blocks between two processes on loopback
     Sync,
+    /// How fast blocks and transactions spread, between 2 nodes and among 50, and what that costs
+    Relay,
     /// The HTTP API under load, reads and signed transactions
     Api,
 }
@@ -85,7 +89,13 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
     if wanted(Part::Hashing) {
         add(hashing::measure(&scale));
     }
-    if options.parts.is_empty() || options.parts.iter().any(|part| *part != Part::Hashing) {
+    if wanted(Part::Relay) {
+        for nodes in relay::NETWORKS {
+            add(relay::measure(nodes)?);
+        }
+    }
+    let beside = |part: &Part| !matches!(part, Part::Hashing | Part::Relay);
+    if options.parts.is_empty() || options.parts.iter().any(beside) {
         let (signatures, ceiling) = signatures::measure(&scale);
         add(signatures);
         if wanted(Part::Import) {

@@ -1,0 +1,68 @@
+//! One that wants too much, and many that want every place.
+
+use bard_chain::hash::BlockId;
+use bard_protocol::{RefusedReason, SyncRequest, SyncResponse};
+use bard_tests::{
+    hostile_peer::{Guise, HostilePeer},
+    process::{wait_for, wait_until},
+};
+
+use crate::arena::{Arena, LITTLE, MIB, PATIENCE, address, attack, id, spec};
+
+/// Peers that a node lets in by default.
+const PLACES: usize = 64;
+/// What a connection may cost, in bytes.
+const PER_PEER: u64 = 300 << 10;
+
+#[test]
+fn a_peer_that_asks_for_the_pool_again_and_again_is_told_to_wait() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let peer = arena.stranger();
+    let mut answered = 0;
+    let declined = (0..200).any(|_| match peer.ask(&SyncRequest::PoolIds) {
+        Ok(SyncResponse::PoolIds(_)) => {
+            answered += 1;
+            false
+        }
+        Ok(SyncResponse::Refused(RefusedReason::Busy)) => true,
+        other => panic!("{other:?}"),
+    });
+    assert!(declined && answered >= 8, "{answered} answers");
+    let headers = SyncRequest::Headers { locator: vec![BlockId::from(arena.chain.engine().chain())], limit: 1 };
+    assert!(matches!(peer.ask(&headers), Ok(SyncResponse::Headers(_))), "other questions are answered all the same");
+    let other = arena.stranger();
+    assert!(matches!(other.ask(&SyncRequest::PoolIds), Ok(SyncResponse::PoolIds(_))), "and so are others");
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_full_node_lets_newcomers_in_and_keeps_those_that_are_of_use() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    // The honest node came first; strangers take every other place.
+    let mut crowd: Vec<HostilePeer> = Vec::new();
+    for _ in 1..PLACES {
+        crowd.push(arena.patient_stranger());
+    }
+    let inbound = || arena.node.peers().len();
+    wait_until("every place is taken", PATIENCE, || inbound() >= PLACES);
+    for _ in 0..12 {
+        let attempt = || HostilePeer::connect(&address(&arena.node), &spec(), Guise::default()).ok();
+        crowd.push(wait_for("a newcomer is let in", PATIENCE, attempt));
+    }
+    wait_until("some are parted from", PATIENCE, || inbound() <= PLACES);
+    let answer = arena.node.get("/api/v1/peers").success();
+    let departed = answer["departed"].as_array().expect("a list").clone();
+    let of_need = departed.iter().filter(|one| one["reason"] == "others have more need of the place").count();
+    assert!(of_need > 0, "{departed:?}");
+    let honest = id(&arena.honest).to_string();
+    assert!(departed.iter().all(|one| one["peer_id"] != honest.as_str()), "the honest node was there first");
+    drop(crowd);
+    wait_until("the crowd has gone", PATIENCE, || inbound() == 1);
+    let newcomer = attack(&arena.node, Guise::default());
+    arena.assert_blameless(&newcomer);
+    drop(newcomer);
+    arena.assert_unharmed(&before, LITTLE + PLACES as u64 * PER_PEER + 8 * MIB);
+}
