@@ -188,6 +188,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::chains", "specifications and secrets of this user's chains"),
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
+    ("bard_node::meeting::ban_file", "bans.json"),
     ("bard_node::logging", "log files"),
     ("bard_node::interface::console::history", "the lines that a person typed"),
     ("bard_node::metrics::process", "what the system tells of this process, in /proc/self"),
