@@ -23,7 +23,7 @@
 //! | [`meeting`] | finding other nodes by files and HTTP: peers file, trackers, APIs, the book of peers |
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
-//! | [`registry`] | `node.json` |
+//! | [`registry`], [`service_manager`] | `node.json`; what systemd is told |
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
 
@@ -47,6 +47,7 @@ pub mod ports;
 pub mod registry;
 pub mod relay;
 pub mod serve;
+pub mod service_manager;
 pub mod store;
 pub mod supervise;
 pub mod tracker;
