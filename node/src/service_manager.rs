@@ -66,7 +66,10 @@ impl ServiceManager {
         if let Some(socket) = &self.socket
             && let Err(error) = socket.send(lines.as_bytes())
         {
-            tracing::warn!("the service manager could not be told {:?}: {error}", lines.lines().next().unwrap_or(lines));
+            tracing::warn!(
+                "the service manager could not be told {:?}: {error}",
+                lines.lines().next().unwrap_or(lines)
+            );
         }
         #[cfg(not(unix))]
         let _ = lines;

@@ -6,6 +6,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod backup;
 mod monitoring;
+mod proxy;
+mod samples;
 mod service;
 mod units;
+mod variables;

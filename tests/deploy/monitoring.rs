@@ -17,7 +17,8 @@ use tempfile::TempDir;
 
 /// Queries of the dashboard that need something to have happened that does not happen to two good nodes within seconds: they must be
 /// valid, and may have nothing to tell.
-const MAY_BE_SILENT: &[&str] = &["bard_peer_penalties_total", "bard_peer_bans_total", "bard_relay_blocks_rebuilt_total"];
+const MAY_BE_SILENT: &[&str] =
+    &["bard_peer_penalties_total", "bard_peer_bans_total", "bard_relay_blocks_rebuilt_total"];
 
 fn prometheus_dir() -> std::path::PathBuf {
     root().join("deploy/prometheus")
@@ -57,7 +58,8 @@ fn alerts() -> Vec<(String, String)> {
     let of_alert = |block: &str| {
         let name = block.lines().next().unwrap().trim().to_owned();
         let (_, rest) = block.split_once("expr: ").unwrap();
-        let (expression, _) = rest.split_once("\n        for:").or_else(|| rest.split_once("\n        labels:")).unwrap();
+        let (expression, _) =
+            rest.split_once("\n        for:").or_else(|| rest.split_once("\n        labels:")).unwrap();
         let expression = expression.trim_start_matches(">-").split_whitespace().collect::<Vec<_>>().join(" ");
         (name, expression)
     };

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    os::{linux::net::SocketAddrExt, unix::net::{SocketAddr, UnixDatagram}},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
     time::Duration,
 };
 
@@ -90,7 +93,11 @@ fn a_manager_in_the_abstract_namespace_is_found() {
 fn a_manager_that_is_gone_holds_nobody_up() {
     let mut node = Builder::default().env("NOTIFY_SOCKET", "/nonexistent/notify").start();
     node.stop();
-    assert!(node.stderr().text().contains("the service manager at NOTIFY_SOCKET cannot be reached"), "{}", node.stderr().text());
+    assert!(
+        node.stderr().text().contains("the service manager at NOTIFY_SOCKET cannot be reached"),
+        "{}",
+        node.stderr().text()
+    );
 }
 
 #[test]

@@ -1,11 +1,6 @@
 //! The units of systemd: well formed, closed to what a node does not need, open to what it does.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use bard_tests::{
     process::{Builder, Node, PATIENCE, bard, wait_until},
@@ -27,7 +22,8 @@ fn here() -> (TempDir, Vec<PathBuf>) {
     let files = UNITS.map(|name| {
         let text = unit(name).replace("ExecStart=bard", &format!("ExecStart={}", bard().display()));
         let file = dir.path().join(name);
-        fs::write(&file, text.replace("=bard\n", "=daemon\n").replace("StateDirectory=daemon", "StateDirectory=bard")).unwrap();
+        fs::write(&file, text.replace("=bard\n", "=daemon\n").replace("StateDirectory=daemon", "StateDirectory=bard"))
+            .unwrap();
         file
     });
     (dir, files.to_vec())
@@ -42,7 +38,9 @@ fn said(command: &mut Command) -> String {
 
 #[test]
 fn each_option_that_a_unit_and_its_file_name_is_one() {
-    for (name, file, subcommand) in [("bard.service", "bard.toml", "node"), ("bard-tracker.service", "tracker.toml", "tracker")] {
+    for (name, file, subcommand) in
+        [("bard.service", "bard.toml", "node"), ("bard-tracker.service", "tracker.toml", "tracker")]
+    {
         let unit = unit(name);
         let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=bard ")).unwrap();
         assert!(start.starts_with(subcommand), "{start}");
@@ -106,11 +104,14 @@ fn calls(set: &str, found: &mut BTreeSet<String>) {
 #[test]
 #[ignore = "needs systemd-analyze and strace; .ci/run deploy"]
 fn a_node_at_work_makes_no_call_that_the_unit_forbids() {
-    let filters: Vec<_> = ["@system-service", "@privileged", "@resources"].iter().map(|set| {
-        let mut found = BTreeSet::new();
-        calls(set, &mut found);
-        found
-    }).collect();
+    let filters: Vec<_> = ["@system-service", "@privileged", "@resources"]
+        .iter()
+        .map(|set| {
+            let mut found = BTreeSet::new();
+            calls(set, &mut found);
+            found
+        })
+        .collect();
     let text = unit("bard.service");
     assert!(text.contains("SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources\n"), "{text}");
     let other = Node::start();
@@ -127,13 +128,18 @@ fn a_node_at_work_makes_no_call_that_the_unit_forbids() {
     node.get("/metrics");
     node.terminate();
     node.wait_for_end(PATIENCE);
-    wait_until("the tracer writes what it saw", PATIENCE, || fs::read_to_string(&trace).is_ok_and(|t| t.contains("total")));
+    wait_until("the tracer writes what it saw", PATIENCE, || {
+        fs::read_to_string(&trace).is_ok_and(|t| t.contains("total"))
+    });
     let table = fs::read_to_string(&trace).unwrap();
-    let made: BTreeSet<_> = table.lines().filter_map(|line| {
-        let columns: Vec<_> = line.split_whitespace().collect();
-        columns.first()?.parse::<f64>().ok()?;
-        Some(columns.last()?.to_string()).filter(|name| name != "total")
-    }).collect();
+    let made: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            columns.first()?.parse::<f64>().ok()?;
+            Some(columns.last()?.to_string()).filter(|name| name != "total")
+        })
+        .collect();
     assert!(made.contains("fdatasync") && made.len() > 30, "the calls were seen: {made:?}");
     let allowed = |name: &String| filters[0].contains(name) && !filters[1].contains(name) && !filters[2].contains(name);
     let forbidden: Vec<_> = made.iter().filter(|name| !allowed(name)).collect();
