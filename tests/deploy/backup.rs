@@ -7,10 +7,11 @@ use bard_tests::process::{Builder, PATIENCE, wait_until};
 /// The command of docs/runbook.md, for this directory.
 fn back_up(dir: &Path, archive: &Path) {
     let page = fs::read_to_string(bard_tests::workspace::root().join("docs/runbook.md")).unwrap();
-    let documented = page.lines().find(|line| line.starts_with("tar -C ~/.local/share/blockbard/dev ")).unwrap();
+    let documented =
+        page.lines().find(|line| line.starts_with("tar -C ~/.local/share/blockbard/dev-bfa08f42395c4cd3 ")).unwrap();
     let parent = dir.parent().unwrap().display().to_string();
     let name = dir.file_name().unwrap().to_string_lossy().into_owned();
-    let here = documented.replace("~/.local/share/blockbard/dev", &parent);
+    let here = documented.replace("~/.local/share/blockbard/dev-bfa08f42395c4cd3", &parent);
     let here = here.replace("backup.tar 5000", &format!("{} {name}", archive.display()));
     assert!(here.contains(&name) && here.contains(&parent), "{here}");
     let output = Command::new("sh").args(["-c", &here]).output().unwrap();
