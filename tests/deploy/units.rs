@@ -68,6 +68,30 @@ fn each_option_that_a_unit_and_its_file_name_is_one() {
 }
 
 #[test]
+fn the_debian_package_has_every_file() {
+    let manifest = fs::read_to_string(root().join("node/Cargo.toml")).unwrap();
+    let (_, package) = manifest.split_once("[package.metadata.deb]").unwrap();
+    let named: Vec<_> = package.split('"').filter(|word| word.starts_with("../")).collect();
+    // Made by deploy/debian/build.
+    let sources =
+        named.iter().filter(|name| !name.starts_with("../target/")).map(|name| name.trim_end_matches("/*.md"));
+    let missing: Vec<_> = sources.filter(|name| !root().join("node").join(name).exists()).collect();
+    assert!(missing.is_empty() && named.len() > 8, "{missing:?} of {named:?}");
+    let made = fs::read_to_string(root().join("deploy/debian/build")).unwrap();
+    for name in named.iter().filter_map(|name| name.strip_prefix("../target/deb/")) {
+        let stem = name.trim_end_matches("/*").replace("bard.bash", "bard.$shell").replace("bard.zsh", "bard.$shell");
+        assert!(
+            made.contains(&format!("target/deb/{}", stem.replace("bard.fish", "bard.$shell"))),
+            "nothing makes {name}"
+        );
+    }
+    for unit in UNITS {
+        let name = unit.trim_end_matches(".service");
+        assert!(package.contains(&format!("unit-name = \"{name}\"")), "{name} is not in the package");
+    }
+}
+
+#[test]
 #[ignore = "needs systemd-analyze; .ci/run deploy"]
 fn systemd_finds_no_fault() {
     let (_dir, units) = here();
