@@ -37,7 +37,7 @@ impl ServiceManager {
         #[cfg(unix)]
         return Self { watchdog: watchdog.filter(|_| connected.is_some()), socket: connected };
         #[cfg(not(unix))]
-        return Self { watchdog: watchdog.and(connected) };
+        return Self { watchdog: connected.and(watchdog) };
     }
 
     /// How often [`Self::alive`] is to be said; `None` where nobody wants to hear it.
