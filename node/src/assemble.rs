@@ -5,10 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
 use bard_protocol::{Agent, ChainSecret, Identity, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     application::{
-        Sample, Service, events, intake,
+        Sample, Service, events, health, intake,
         service::{Failure, Parts},
     },
     catch_up, chains, clock,
@@ -26,6 +27,7 @@ use crate::{
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
+    service_manager::ServiceManager,
     store::{Opened, Store},
     supervise::{Signals, Supervisor},
     wake,
@@ -80,6 +82,7 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
     wallet::keep_memory_private();
     let mut signals = Signals::new().map_err(error)?;
     let ground = Ground::prepare(&options).await?;
+    let manager = Arc::new(ServiceManager::of_environment());
     let (data_dir, address) = (ground.data_dir.clone(), ground.address);
     let mut supervisor = Supervisor::default();
     let mut running = tokio::select! {
@@ -90,7 +93,10 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
     file.write(&data_dir)
         .map_err(|e| error(format!("cannot write {}: {e}", data_dir.join(registry::FILE).display())))?;
     tracing::info!(api = file.api, peer = file.peer_id, chain = file.chain, data = %data_dir.display(), "ready");
+    manager.ready(&format!("chain {}, API at {}", file.chain, file.api));
+    supervisor.spawn("watchdog", watch(Arc::clone(&manager), running.service.clone(), supervisor.stop_token()));
     let failed = running.wait(&options, &mut supervisor, &mut signals).await;
+    manager.stopping();
     // A second signal ends the process at once, whatever is still being done.
     tokio::select! {
         () = running.stop(supervisor) => {}
@@ -121,6 +127,7 @@ impl Ground {
 /// The parts of a running node.
 struct Running {
     client: Client,
+    service: Service,
     keeper: keeper::Handle,
     network: NetworkHandle,
     meeting: meeting::Stopper,
@@ -132,6 +139,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let Ground { spec, secret, listener, address, data_dir, look_around, configured, _log } = ground;
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
+    metrics.watch_disk(&data_dir);
     let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
@@ -192,7 +200,26 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     if look_around {
         supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
     }
-    Ok(Running { client, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+    Ok(Running { client, service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+}
+
+/// Tells a service manager that wants to hear it, again and again, that those answer who own the chain and the connections.
+/// Where one of them is stuck, it hears nothing and starts the node again.
+async fn watch(manager: Arc<ServiceManager>, service: Service, stop: CancellationToken) -> Result<(), Failure> {
+    let again = async {
+        let Some(interval) = manager.interval() else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(interval).await;
+            if health::answers(&service).await {
+                manager.alive();
+            }
+        }
+    };
+    tokio::select! {
+        () = again => {}
+        () = stop.cancelled() => {}
+    }
+    Ok(())
 }
 
 /// The keys, open where the passphrase was given. A passphrase is tried where waiting disturbs nobody.

@@ -24,7 +24,7 @@
 //! | [`tracker`] | a meeting point instead of a node |
 //! | [`listener`] | HTTP connections with their limits, for the API and the tracker |
 //! | [`wake`] | notices that the machine has slept |
-//! | [`registry`] | `node.json` |
+//! | [`registry`], [`service_manager`] | `node.json`; what systemd is told |
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
 
@@ -48,6 +48,7 @@ pub mod ports;
 pub mod registry;
 pub mod relay;
 pub mod serve;
+pub mod service_manager;
 pub mod store;
 pub mod supervise;
 pub mod tracker;

@@ -3,6 +3,8 @@
 //! A room is a file or folder of a crate's `src`. A rule about a room that does not exist yet holds by itself.
 
 mod crates;
+mod documents;
 mod files;
 mod imports;
 mod rooms;
+mod runbook;

@@ -14,6 +14,8 @@ use bard_tests::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
+const README: &str = "README.md";
+
 /// Commands that are not run here, each with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo test --workspace", "it runs this test"),
@@ -28,13 +30,13 @@ const NOT_RUN: &[(&str, &str)] = &[
 const GOES_ON: [&str; 3] = ["bard node", "bard tracker", "bard devnet"];
 
 /// A user with a node that runs.
-struct Workshop {
+pub(crate) struct Workshop {
     user: Builder,
     node: Node,
 }
 
 impl Workshop {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let user = Builder::default().default_data_dir().env("BARD_NO_LOCAL", "true");
         let bin = user.home().join("bin");
         fs::create_dir(&bin).unwrap();
@@ -53,6 +55,10 @@ impl Workshop {
         // Nobody is called on a real network, and nobody on it is served.
         let line = line.replace("192.168.1.7/tcp/6000", "127.0.0.1/tcp/1").replace("0.0.0.0", "127.0.0.1");
         let line = line.replace("/tmp/bard-tour", &self.user.home().join("tour").display().to_string());
+        // The data directory of the node on port 5000.
+        let (above, port) = (self.node.dir().parent().unwrap(), self.node.dir().file_name().unwrap());
+        let line = line.replace("~/.local/share/blockbard/dev-bfa08f42395c4cd3", &above.display().to_string());
+        let line = line.replace("backup.tar 5000", &format!("backup.tar {}", port.display()));
         line.split("  #").next().unwrap_or_default().trim().to_owned()
     }
 
@@ -94,7 +100,7 @@ impl Workshop {
     }
 
     /// Runs a line that is documented.
-    fn run(&self, typed: &str) {
+    pub(crate) fn run(&self, typed: &str) {
         let line = self.here(typed);
         if NOT_RUN.iter().any(|(known, _)| *known == line) {
             return;
@@ -153,9 +159,9 @@ fn is_ready(dir: &std::path::Path, pid: u32) -> bool {
     })
 }
 
-/// The blocks of README.md in one language.
-fn blocks(language: &str) -> Vec<String> {
-    let page = fs::read_to_string(root().join("README.md")).unwrap();
+/// The blocks of a page in one language.
+pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
+    let page = fs::read_to_string(root().join(page)).unwrap();
     let parts: Vec<_> = page.split("```").map(str::to_owned).collect();
     // Every second part is inside a fence.
     let inside = parts.into_iter().skip(1).step_by(2);
@@ -163,7 +169,7 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// The lines of a block, those that go on joined.
-fn lines(block: &str) -> Vec<String> {
+pub(crate) fn lines(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
 }
@@ -174,14 +180,14 @@ fn every_block_of_the_readme_is_of_a_kind_that_is_run() {
     for fence in page.lines().filter(|line| line.starts_with("```")) {
         assert!(["```", "```console", "```text"].contains(&fence), "{fence}: run blocks of this kind here, too");
     }
-    assert!(blocks("console").len() >= 6 && blocks("text").len() == 1, "the blocks were found");
+    assert!(blocks(README, "console").len() >= 6 && blocks(README, "text").len() == 1, "the blocks were found");
 }
 
 #[test]
 fn the_commands_of_the_readme_do_as_they_are_typed() {
     let workshop = Workshop::open();
     let mut seen = 0;
-    for line in blocks("console").iter().flat_map(|block| lines(block)) {
+    for line in blocks(README, "console").iter().flat_map(|block| lines(block)) {
         workshop.run(&line);
         seen += 1;
     }
@@ -191,7 +197,7 @@ fn the_commands_of_the_readme_do_as_they_are_typed() {
 #[test]
 fn the_tour_of_the_readme_does_as_it_is_typed() {
     let mut node = Node::start();
-    for line in blocks("text").iter().flat_map(|block| lines(block)) {
+    for line in blocks(README, "text").iter().flat_map(|block| lines(block)) {
         let typed = line.strip_prefix("bard> ").unwrap_or_else(|| panic!("{line}: not a line of the console"));
         let typed = typed.split("  ").next().unwrap_or_default();
         if typed == "quit" {

@@ -31,11 +31,17 @@ impl User {
         let builder = node.builder_of().clone();
         let archive = builder.home().join("chain.bard");
         let user = Self { builder, archive };
-        let used = user.chain(&["export", user.archive(), "--data-dir", user.dir()]);
+        // From the running node first, which is found by its directory or named.
+        let (found, named) = (user.path("found.bard"), user.path("named.bard"));
+        user.succeeds(&["export", &found, "--data-dir", user.dir()]);
+        user.succeeds(&["export", &named, "--api", node.file().api.trim_end_matches('/')]);
+        let used = user.chain(&["verify", "--data-dir", user.dir()]);
         assert_eq!(used.code(), Some(1));
         assert!(used.stderr.contains("in use") && used.stderr.contains("http://"), "{}", used.stderr);
         node.stop();
         user.succeeds(&["export", user.archive(), "--data-dir", user.dir()]);
+        let stopped = fs::read(&user.archive).unwrap();
+        assert!(fs::read(found).unwrap() == stopped && fs::read(named).unwrap() == stopped, "to the byte");
         user
     }
 

@@ -11,6 +11,7 @@
 //! | `meeting` | does every way to meet, alone, form a network that outlives what brought it together? |
 //! | `commands` | is every mistake, typed or sent, answered with one clear line and nothing worse? |
 //! | `replaced` | do the documented sessions of the programs that BlockBard replaces work as typed, and their mistakes do no harm? |
+//! | `deploy` | does what is under `deploy/` and in docs/runbook.md work with a real node, and old data with today's software? (tools of its own for half of it) |
 //! | `network` | do nodes on different machines find each other and heal? (Linux, its own step) |
 //!
 //! | helper | offers |

@@ -52,6 +52,14 @@ pub async fn alive(service: &Service) -> Vec<Rule> {
     vec![keeper, network]
 }
 
+/// Whether they answer at all, however long it takes: a node that is busy is not stuck.
+pub async fn answers(service: &Service) -> bool {
+    let parts = service.parts();
+    let keeper = parts.keeper.position(parts.keeper.tip().id);
+    let (keeper, network) = tokio::join!(keeper, parts.network.answers());
+    keeper.is_ok() && network
+}
+
 async fn timed(name: &'static str, answer: impl Future<Output = bool>) -> Rule {
     let began = tokio::time::Instant::now();
     let answered = tokio::time::timeout(ALIVE_WITHIN, answer).await == Ok(true);

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::remote::block_on;
 use crate::interface::client::Client;
 
-fn client(url: &str) -> Result<Client, String> {
+/// A client of the node at `url`.
+pub(super) fn client(url: &str) -> Result<Client, String> {
     Client::of_url(url, None).map_err(|error| error.to_string())
 }
 

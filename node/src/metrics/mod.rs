@@ -4,9 +4,12 @@
 //! state rather than a count (height, pool, peers) is read from its owner when somebody asks, by a collector that
 //! [`Metrics::sample`] registers. Reading lists nothing that grows with the chain.
 
+mod disk;
 mod process;
 mod recorders;
 mod text;
+
+use std::path::Path;
 
 use bard_chain::{mempool::PoolRefusal, units::Timestamp};
 use prometheus_client::{
@@ -16,7 +19,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::process::Process;
+use self::{disk::Disk, process::Process};
 pub use self::{
     recorders::{Api, Chain, Relay},
     text::plain,
@@ -50,6 +53,11 @@ impl Metrics {
         relay.register(own);
         api.register(own);
         Self { registry, chain, relay, api }
+    }
+
+    /// Registers what is left on the disk of a data directory.
+    pub fn watch_disk(&mut self, dir: &Path) {
+        self.sample(Box::new(Disk::new(dir)));
     }
 
     /// The registry itself, for parts that register what they count by themselves.

@@ -45,6 +45,7 @@ pub struct Chain {
     blocks_accepted: Family<Label<1>, Counter>,
     blocks_refused: Family<Label<1>, Counter>,
     reorganisations: Counter,
+    reorg_blocks: Histogram,
     /// Transactions that came into the pool.
     pub admitted: Counter,
     pool_refused: Family<Label<1>, Counter>,
@@ -60,6 +61,8 @@ impl Default for Chain {
             blocks_accepted: Family::default(),
             blocks_refused: Family::default(),
             reorganisations: Counter::default(),
+            // 1 to 16,384 blocks, about the deepest that a chain of this software allows.
+            reorg_blocks: Histogram::new(exponential_buckets(1.0, 2.0, 15)),
             admitted: Counter::default(),
             pool_refused: Family::default(),
             commits: Counter::default(),
@@ -78,6 +81,8 @@ impl Chain {
         registry.register("chain_blocks_refused", "Blocks that were not accepted, by reason", refused);
         let reorganisations = self.reorganisations.clone();
         registry.register("chain_reorgs", "Times that another branch became the chain", reorganisations);
+        let depths = self.reorg_blocks.clone();
+        registry.register("chain_reorg_blocks", "Blocks that left the chain for another branch, each time", depths);
         registry.register("pool_admitted", "Transactions that came into the pool", self.admitted.clone());
         let refused = self.pool_refused.clone();
         registry.register("pool_refused", "Transactions that were not admitted to the pool, by reason", refused);
@@ -112,6 +117,11 @@ impl Chain {
                 self.blocks_refused.get_or_create(&[("reason", block_reason(refused))]).inc();
             }
         }
+    }
+
+    /// Notes how many blocks left the chain for another branch.
+    pub fn left(&self, blocks: u32) {
+        self.reorg_blocks.observe(f64::from(blocks));
     }
 
     /// Notes that a transaction is not admitted, for one of the reasons of [`super::pool_reason`].

@@ -28,6 +28,7 @@ use crate::{
     listener::{self, Limits},
     logging, ports,
     registry::{self as node_file, NodeFile},
+    service_manager::ServiceManager,
     store::DirLock,
     supervise::{Signals, Supervisor},
     wallet,
@@ -83,6 +84,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         None => config::user_dir().map_err(text)?.join(format!("tracker-{}", address.port())),
     };
     let _log = logging::start(&settings.log, settings.log_format, &data_dir.join("logs"), false)?;
+    let manager = ServiceManager::of_environment();
     let _lock = DirLock::take(&data_dir).map_err(text)?;
     let mut supervisor = Supervisor::default();
     let point = tokio::select! {
@@ -99,10 +101,12 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     };
     file.write(&data_dir).map_err(|e| format!("cannot write {}: {e}", data_dir.join(node_file::FILE).display()))?;
     tracing::info!(api = file.api, peer = file.peer_id, chain = file.chain, data = %data_dir.display(), "ready");
+    manager.ready(&format!("tracker at {}", file.api));
     let failed = tokio::select! {
         reason = supervisor.failed() => Some(reason),
         () = signals.stop() => None,
     };
+    manager.stopping();
     // A second signal ends the process at once, whatever is still being done.
     tokio::select! {
         () = stop(&point, supervisor) => {}

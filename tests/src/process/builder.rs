@@ -320,6 +320,10 @@ pub(super) fn isolate(command: &mut Command, home: &Path) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BARD_")) {
         command.env_remove(name);
     }
+    // These tests may run under a service manager.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
     command.env("HOME", home).env("XDG_DATA_HOME", home.join("share")).env("XDG_CONFIG_HOME", home.join("config"));
 }
 

@@ -20,7 +20,7 @@ struct Lines {
 
 impl Output {
     /// Starts to read.
-    pub(super) fn read(from: impl Read + Send + 'static) -> Self {
+    pub fn read(from: impl Read + Send + 'static) -> Self {
         let output = Self::default();
         let writer = output.clone();
         std::thread::spawn(move || {

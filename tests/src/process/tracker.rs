@@ -17,12 +17,13 @@ use super::{Ended, Http, NodeFile, Output, PATIENCE, bard, builder, node, wait_f
 pub struct TrackerBuilder {
     home: Arc<TempDir>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Default for TrackerBuilder {
     fn default() -> Self {
         let home = TempDir::with_prefix("bard-test-").expect("a temporary directory");
-        Self { home: Arc::new(home), arguments: Vec::new() }
+        Self { home: Arc::new(home), arguments: Vec::new(), environment: Vec::new() }
     }
 }
 
@@ -30,6 +31,12 @@ impl TrackerBuilder {
     /// One more argument.
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// A variable of the environment.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -83,6 +90,7 @@ impl TrackerBuilder {
             }
         }
         builder::isolate(&mut command, self.home());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", bard().display()));
         let stderr = Output::read(child.stderr.take().expect("a pipe"));

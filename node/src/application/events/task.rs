@@ -99,6 +99,7 @@ impl Task {
         let change = match event {
             ChainEvent::Block { block } => Change::block(&block),
             ChainEvent::Reorg { disconnected, connected, fork, old_tip } => {
+                self.keeper.counts().left(u32::try_from(disconnected).unwrap_or(u32::MAX));
                 Change::Reorg { disconnected, connected, fork, old_tip }
             }
             ChainEvent::BranchRefused { at, reason } => Change::BranchRefused { at, reason: reason.to_string() },

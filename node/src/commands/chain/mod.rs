@@ -20,7 +20,7 @@ pub enum ChainCommand {
     Info(info::InfoOptions),
     /// Check every block of a data directory, from the first on
     Verify(verify::VerifyOptions),
-    /// Write the blocks of a data directory to a portable archive
+    /// Write the blocks of a data directory, or of a running node, to a portable archive
     Export(export::ExportOptions),
     /// Read the blocks of an archive into a data directory; may be stopped and begun again
     Import(import::ImportOptions),

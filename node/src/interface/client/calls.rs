@@ -124,6 +124,11 @@ impl Client {
         self.get(&path("/api/v1/blocks/", id, "")).await
     }
 
+    /// The canonical bytes of a block, by its height, its hash, or `tip`.
+    pub async fn raw_block(&self, id: &str) -> Result<Bytes> {
+        self.exchange(Method::GET, &path("/api/v1/blocks/", id, "/raw"), Bytes::new()).await
+    }
+
     /// A transaction, mined or in the pool.
     pub async fn transaction(&self, id: &str) -> Result<PlacedTransaction<'static>> {
         self.get(&path("/api/v1/transactions/", id, "")).await
