@@ -30,7 +30,7 @@ function pay() {
   });
 }
 
-function mine() {
+export function mine() {
   return form({
     key: 'mine',
     path: '/api/v1/mine',
@@ -92,7 +92,7 @@ function verify() {
 }
 
 // Mining without end: on or off, and on how many threads.
-function mining() {
+export function mining() {
   const most = Math.max(1, navigator.hardwareConcurrency ?? 1);
   const slider = el('input', {
     type: 'range',
