@@ -379,10 +379,10 @@ class Page(unittest.TestCase):
         node = self.node()
         browser = self.browser
         browser.open(node, "do")
-        browser.find("[role=switch]").click()
+        browser.find("[data-switch=mining]").click()
         until("it mines", lambda: node.status()["mining"]["enabled"])
         browser.sees("Stop mining")
-        browser.find("[role=switch]").click()
+        browser.find("[data-switch=mining]").click()
         until("it rests", lambda: not node.status()["mining"]["enabled"])
         browser.sees("Start mining")
 

@@ -60,10 +60,15 @@ fn a_node_that_is_ahead_tells_the_others_when_it_is_no_longer_cut_off() {
     let (one, two) = pair();
     switch(&one, &json!({ "apart": true }));
     let won = one.mine(2).pop().unwrap();
-    holds_for("the other hears nothing of it", APART, || two.height() == 1);
+    let paid = two.pay("alice", "bob", 7);
+    let lost = two.mine(1).pop().unwrap();
+    holds_for("the other hears nothing of it", APART, || two.tip() == lost);
     switch(&one, &json!({ "apart": false }));
     two.wait_for_same_tip(&one);
     assert_eq!(two.tip(), won);
+    wait_until("what the other's lost branch held can be mined by either", PATIENCE, || {
+        [&one, &two].iter().all(|node| node.pool() == [paid.clone()])
+    });
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub struct Standing {
     not_before: Option<Instant>,
     asked: bool,
     pool_asked: bool,
+    /// It was behind when its pool was asked for: what its branch holds comes into the pool once that branch is lost.
+    was_behind: bool,
 }
 
 /// What asking every peer came to.
@@ -246,19 +248,21 @@ impl Task {
     }
 
     /// Asks for the pools of peers met since, once this node is no longer behind them: before, it could not judge what is
-    /// in them.
+    /// in them. One that was behind is asked once more when it has come along.
     fn exchange_pools(&self) {
         let ours = self.keeper.tip().work;
-        let due = |standing: &Standing| {
-            !standing.pool_asked && standing.status.as_ref().is_some_and(|status| status.work <= ours)
+        let due = |(peer, standing): (&PeerId, &Standing)| {
+            let work = standing.status.as_ref()?.work;
+            let is_due = if standing.pool_asked { standing.was_behind && work == ours } else { work <= ours };
+            is_due.then_some((*peer, work < ours))
         };
-        let peers: Vec<_> = {
-            let standings = self.standings.borrow();
-            standings.iter().filter(|(_, standing)| due(standing)).map(|(peer, _)| *peer).collect()
-        };
-        for peer in peers {
+        let peers: Vec<_> = self.standings.borrow().iter().filter_map(due).collect();
+        for (peer, is_behind) in peers {
             self.update(|standings| {
-                standings.entry(peer).and_modify(|standing| standing.pool_asked = true);
+                standings.entry(peer).and_modify(|standing| {
+                    standing.pool_asked = true;
+                    standing.was_behind = is_behind;
+                });
             });
             let (keeper, network, link) = (self.keeper.clone(), self.network.clone(), self.link.clone());
             tokio::spawn(async move {

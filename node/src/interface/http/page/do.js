@@ -105,7 +105,8 @@ export function mining() {
   const told = el('output', { for: 'threads' });
   const now = el('p.note', { id: 'mining-now', role: 'status' });
   const trouble = el('div', { role: 'alert' });
-  const toggle = el('button', { type: 'button', role: 'switch' });
+  // Its text says what it does, so it is no switch, whose name stays the same.
+  const toggle = el('button', { type: 'button', 'data-switch': 'mining' });
   const isOn = () => state.status?.mining.enabled ?? false;
   const set = async (enabled) => {
     try {
@@ -118,7 +119,7 @@ export function mining() {
   };
   const update = () => {
     told.textContent = t('mining.threads', { n: Number(slider.value) });
-    toggle.setAttribute('aria-checked', isOn());
+    toggle.classList.toggle('on', isOn());
     toggle.textContent = t(isOn() ? 'mining.stop' : 'mining.start');
     const { status } = state;
     show(now, [isOn(), status?.hash_rate, status?.mining.mined], () =>

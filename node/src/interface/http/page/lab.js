@@ -37,13 +37,13 @@ function card(key, control, now, trouble) {
 
 // One that is on or off.
 function toggle(key) {
-  const button = el('button', { type: 'button', role: 'switch', 'data-switch': key });
+  const button = el('button', { type: 'button', 'data-switch': key });
   const now = el('p.now', { role: 'status' });
   const trouble = el('div', { role: 'alert' });
   button.addEventListener('click', () => set({ [key]: !state.lab?.[key] }, trouble));
   const update = () => {
     const isOn = state.lab?.[key] ?? false;
-    button.setAttribute('aria-checked', isOn);
+    button.classList.toggle('on', isOn);
     button.textContent = t(`lab.${key}.${isOn ? 'stop' : 'start'}`);
     button.disabled = !state.lab?.teaching;
     now.textContent = t(`lab.${key}.${isOn ? 'on' : 'off'}`);

@@ -10,6 +10,8 @@ import { moment, number, rich, t } from './text.js';
 import { who } from './words.js';
 
 const PAGE = 30;
+// How much of a content type is shown in the list, in characters.
+const KIND = 24;
 // A file is read in pieces of so many bytes.
 const PIECE = 1 << 20;
 // Records of the pool that are looked through.
@@ -160,7 +162,7 @@ export function showView(main) {
             all.map((one) => [
               blockLink(one.block.hash, number(one.block.height)),
               who(one.sender),
-              stranger(one.action.content_type),
+              el('span.short', {}, stranger(one.action.content_type, KIND)),
               el('a.record', { href: `#/tx/${one.id}` }, stranger(one.action.text ?? one.action.hex, 160)),
             ]),
           ),

@@ -16,7 +16,7 @@ const LANES = 5;
 // other, and how many of them are the newest.
 const COLUMNS = 5;
 const ROWS = 6;
-const NEWEST = 3;
+const NEWEST = 2;
 // How wide a letter is about, where it is said how many blocks are left out.
 const LETTER = 7;
 // Forks that are told of.
@@ -56,13 +56,15 @@ function box(block, { x, y }, shape, isNew) {
     .join(', ');
   const middle = x + shape.width / 2;
   const whoAt = shape.isDown ? y + 60 : y + shape.height + 20;
+  // One below the other, who has a block stands in its box; without that, the rest is in the middle.
+  const lower = shape.isDown && where === '' ? 8 : 0;
   return svg(
     'a',
     { href: `#/block/${block.hash}`, class: `block ${kind}${isNew ? ' new' : ''}`, 'aria-label': name, 'data-key': block.hash },
     svg('title', {}, name),
     svg('rect', { x, y, width: shape.width, height: shape.height, rx: 8 }),
-    svg('text', { x: middle, y: y + 22, class: 'height' }, String(block.height)),
-    svg('text', { x: middle, y: y + 41, class: 'hash' }, `${kind === 'invalid' ? '✕ ' : ''}${shortHash(block.hash)}`),
+    svg('text', { x: middle, y: y + 22 + lower, class: 'height' }, String(block.height)),
+    svg('text', { x: middle, y: y + 41 + lower, class: 'hash' }, `${kind === 'invalid' ? '✕ ' : ''}${shortHash(block.hash)}`),
     where && svg('text', { x: middle, y: whoAt, class: 'who' }, where),
   );
 }
@@ -75,7 +77,10 @@ function columns(top, room) {
     .filter((block) => !block.active)
     .map((block) => block.height)
     .reverse();
-  for (const height of stale) if (all.size + 2 <= room) all.add(height).add(height - 1);
+  for (const height of stale) {
+    const fresh = [height, height - 1].filter((one) => !all.has(one));
+    if (all.size + fresh.length <= room) fresh.forEach((one) => all.add(one));
+  }
   for (let height = top; height >= 0 && all.size < room; height -= 1) all.add(height);
   return [...all].sort((one, other) => one - other);
 }
@@ -162,7 +167,7 @@ function draw(width, seen) {
   const tall = isDown ? length : 4 + (across + 1) * shape.lane - 10;
   return svg(
     'svg',
-    { class: 'tree', width: wide * scale, height: tall * scale, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
+    { class: isDown ? 'tree down' : 'tree', width: wide * scale, height: tall * scale, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
     marker(),
     links,
     texts,
@@ -239,7 +244,7 @@ export function treeView() {
       draw(width, seen),
     );
     // The newest are in sight, unless somebody looks at older ones.
-    if (atEnd && width >= WIDE) picture.scrollLeft = picture.scrollWidth;
+    if (atEnd && picture.querySelector('.down') === null) picture.scrollLeft = picture.scrollWidth;
     seen = new Set(state.forks.map((block) => block.hash));
     const lost = tips.filter((tip) => tip && !state.forks.some((block) => block.hash === tip)).length;
     show(
