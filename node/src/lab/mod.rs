@@ -18,7 +18,7 @@ pub mod rival;
 
 use std::{sync::Arc, time::Duration};
 
-use bard_chain::{address::Address, spec::ChainSpec};
+use bard_chain::{address::Address, spec::ChainSpec, target::Target};
 use tokio::sync::watch;
 
 pub use self::{
@@ -38,11 +38,10 @@ const TEACHING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether a chain is for teaching, by the numbers of its specification: its first blocks are cheap, and come within seconds.
 pub fn is_for_teaching(spec: &ChainSpec) -> bool {
-    let cheap = spec
-        .initial_target
-        .expand()
-        .is_some_and(|target| target >= bard_chain::target::Target::of_hashes(TEACHING_HASHES));
-    cheap && u128::from(spec.target_interval_ms) <= TEACHING_INTERVAL.as_millis()
+    // As a specification writes it: in compact form, which is a little harder.
+    let hardest = Target::of_hashes(TEACHING_HASHES).compact().expand();
+    let is_cheap = spec.initial_target.expand().zip(hardest).is_some_and(|(target, hardest)| target >= hardest);
+    is_cheap && u128::from(spec.target_interval_ms) <= TEACHING_INTERVAL.as_millis()
 }
 
 /// What is switched on.
@@ -98,7 +97,7 @@ impl Lab {
 
 #[cfg(test)]
 mod tests {
-    use bard_chain::{presets, target::Target};
+    use bard_chain::presets;
 
     use super::*;
 
