@@ -7,7 +7,7 @@ import { t } from './text.js';
 // How blocks are drawn where there is room for several side by side, and how on a phone: there the newest is above, and branches
 // lie to the right. `between` is the room from one block to the next, `lane` the way from one branch to the next.
 const ACROSS = { width: 104, height: 52, between: 34, lane: 92, margin: 30, isDown: false };
-const DOWN = { width: 146, height: 68, between: 26, lane: 162, margin: 2, isDown: true };
+const DOWN = { width: 144, height: 68, between: 26, lane: 158, margin: 2, isDown: true };
 // As wide as that the blocks are side by side, in units of the drawing.
 const WIDE = 480;
 // The chain and the branches that are drawn; those of more lanes are told of in words alone.
