@@ -20,7 +20,7 @@
 //!
 //! # Who may import whom
 //! Ground (`units hash encoding target pow`) < data (`address signature transaction block merkle`) < `rules`, `ledger`, `spec`
-//! < `tree` < `engine` < `mempool`, `template`, `receipt`.
+//! < `tree` < `engine` < `mempool`, `template`, `branch`, `receipt`.
 
 #![cfg_attr(
     not(test),
@@ -37,6 +37,7 @@
 
 pub mod address;
 pub mod block;
+pub mod branch;
 pub mod difficulty;
 pub mod encoding;
 pub mod engine;

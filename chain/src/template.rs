@@ -75,8 +75,13 @@ impl Template {
         let mut commitment = engine.commitment().clone();
         commitment.apply(&delta);
         block.header.state_root = commitment.root();
+        Ok(Self::of(block))
+    }
+
+    /// The template of a block that lacks nothing but its nonce.
+    pub(crate) fn of(block: Block) -> Self {
         let digest = block.header.digest();
-        Ok(Self { block, digest })
+        Self { block, digest }
     }
 
     /// The header; its nonce is still 0.

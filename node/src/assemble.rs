@@ -20,7 +20,9 @@ use crate::{
         http::{Access, Api},
         news::Since,
     },
-    keeper, logging,
+    keeper,
+    lab::{self, Inbound, Lab, rival::Rival},
+    logging,
     meeting::{self, Configured, Remembered},
     metrics::Metrics,
     miner, ports,
@@ -150,9 +152,15 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let (handle, agent) = (network.handle.clone(), agent());
     let server = Server::new(keeper.clone(), agent);
     let (hints, hinted) = mpsc::channel(HINTS);
-    let (relay, relay_tasks) = relay::new(keeper.clone(), handle.clone(), hints.clone(), metrics.relay.clone());
-    let (catching_up, catch_up_task) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
+    let lab = Lab::new(&spec);
+    let (link, link_sender) = lab::link(&lab, handle.clone());
+    let inbound = Inbound::new(&lab, handle.clone(), network.events);
+    let (relay, relay_tasks) =
+        relay::new(keeper.clone(), handle.clone(), link.clone(), hints.clone(), metrics.relay.clone());
+    let (catching_up, catch_up_task) =
+        catch_up::new(keeper.clone(), handle.clone(), link.clone(), server.clone(), hinted);
     let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
+    let rival = Rival::new(&lab, keeper.clone(), link, miner.clone());
     let sources = events::Sources {
         keeper: keeper.clone(),
         network: handle.clone(),
@@ -173,6 +181,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         relay: relay.clone(),
         catch_up: catching_up,
         miner,
+        lab,
         wallet,
         external: options.external_address.iter().map(ToString::to_string).collect(),
         api: address,
@@ -185,12 +194,14 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "intake", intake_task.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
+    spawn(supervisor, "link", link_sender.run());
+    spawn(supervisor, "rival", rival.run());
     // Not cut off by the stop as the others are: it says farewell first.
     supervisor.spawn("meeting", async move {
         meeting_tasks.run().await;
         Ok::<(), Failure>(())
     });
-    spawn(supervisor, "router", route(network.events, relay, server, hints));
+    spawn(supervisor, "router", route(inbound, relay, server, hints));
     spawn(supervisor, "wake", wake::watch(handle.clone()));
     spawn(supervisor, "network", network.driver.run());
     let access = Access { token: token(options, address)?, address };
@@ -357,12 +368,12 @@ fn show_token(token: &str) {
 
 /// Hands what comes from the network to whoever decides about it.
 pub(crate) async fn route(
-    mut events: mpsc::Receiver<NetworkEvent>,
+    mut inbound: Inbound,
     relay: Relay,
     server: Server,
     hints: mpsc::Sender<bard_protocol::PeerId>,
 ) {
-    while let Some(event) = events.recv().await {
+    while let Some(event) = inbound.next().await {
         match event {
             NetworkEvent::Block { source, id, bytes } => relay.block(source, id, bytes).await,
             NetworkEvent::CompactBlock { source, id, compact } => relay.compact(source, id, compact).await,

@@ -17,6 +17,7 @@
 //! | [`store`] | the log of blocks, which is the truth, and what is derived from it |
 //! | [`relay`], [`catch_up`], [`serve`] | gossip, following peers that are ahead, answering peers that ask |
 //! | [`miner`] | the search for the next block |
+//! | [`lab`] | what makes forks on purpose, on chains for teaching |
 //! | [`wallet`] | keys by name |
 //! | [`application`] | all that may be asked, as data, and the one place that does it |
 //! | [`interface`] | HTTP, the client of it, the console |
@@ -38,6 +39,7 @@ pub mod config;
 pub mod interface;
 pub mod invitation;
 pub mod keeper;
+pub mod lab;
 pub mod listener;
 pub mod logging;
 pub mod meeting;

@@ -16,7 +16,7 @@ use bard_chain::{
     engine::Outcome,
     hash::BlockId,
     pow::{self, PowFunction},
-    spec::Difficulty,
+    spec::{ChainSpec, Difficulty},
     target::Target,
     template::Template,
     units::Height,
@@ -324,15 +324,20 @@ impl Task {
     fn rest(&mut self) {
         let spec = self.keeper.spec();
         if spec.difficulty == Difficulty::Fixed {
-            let half = spec.target_interval_ms / 2;
-            let jitter = clock::now().get().wrapping_mul(0x9e37_79b9_7f4a_7c15).checked_rem(half * 2 + 1).unwrap_or(0);
-            self.rest_until = Some(Instant::now() + Duration::from_millis(half + jitter));
+            self.rest_until = Some(Instant::now() + restraint(spec));
         }
     }
 }
 
+/// About the target interval, from half of it to one and a half.
+pub(crate) fn restraint(spec: &ChainSpec) -> Duration {
+    let half = spec.target_interval_ms / 2;
+    let jitter = clock::now().get().wrapping_mul(0x9e37_79b9_7f4a_7c15).checked_rem(half * 2 + 1).unwrap_or(0);
+    Duration::from_millis(half + jitter)
+}
+
 /// Starts threads that try disjoint ranges of nonces until one is found or `stop` is set.
-fn start_search(
+pub(crate) fn start_search(
     function: PowFunction,
     template: &Template,
     threads: usize,

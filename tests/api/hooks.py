@@ -40,3 +40,7 @@ def after_call(context, case, response):
     if (case.operation.method.upper(), case.operation.path) == ("PUT", "/api/v1/mining") and response.status_code == 200:
         base = response.request.url.rsplit("/api/", 1)[0]
         requests.put(f"{base}/api/v1/mining", json={"enabled": False, "threads": 1}, timeout=30)
+    # A node that is cut off, slow, or has a rival answers the calls after this one differently.
+    if (case.operation.method.upper(), case.operation.path) == ("PUT", "/api/v1/lab") and response.status_code == 200:
+        base = response.request.url.rsplit("/api/", 1)[0]
+        requests.put(f"{base}/api/v1/lab", json={"apart": False, "delay_ms": 0, "rival": False}, timeout=30)

@@ -11,7 +11,7 @@ const CHAIN_FLOORS: &[&[&str]] = &[
     &["rules", "ledger", "spec", "source"],
     &["tree", "presets"],
     &["engine"],
-    &["mempool", "template", "receipt", "snapshot"],
+    &["mempool", "template", "branch", "receipt", "snapshot"],
 ];
 
 /// A room, what it must not use, and why.
@@ -82,6 +82,18 @@ const BANS: &[Ban] = &[
         room: "bard_node::serve",
         never: &["bard_node::relay", "bard_node::catch_up", "bard_node::store"],
         why: "each of relay, catch_up and serve stands alone; what is stored is asked of the keeper's handle",
+    },
+    Ban {
+        room: "bard_node::lab",
+        never: &[
+            "bard_node::relay",
+            "bard_node::catch_up",
+            "bard_node::serve",
+            "bard_node::store",
+            "bard_node::application",
+            "bard_node::interface",
+        ],
+        why: "those who send and fetch ask the laboratory what it lets through, never the other way round",
     },
     Ban {
         room: "bard_node::meeting",

@@ -79,8 +79,9 @@ class Browser:
 
         def answer():
             try:
-                told = root.find_element(By.CSS_SELECTOR, ".answer").text
-                return told if root.find_element(By.CSS_SELECTOR, "button").is_enabled() else None
+                # In this order: what is said before the answer must not pass for it.
+                is_answered = root.find_element(By.CSS_SELECTOR, "button").is_enabled()
+                return root.find_element(By.CSS_SELECTOR, ".answer").text if is_answered else None
             except StaleElementReferenceException:
                 return None
 

@@ -21,7 +21,7 @@ from node import BARD, Node, until
 
 # What a first visit may load, in bytes.
 FIRST_LOAD = 150 << 10
-VIEWS = ["overview", "chain", "transactions", "accounts", "items", "records", "peers", "do", "words", "block/1", "item/camera", "account/alice"]
+VIEWS = ["overview", "chain", "transactions", "accounts", "items", "records", "peers", "do", "lab", "words", "block/1", "item/camera", "account/alice"]
 WIDTHS = [(360, 740), (1024, 768), (1920, 1080)]
 
 
@@ -110,6 +110,30 @@ class Page(unittest.TestCase):
         browser.sees("After block 0 the chain forked: one block lies beside it.", ".told")
         browser.sees("Reorganisation after block 0: 1 out, 2 in.", ".news")
 
+    def scrolled(self):
+        """What a frame costs the page while all of the list of blocks is scrolled through, in ms of a processor: not of the clock,
+        so that it does not matter what else the machine does."""
+        driver = self.browser.driver
+
+        def busy():
+            return {one["name"]: one["value"] for one in driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]}["TaskDuration"]
+
+        driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        before = busy()
+        driver.execute_async_script("""
+            const done = arguments[0];
+            const list = document.querySelector('.list');
+            const step = (list.scrollHeight - list.clientHeight) / 120;
+            let left = 120;
+            const frame = () => {
+              list.scrollTop += step;
+              left -= 1;
+              if (left > 0) requestAnimationFrame(frame);
+              else done();
+            };
+            requestAnimationFrame(frame);""")
+        return 1000 * (busy() - before) / 120
+
     def test_ten_thousand_blocks_scroll_smoothly(self):
         with tempfile.TemporaryDirectory() as place:
             spec = pathlib.Path(place, "easy.toml")
@@ -120,21 +144,8 @@ class Page(unittest.TestCase):
         browser = self.browser
         browser.open(node, "chain")
         browser.sees("10,000", ".rows")
-        frames = browser.driver.execute_async_script("""
-            const done = arguments[0];
-            const list = document.querySelector('.list');
-            const step = (list.scrollHeight - list.clientHeight) / 120;
-            const times = [];
-            const frame = (now) => {
-              times.push(now);
-              list.scrollTop += step;
-              if (times.length <= 120) requestAnimationFrame(frame);
-              else done(times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b));
-            };
-            requestAnimationFrame(frame);""")
-        median, slow = frames[len(frames) // 2], frames[int(len(frames) * 0.95)]
-        self.assertLess(median, 34, f"half of the frames are no slower: {frames}")
-        self.assertLess(slow, 100, f"nearly all of the frames are no slower: {frames}")
+        # At 60 frames a second each has 16.7 ms.
+        self.assertLess(self.scrolled(), 16.7)
         until("the first block is in sight", lambda: browser.count(".rows .row .height") and "0" in [
             cell.text for cell in browser.driver.find_elements(By.CSS_SELECTOR, ".rows .height")])
         self.assertLess(browser.count(".rows .row"), 60, "only the rows in sight are there")
@@ -219,6 +230,133 @@ class Page(unittest.TestCase):
         browser.sees("breaks", "#tamper table")
         self.assertRegex(browser.text("#tamper table"), r"Id of transaction 1[^✓✕]*[✓✕] breaks")
 
+    def test_a_proof_is_drawn_and_checked(self):
+        node = self.node()
+        ids = [node.post("/api/v1/wallet/transfer", **{"from": "alice", "to": "bob", "amount": n + 1})["id"] for n in range(5)]
+        browser = self.browser
+        browser.open(node, f"tx/{ids[0]}")
+        browser.sees("no block has it yet")
+        self.assertEqual(browser.count("[data-proof]"), 0)
+        tip = node.mine()
+        order = [one["id"] for one in node.get(f"/api/v1/blocks/{tip}")["transactions"]]
+        # Of five, the last has one hash beside its way, all others three.
+        for one, steps in [(order[0], 3), (order[2], 3), (order[4], 1)]:
+            browser.open(node, f"tx/{one}")
+            browser.find("[data-proof]").click()
+            browser.sees("the way leads to the root in the header")
+            self.assertEqual(browser.count("svg.proof g.beside"), steps)
+            self.assertEqual(browser.violations(), [])
+        # A wrong proof is found out: one hash of it is another.
+        spoil = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": """
+            const real = window.fetch;
+            window.fetch = async (path, ...more) => {
+              const answer = await real(path, ...more);
+              if (!String(path).endsWith('/proof')) return answer;
+              const proof = await answer.json();
+              proof.path[0] = proof.path[0].replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+              return new Response(JSON.stringify(proof));
+            };"""})
+        self.addCleanup(browser.driver.execute_cdp_cmd, "Page.removeScriptToEvaluateOnNewDocument", spoil)
+        browser.open(node, f"tx/{order[2]}")
+        browser.find("[data-proof]").click()
+        browser.sees("the node gave a wrong proof")
+
+    def test_a_file_is_checked_against_a_receipt(self):
+        node = self.node()
+        browser = self.browser
+        with tempfile.TemporaryDirectory() as place:
+            file, other, receipt, broken = [pathlib.Path(place, name) for name in ["a.pdf", "b.pdf", "a.receipt", "broken.receipt"]]
+            file.write_bytes(bytes(range(256)) * 500)
+            other.write_bytes(b"something else")
+            digest = subprocess.run(["sha256sum", file], check=True, capture_output=True, text=True).stdout[:64]
+            node.mine(2)
+            node.post("/api/v1/wallet/transfer", **{"from": "bob", "to": "carol", "amount": 3})
+            one = node.post("/api/v1/wallet/record", **{"from": "alice", "text": digest})["id"]
+            node.mine(3)
+            receipt.write_bytes(node.raw(f"/api/v1/transactions/{one}/receipt"))
+            damaged = bytearray(receipt.read_bytes())
+            damaged[-1] ^= 1
+            broken.write_bytes(damaged)
+            browser.open(node, "records")
+
+            def check(document, proof):
+                browser.find("#check-file").send_keys(str(document))
+                browser.find("#check-receipt").send_keys(str(proof))
+                browser.find(".check button").click()
+                until("it is checked", lambda: browser.count(".check .verdict") == 1 and browser.count(".check progress") == 0)
+                return browser.text(".check [role=status]")
+
+            told = check(file, receipt)
+            for line in ["The receipt is for this very file.", "block 3 of the chain \"dev\"", "✓ The record in it is the SHA-256 digest",
+                         "✓ The transaction is in block 3", "✓ 5 headers follow one another", "✓ This node has block 3", "bard verify-receipt"]:
+                self.assertIn(line, told)
+            self.assertEqual(browser.violations(), [])
+            told = check(other, receipt)
+            self.assertIn("does not show what it should", told)
+            self.assertIn("✕ The record in it is neither this file nor its digest", told)
+            self.assertIn("one does not show its work", check(file, broken))
+            self.assertIn("This is no receipt", check(file, other))
+
+    def test_the_laboratory_makes_forks_and_heals_them(self):
+        node, other = self.node(), self.node()
+        node.connect(other)
+        browser = self.browser
+        browser.open(node, "lab")
+        browser.find("[data-switch=apart]").send_keys(Keys.SPACE)
+        browser.sees("Cut off: nothing comes in, nothing goes out.")
+        browser.sees("The laboratory is on: this node is cut off.", "body > .lab")
+        lost, won = node.mine(1), other.mine(2)
+        browser.find(f".tree .active[data-key='{lost}']")
+        browser.find(".network circle.unknown")
+        self.assertEqual(browser.violations(), [])
+        # It is told wherever one is.
+        browser.go("overview")
+        browser.find("body > .lab a").click()
+        browser.find("[data-switch=apart]").click()
+        browser.find(f".tree .stale[data-key='{lost}']")
+        browser.find(f".tree .active[data-key='{won}']")
+        browser.sees("Reorganisation: another branch had more work.", ".told")
+        until("nothing is on", lambda: browser.text("body > .lab") == "")
+        browser.run("const one = document.querySelector('#delay'); one.value = '2'; one.dispatchEvent(new Event('change'))")
+        browser.sees("Everything is held back for 2 seconds.")
+        self.assertEqual(node.get("/api/v1/lab")["delay_ms"], 2000)
+
+    def test_a_rival_is_watched(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node, "lab")
+        browser.find("[data-switch=rival]").click()
+        browser.sees("The rival mines on a branch of its own.")
+        self.assertIn("Mined block", browser.fill("mine", blocks="1"))
+        browser.sees("Reorganisation: another branch had more work.", ".told", 60)
+        browser.find("[data-switch=rival]").click()
+        browser.sees("There is no rival.")
+
+    def test_there_is_no_laboratory_where_blocks_cost_something(self):
+        with tempfile.TemporaryDirectory() as place:
+            spec = pathlib.Path(place, "few.toml")
+            subprocess.run([BARD, "chain", "new", "--name", "few", "--preset", "consortium", "--out", str(spec),
+                            "--data-dir", str(pathlib.Path(place, "data"))], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+            node = self.node("--chain", str(spec))
+        browser = self.browser
+        browser.open(node, "lab")
+        browser.sees("This chain is not for teaching")
+        self.assertEqual(browser.count("[data-switch]:disabled, #delay:disabled"), 3)
+        self.assertEqual(browser.violations(), [])
+
+    def test_a_refusal_is_told_in_german(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node)
+        browser.run("localStorage.setItem('language', 'de')")
+        browser.open(node, "do")
+        told = browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "999999999"})
+        self.assertIn("Das passt nicht zum jetzigen Stand der Kette", told)
+        self.assertIn("Der Knoten sagt dazu, auf Englisch:", told)
+        self.assertIn("spends 999999999", told)
+        self.assertEqual(browser.count(".answer [lang=en]"), 1)
+        browser.run("localStorage.clear()")
+
     def test_an_item_has_a_label_and_its_custody(self):
         node, other = self.node(), self.node()
         lesson(node, other)
@@ -252,10 +390,10 @@ class Page(unittest.TestCase):
         node = self.node()
         browser = self.browser
         browser.open(node, "do")
-        browser.find("[role=switch]").click()
+        browser.find("[data-switch=mining]").click()
         until("it mines", lambda: node.status()["mining"]["enabled"])
         browser.sees("Stop mining")
-        browser.find("[role=switch]").click()
+        browser.find("[data-switch=mining]").click()
         until("it rests", lambda: not node.status()["mining"]["enabled"])
         browser.sees("Start mining")
 

@@ -81,6 +81,11 @@ class Node:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
 
+    def raw(self, path):
+        """The bytes of an answer."""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}{path}", timeout=60) as answer:
+            return answer.read()
+
     def get(self, path):
         return self.call("GET", path)
 

@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod discovery;
 mod events;
+mod lab;
 mod meeting;
 mod partition;
 mod reconnecting;

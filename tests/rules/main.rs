@@ -1,5 +1,6 @@
 //! Every rule of the chain, through its public doors: what it refuses, for which reason, and what it lets pass.
 
+mod beside;
 mod block_reasons;
 mod branches;
 mod pool;

@@ -88,6 +88,17 @@ pub enum Command {
         /// On how many threads; as before if left out.
         threads: Option<usize>,
     },
+    /// What of the laboratory is switched on.
+    Lab,
+    /// Switch some of the laboratory; what is left out stays as it is.
+    SetLab {
+        /// Whether this node is cut off.
+        apart: Option<bool>,
+        /// For how long blocks and transactions are held back, in ms.
+        delay_ms: Option<u64>,
+        /// Whether a rival mines.
+        rival: Option<bool>,
+    },
     /// Blocks of the active chain, by ascending height.
     Blocks {
         /// The first; the last ten of the chain if left out.

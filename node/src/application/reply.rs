@@ -20,7 +20,7 @@ use bard_protocol::{BannedBy, PeerId, PeerInfo, Status as PeerStatus};
 use super::Failure;
 pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
 pub use crate::wallet::Protection;
-use crate::{catch_up, miner};
+use crate::{catch_up, lab, miner};
 
 /// Who and where a node is.
 #[derive(Clone, Debug)]
@@ -84,6 +84,15 @@ pub struct Status {
     pub items_reserved: usize,
     /// Items that were held once and are free.
     pub items_available: usize,
+}
+
+/// The laboratory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lab {
+    /// Whether the chain is for teaching: elsewhere nothing can be switched on.
+    pub teaching: bool,
+    /// What is switched on.
+    pub settings: lab::Settings,
 }
 
 /// A connected peer.
@@ -246,6 +255,8 @@ pub enum Reply {
     Mined(Vec<miner::Mined>),
     /// What the miner was told.
     Mining(miner::Activity),
+    /// What of the laboratory is switched on.
+    Lab(Lab),
     /// Blocks of the active chain.
     Blocks {
         /// The blocks, in the order asked for.

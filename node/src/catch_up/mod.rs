@@ -22,6 +22,7 @@ use session::{Session, Stopped};
 
 use crate::{
     keeper::{self, Closed},
+    lab::Link,
     serve::Server,
 };
 
@@ -52,6 +53,8 @@ pub struct Standing {
     asked: bool,
     /// When it was last asked for its pool.
     pool_asked: Option<Instant>,
+    /// It was behind then: what its branch holds comes into the pool once that branch is lost.
+    was_behind: bool,
 }
 
 /// What asking every peer came to.
@@ -116,6 +119,7 @@ type Ended = (PeerId, u64, Result<(), Stopped>);
 pub struct Task {
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     server: Server,
     hints: mpsc::Receiver<PeerId>,
     demands: mpsc::Receiver<oneshot::Sender<Summary>>,
@@ -125,12 +129,15 @@ pub struct Task {
     session: Option<BoxFuture<'static, Ended>>,
     waiting: Vec<oneshot::Sender<Summary>>,
     summary: Summary,
+    /// This node was cut off, and has not told what waits in its pool since.
+    healed: bool,
 }
 
 /// Makes the task. `hints` names peers that seem to know more than this node. At most 8 demands to sync wait.
 pub fn new(
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     server: Server,
     hints: mpsc::Receiver<PeerId>,
 ) -> (Handle, Task) {
@@ -141,6 +148,7 @@ pub fn new(
     let task = Task {
         keeper,
         network,
+        link,
         server,
         hints,
         demands,
@@ -150,6 +158,7 @@ pub fn new(
         session: None,
         waiting: Vec::new(),
         summary: Summary::default(),
+        healed: false,
     };
     (handle, task)
 }
@@ -163,6 +172,7 @@ impl Task {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut tip = self.keeper.watch_tip();
+        let (mut lab, mut cut) = (self.link.watch(), false);
         loop {
             let session = async {
                 match &mut self.session {
@@ -194,6 +204,9 @@ impl Task {
                     self.ask_all();
                     self.compare_pools();
                 },
+                Ok(()) = lab.changed() => if std::mem::replace(&mut cut, lab.borrow_and_update().apart) != cut {
+                    self.cut_or_healed();
+                },
                 // After a new tip, whether the peers have come along is asked once it has had time to reach them.
                 _ = tick.tick() => if tip.has_changed().unwrap_or(false) {
                     tip.borrow_and_update();
@@ -203,8 +216,28 @@ impl Task {
             self.begin();
             if self.session.is_none() {
                 self.exchange_pools();
+                self.tell_again();
             }
             self.report();
+        }
+    }
+
+    /// This node was cut off from its peers, or is no longer: what is known of them is of before. Whoever is followed no
+    /// longer is, and once it is possible all are asked anew.
+    fn cut_or_healed(&mut self) {
+        self.session = None;
+        self.progress.send_replace(None);
+        self.questions = FuturesUnordered::new();
+        self.update(|standings| standings.values_mut().for_each(|standing| *standing = Standing::default()));
+        self.healed = !self.link.is_cut();
+        self.ask_all();
+    }
+
+    /// Once this node has caught up after it was cut off, the pool holds what its lost branch held: others hear of it.
+    fn tell_again(&mut self) {
+        if self.questions.is_empty() && std::mem::take(&mut self.healed) {
+            let (link, keeper) = (self.link.clone(), self.keeper.clone());
+            tokio::spawn(async move { link.tell_again(&keeper).await });
         }
     }
 
@@ -221,23 +254,25 @@ impl Task {
     }
 
     /// Asks for the pools of peers met since, once this node is no longer behind them: before, it could not judge what is
-    /// in them.
+    /// in them. One that was behind is asked once more when it has come along.
     fn exchange_pools(&self) {
         let ours = self.keeper.tip().work;
-        let due = |standing: &Standing| {
-            standing.pool_asked.is_none() && standing.status.as_ref().is_some_and(|status| status.work <= ours)
+        let due = |(peer, standing): (&PeerId, &Standing)| {
+            let work = standing.status.as_ref()?.work;
+            let is_due = if standing.pool_asked.is_some() { standing.was_behind && work == ours } else { work <= ours };
+            is_due.then_some((*peer, work < ours))
         };
-        let peers: Vec<_> = {
-            let standings = self.standings.borrow();
-            standings.iter().filter(|(_, standing)| due(standing)).map(|(peer, _)| *peer).collect()
-        };
-        for peer in peers {
+        let peers: Vec<_> = self.standings.borrow().iter().filter_map(due).collect();
+        for (peer, is_behind) in peers {
             self.update(|standings| {
-                standings.entry(peer).and_modify(|standing| standing.pool_asked = Some(Instant::now()));
+                standings.entry(peer).and_modify(|standing| {
+                    standing.pool_asked = Some(Instant::now());
+                    standing.was_behind = is_behind;
+                });
             });
-            let (keeper, network) = (self.keeper.clone(), self.network.clone());
+            let (keeper, network, link) = (self.keeper.clone(), self.network.clone(), self.link.clone());
             tokio::spawn(async move {
-                if let Err(reason) = exchange_pool(keeper, network, peer).await {
+                if let Err(reason) = exchange_pool(keeper, network, link, peer).await {
                     tracing::debug!(%peer, reason, "the pool was not exchanged");
                 }
             });
@@ -269,7 +304,7 @@ impl Task {
 
     fn ask(&mut self, peer: PeerId) {
         let asked = self.standings.borrow().get(&peer).is_none_or(|standing| standing.asked);
-        if asked {
+        if asked || self.link.is_cut() {
             return;
         }
         self.update(|standings| {
@@ -331,6 +366,7 @@ impl Task {
         let session = Session::new(
             self.keeper.clone(),
             self.network.clone(),
+            self.link.clone(),
             leader,
             self.standings.subscribe(),
             self.progress.clone(),
@@ -364,7 +400,7 @@ impl Task {
         if accepted > 0 {
             // Peers that were waiting behind this node hear of the tip, and find their way to the rest.
             if let Ok(Some(bytes)) = self.keeper.reader().block_bytes(&self.keeper.tip().id) {
-                self.network.publish_block(bytes.to_vec()).await;
+                self.link.publish_block(bytes.to_vec()).await;
             }
         }
         self.ask(leader);
@@ -388,7 +424,8 @@ impl Task {
 }
 
 /// Asks a peer for the transactions of its pool that this node lacks.
-async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, peer: PeerId) -> Result<(), String> {
+async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, link: Link, peer: PeerId) -> Result<(), String> {
+    link.slow().await;
     let answer = network.request(peer, SyncRequest::PoolIds, POOL_DEADLINE).await.map_err(|e| e.to_string())?;
     let SyncResponse::PoolIds(ids) = answer else { return Err("not what was asked for".to_owned()) };
     let lacking: Vec<TransactionId> = {
@@ -404,7 +441,7 @@ async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, peer: Pee
         let verdicts = keeper.admit(good.clone()).await.map_err(|error| error.to_string())?;
         let fresh: Vec<_> = good.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).collect();
         if !fresh.is_empty() {
-            network.publish_transactions(fresh.iter().map(|(one, _)| one.bytes().to_vec()).collect()).await;
+            link.publish_transactions(fresh.iter().map(|(one, _)| one.bytes().to_vec()).collect()).await;
         }
     }
     Ok(())

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     clock,
     keeper::{self, Closed, Submitted},
+    lab::Link,
 };
 
 /// How long a peer may take for an answer of headers.
@@ -98,6 +99,7 @@ type Bodies = (PeerId, Vec<BlockId>, Result<SyncResponse, RequestError>);
 pub(super) struct Session {
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     /// Whose headers are followed.
     leader: PeerId,
     peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
@@ -121,6 +123,7 @@ impl Session {
     pub(super) fn new(
         keeper: keeper::Handle,
         network: NetworkHandle,
+        link: Link,
         leader: PeerId,
         peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
         progress: watch::Sender<Option<Progress>>,
@@ -128,6 +131,7 @@ impl Session {
         Self {
             keeper,
             network,
+            link,
             leader,
             peers,
             progress,
@@ -199,10 +203,13 @@ impl Session {
             Some(position) => vec![position.id()],
             None => self.keeper.locator().await?,
         };
-        let (network, leader) = (self.network.clone(), self.leader);
+        let (network, link, leader) = (self.network.clone(), self.link.clone(), self.leader);
         let limit = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
         let request = SyncRequest::Headers { locator, limit };
-        Ok(Box::pin(async move { network.request(leader, request, HEADERS_DEADLINE).await }))
+        Ok(Box::pin(async move {
+            link.slow().await;
+            network.request(leader, request, HEADERS_DEADLINE).await
+        }))
     }
 
     async fn take_headers(&mut self, answer: Result<SyncResponse, RequestError>) -> Result<(), Stopped> {
@@ -325,7 +332,9 @@ impl Session {
                 }
                 *self.under_way.entry(*peer).or_default() += 1;
                 let (network, peer, deadline) = (self.network.clone(), *peer, self.deadline);
+                let link = self.link.clone();
                 requests.push(Box::pin(async move {
+                    link.slow().await;
                     let request = SyncRequest::Blocks { ids: ids.clone() };
                     let answer = network.request(peer, request, deadline).await;
                     (peer, ids, answer)

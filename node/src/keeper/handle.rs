@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bard_chain::{
     address::Address,
+    branch::Branch,
     engine::{Outcome, Refused, Tip},
     hash::{BlockId, ChainId},
     invalid::{Invalid, TransactionFault},
@@ -58,6 +59,8 @@ pub(super) enum Request {
     AdmitAll { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Result<(), (usize, PoolRefusal)>> },
     /// For the next block to mine.
     Template { miner: Address, reply: oneshot::Sender<Result<Template, Refused>> },
+    /// For a branch that begins with the tip.
+    Branch { miner: Address, reply: oneshot::Sender<Result<Branch, Refused>> },
     /// Where the block after a known one stands.
     Position { id: BlockId, reply: oneshot::Sender<Option<Position>> },
     /// For a locator of the active chain.
@@ -208,6 +211,14 @@ impl Handle {
     /// [`Closed`].
     pub async fn template(&self, miner: Address) -> Result<Result<Template, Refused>, Closed> {
         self.ask(|reply| Request::Template { miner, reply }).await
+    }
+
+    /// A branch that begins with the tip, to be mined beside the chain for `miner`.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn branch(&self, miner: Address) -> Result<Result<Branch, Refused>, Closed> {
+        self.ask(|reply| Request::Branch { miner, reply }).await
     }
 
     /// Where the block after a known one stands; `None` where it is not known, or too old to build on.

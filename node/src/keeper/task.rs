@@ -8,6 +8,7 @@ use std::{
 };
 
 use bard_chain::{
+    branch::Branch,
     engine::{Connected, Effects, Engine, Outcome, Refused, Tip},
     hash::{BlockId, TransactionId},
     invalid::Invalid,
@@ -350,6 +351,9 @@ impl Task {
                 let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
                 let template = Template::build(&self.engine, &pool, &self.reader, miner, clock::now());
                 let _ = reply.send(template.map_err(Refused::from));
+            }
+            Request::Branch { miner, reply } => {
+                let _ = reply.send(Branch::from_tip(&self.engine, &self.reader, miner).map_err(Refused::from));
             }
             Request::Position { id, reply } => {
                 let _ = reply.send(self.engine.tree().position(&id));

@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{Gossip, OUTBOX, fair::Receiver, label};
 use crate::{
     keeper::{self, Closed},
+    lab::Link,
     metrics,
 };
 
@@ -60,13 +61,13 @@ async fn judge_batch(
 }
 
 /// Sends own transactions out, those of the same 20 ms together.
-pub(super) async fn send_out(network: NetworkHandle, mut outbox: mpsc::Receiver<Arc<CheckedTransaction>>) {
+pub(super) async fn send_out(link: Link, mut outbox: mpsc::Receiver<Arc<CheckedTransaction>>) {
     let (mut batch, mut next) = (Vec::new(), Instant::now());
     while outbox.recv_many(&mut batch, OUTBOX).await > 0 {
         while let Some(room @ 1..) = OUTBOX.checked_sub(batch.len())
             && let Ok(1..) = tokio::time::timeout_at(next, outbox.recv_many(&mut batch, room)).await
         {}
         next = Instant::now() + COALESCE;
-        network.publish_transactions(batch.drain(..).map(|one| one.bytes().to_vec()).collect()).await;
+        link.publish_transactions(batch.drain(..).map(|one| one.bytes().to_vec()).collect()).await;
     }
 }

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     clock,
     keeper::{self, Accepted, Closed},
+    lab::Link,
     metrics,
 };
 
@@ -45,6 +46,7 @@ const WAITING: usize = 16;
 pub(super) struct Blocks {
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     hints: mpsc::Sender<PeerId>,
     /// Blocks that this clock finds too new, with the time from which they are acceptable.
     early: Vec<(Timestamp, PeerId, Announcement)>,
@@ -68,11 +70,12 @@ impl Blocks {
     pub(super) fn new(
         keeper: keeper::Handle,
         network: NetworkHandle,
+        link: Link,
         hints: mpsc::Sender<PeerId>,
         counts: metrics::Relay,
     ) -> Self {
         let (early, rebuilding, rebuilds, waiting) = (Vec::new(), BTreeMap::new(), JoinSet::new(), Vec::new());
-        Self { keeper, network, hints, early, rebuilding, rebuilds, waiting, counts }
+        Self { keeper, network, link, hints, early, rebuilding, rebuilds, waiting, counts }
     }
 
     /// Runs until the node stops.
@@ -240,7 +243,7 @@ impl Blocks {
                 Announcement::Whole(bytes) => {
                     if let Ok(accepted) = self.keeper.accept(bytes.as_slice()).await? {
                         tracing::info!(id = %accepted.id, "a block that came too early is accepted now");
-                        self.network.publish_block(bytes).await;
+                        self.link.publish_block(bytes).await;
                     }
                 }
                 // Its announcement was not forwarded when it came: whoever announced it has it, and so soon all others.

@@ -23,7 +23,7 @@ use self::{
     blocks::Blocks,
     fair::{Receiver, Room, Sender},
 };
-use crate::{keeper, metrics};
+use crate::{keeper, lab::Link, metrics};
 
 /// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
 const BLOCK_ROOM: Room = Room { per_peer: 8, all: 32 };
@@ -51,6 +51,7 @@ impl<T> Gossip<T> {
 #[derive(Clone)]
 pub struct Relay {
     network: NetworkHandle,
+    link: Link,
     blocks: Sender<Gossip<Announcement>>,
     batches: Sender<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Sender<Arc<CheckedTransaction>>,
@@ -61,6 +62,7 @@ pub struct Relay {
 pub struct Tasks {
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     hints: mpsc::Sender<PeerId>,
     blocks: Receiver<Gossip<Announcement>>,
     batches: Receiver<Gossip<Vec<Vec<u8>>>>,
@@ -68,11 +70,12 @@ pub struct Tasks {
     counts: metrics::Relay,
 }
 
-/// Makes a relay. `hints` is told of peers that seem to know more than this node; a hint too many is dropped. Verdicts are
-/// counted in `counts`.
+/// Makes a relay. What it gossips itself goes out by `link`. `hints` is told of peers that seem to know more than this node; a
+/// hint too many is dropped. Verdicts are counted in `counts`.
 pub fn new(
     keeper: keeper::Handle,
     network: NetworkHandle,
+    link: Link,
     hints: mpsc::Sender<PeerId>,
     counts: metrics::Relay,
 ) -> (Relay, Tasks) {
@@ -81,12 +84,13 @@ pub fn new(
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let relay = Relay {
         network: network.clone(),
+        link: link.clone(),
         blocks: block_sender,
         batches: batch_sender,
         outbox: outbox_sender,
         counts: counts.clone(),
     };
-    (relay, Tasks { keeper, network, hints, blocks, batches, outbox, counts })
+    (relay, Tasks { keeper, network, link, hints, blocks, batches, outbox, counts })
 }
 
 impl Relay {
@@ -127,20 +131,20 @@ impl Relay {
 
     /// Gossips a block of our own.
     pub async fn announce_block(&self, bytes: Vec<u8>) {
-        self.network.publish_block(bytes).await;
+        self.link.publish_block(bytes).await;
     }
 }
 
 impl Tasks {
     /// Runs until the node stops.
     pub async fn run(self) {
-        let Self { keeper, network, hints, blocks, batches, outbox, counts } = self;
-        let judge = Blocks::new(keeper.clone(), network.clone(), hints, counts.clone());
+        let Self { keeper, network, link, hints, blocks, batches, outbox, counts } = self;
+        let judge = Blocks::new(keeper.clone(), network.clone(), link.clone(), hints, counts.clone());
         // When the keeper closes, the first of them ends, and the others have nothing left to do.
         tokio::select! {
             _ = judge.run(blocks) => {}
-            _ = batches::judge(keeper, network.clone(), batches, counts) => {}
-            () = batches::send_out(network, outbox) => {}
+            _ = batches::judge(keeper, network, batches, counts) => {}
+            () = batches::send_out(link, outbox) => {}
         }
     }
 }

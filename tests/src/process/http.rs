@@ -97,6 +97,15 @@ impl Http {
         self.try_post(path, body).unwrap_or_else(|error| panic!("POST {}{path}: {error}", self.base))
     }
 
+    /// Puts JSON to a path.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        let answer = self.agent.put(format!("{}{path}", self.base)).send_json(body).map_err(|error| error.to_string());
+        answer.and_then(read).unwrap_or_else(|error| panic!("PUT {}{path}: {error}", self.base))
+    }
+
     /// Sends exactly these bytes and returns everything that comes back until the node closes or falls silent for a second;
     /// empty where it closes without a word.
     ///

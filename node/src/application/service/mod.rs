@@ -3,6 +3,7 @@
 mod bans;
 mod changing;
 mod failure;
+mod lab;
 mod proofs;
 mod reading;
 mod replaced;
@@ -28,7 +29,9 @@ use super::{
     verify,
 };
 use crate::{
-    catch_up, keeper, meeting,
+    catch_up, keeper,
+    lab::Lab,
+    meeting,
     metrics::Metrics,
     miner,
     relay::Relay,
@@ -59,6 +62,8 @@ pub struct Parts {
     pub catch_up: catch_up::Handle,
     /// The miner.
     pub miner: miner::Handle,
+    /// What makes forks on purpose.
+    pub lab: Lab,
     /// The keys.
     pub wallet: Arc<Wallet>,
     /// Addresses announced as they are.
@@ -147,6 +152,8 @@ impl Service {
             Command::LiftBans { peer } => self.lift_bans(peer).await,
             Command::Mine { blocks, data } => self.mine(blocks, data).await,
             Command::SetMining { enabled, threads } => self.set_mining(enabled, threads).await,
+            Command::Lab => Ok(Reply::Lab(self.lab())),
+            Command::SetLab { apart, delay_ms, rival } => self.set_lab(apart, delay_ms, rival).await,
             Command::SubmitBlock { bytes } => self.submit_block(bytes).await,
             Command::SubmitTransactions { all } => self.parts().intake.submit(all).await.map(Reply::Answers),
             Command::PoolPage { from, limit } => Ok(self.pool_page(from, limit)),
@@ -231,9 +238,10 @@ impl Service {
     }
 
     /// Runs what may wait for the disk where waiting disturbs nobody.
-    async fn blocking<F>(&self, work: F) -> Result<Reply, Failure>
+    async fn blocking<F, T>(&self, work: F) -> Result<T, Failure>
     where
-        F: FnOnce(&Self) -> Result<Reply, Failure> + Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+        T: Send + 'static,
     {
         let service = self.clone();
         tokio::task::spawn_blocking(move || work(&service))

@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     assemble, catch_up, clock, keeper,
+    lab::{self, Inbound, Lab},
     metrics::Metrics,
     relay::{self, Relay},
     serve::Server,
@@ -88,12 +89,17 @@ impl Cluster {
         let server = Server::new(keeper.clone(), Agent::new("bard-bench"));
         let (hints, hinted) = mpsc::channel(assemble::HINTS);
         let handle = network.handle.clone();
-        let (relay, relaying) = relay::new(keeper.clone(), handle.clone(), hints.clone(), metrics.relay.clone());
-        let (_, catching_up) = catch_up::new(keeper.clone(), handle.clone(), server.clone(), hinted);
+        let lab = Lab::new(spec);
+        let (link, sending) = lab::link(&lab, handle.clone());
+        let inbound = Inbound::new(&lab, handle.clone(), network.events);
+        let (relay, relaying) =
+            relay::new(keeper.clone(), handle.clone(), link.clone(), hints.clone(), metrics.relay.clone());
+        let (_, catching_up) = catch_up::new(keeper.clone(), handle.clone(), link, server.clone(), hinted);
         self.tasks.spawn(async move { drop(task.ended().await) });
         self.tasks.spawn(relaying.run());
         self.tasks.spawn(catching_up.run());
-        self.tasks.spawn(assemble::route(network.events, relay.clone(), server, hints));
+        self.tasks.spawn(sending.run());
+        self.tasks.spawn(assemble::route(inbound, relay.clone(), server, hints));
         self.tasks.spawn(network.driver.run());
         self.cells.push(Cell { keeper, network: handle, relay });
         Ok(())

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{Client, ClientError, Wait};
 use crate::interface::view::json::{
     Account, AccountPage, Admitted, Ban, Bans, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
-    ItemTransfer, Keys, Lifted, Mine, MinedBlocks, Mining, NewBan, NewKey, NewKeyName, NewPeer, NewRecord, Node, Peers,
-    PlacedTransaction, PoolPage, Protection, SetMining, Signer, Status, Submission, Synced, Transaction,
+    ItemTransfer, Keys, Lab, Lifted, Mine, MinedBlocks, Mining, NewBan, NewKey, NewKeyName, NewPeer, NewRecord, Node,
+    Peers, PlacedTransaction, PoolPage, Protection, SetLab, SetMining, Signer, Status, Submission, Synced, Transaction,
     TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
 };
 
@@ -96,6 +96,16 @@ impl Client {
     /// Lets it mine continuously, or stop.
     pub async fn set_mining(&self, enabled: bool, threads: Option<usize>) -> Result<Mining> {
         self.send(Method::PUT, "/api/v1/mining", &SetMining { enabled, threads }, Wait::Short).await
+    }
+
+    /// What of its laboratory is switched on.
+    pub async fn lab(&self) -> Result<Lab> {
+        self.get("/api/v1/lab").await
+    }
+
+    /// Switches some of its laboratory.
+    pub async fn set_lab(&self, wanted: &SetLab) -> Result<Lab> {
+        self.send(Method::PUT, "/api/v1/lab", wanted, Wait::Short).await
     }
 
     /// Lets it ask every peer whether it knows more.

@@ -87,11 +87,18 @@ export function askForToken(wasWrong) {
   });
 }
 
-// What went wrong, in plain words. The node's own words are English.
+// What went wrong, in plain words; beneath, what the node says of it, which is English.
 export function explain(error) {
   if (!(error instanceof Problem)) {
     return el('p.bad', {}, t(error instanceof TypeError || error.name === 'TimeoutError' ? 'problem.gone' : 'problem.page'));
   }
-  const title = known(`problem.${error.kind}`) ? t(`problem.${error.kind}`) : t('problem.other');
-  return el('p.bad', {}, el('strong', {}, title), ' ', el('span', language === 'en' ? {} : { lang: 'en' }, error.message));
+  const what = known(`problem.${error.kind}`) ? t(`problem.${error.kind}`) : t('problem.other');
+  const isEnglish = language === 'en';
+  return el(
+    'div.bad',
+    {},
+    el('p', {}, el('strong', {}, what)),
+    !isEnglish && el('p.note', {}, t('problem.said')),
+    el('p', isEnglish ? {} : { lang: 'en' }, error.message),
+  );
 }

@@ -4,6 +4,7 @@ import { el } from './dom.js';
 import { explain, get } from './api.js';
 import { listen, start, state } from './live.js';
 import { LANGUAGES, language, load, preferred, t, tick } from './text.js';
+import { experiment } from './words.js';
 
 // Each view with the module that shows it, and the function of that module. Those with no name of their own are not in the menu.
 const VIEWS = {
@@ -15,18 +16,20 @@ const VIEWS = {
   records: () => import('./records.js').then((module) => module.showView),
   peers: () => import('./peers.js').then((module) => module.showView),
   do: () => import('./do.js').then((module) => module.showView),
+  lab: () => import('./lab.js').then((module) => module.showView),
   words: () => import('./glossary.js').then((module) => module.showView),
   block: () => import('./block.js').then((module) => module.showView),
   tx: () => import('./transactions.js').then((module) => module.showTransaction),
   account: () => import('./accounts.js').then((module) => module.showAccount),
   item: () => import('./items.js').then((module) => module.showItem),
 };
-const MENU = ['overview', 'chain', 'transactions', 'accounts', 'items', 'records', 'peers', 'do', 'words'];
+const MENU = ['overview', 'chain', 'transactions', 'accounts', 'items', 'records', 'peers', 'do', 'lab', 'words'];
 // Where in the menu one is while one thing is shown.
 const WITHIN = { block: 'chain', tx: 'transactions', account: 'accounts', item: 'items' };
 
 const main = el('main', { id: 'main' });
 const gone = el('div.gone', { role: 'alert' });
+const lab = el('div.lab', { role: 'status' });
 const mark = el('span.alive');
 const nav = el('nav');
 let leave = () => undefined;
@@ -99,6 +102,7 @@ function frame() {
       ),
     ),
     gone,
+    lab,
     nav,
     main,
     el(
@@ -112,6 +116,8 @@ function frame() {
     ),
   );
   showAlive();
+  lab.dataset.text = '';
+  showLab();
 }
 
 function showAlive() {
@@ -119,6 +125,14 @@ function showAlive() {
   mark.textContent = t(state.alive === false ? 'alive.no' : state.alive ? 'alive.yes' : 'alive.asks');
   const text = state.alive === false ? t('alive.gone') : '';
   if (gone.textContent !== text) gone.textContent = text;
+}
+
+// Nobody should forget that forks are made on purpose.
+function showLab() {
+  const text = experiment();
+  if (lab.dataset.text === text) return;
+  lab.dataset.text = text;
+  lab.replaceChildren(...(text === '' ? [] : [el('a', { href: '#/lab' }, text)]));
 }
 
 // The view and what it is of, as the address says.
@@ -190,6 +204,7 @@ async function begin() {
   addEventListener('hashchange', moved);
   listen((kind, data) => {
     if (kind === 'alive') showAlive();
+    if (kind === 'lab') showLab();
     // What a view has fetched may be of another run, or of another chain.
     if (kind === 'reset' || (kind === 'alive' && data && main.querySelector('.bad'))) render();
   });

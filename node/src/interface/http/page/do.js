@@ -30,7 +30,7 @@ function pay() {
   });
 }
 
-function mine() {
+export function mine() {
   return form({
     key: 'mine',
     path: '/api/v1/mine',
@@ -92,7 +92,7 @@ function verify() {
 }
 
 // Mining without end: on or off, and on how many threads.
-function mining() {
+export function mining() {
   const most = Math.max(1, navigator.hardwareConcurrency ?? 1);
   const slider = el('input', {
     type: 'range',
@@ -105,7 +105,8 @@ function mining() {
   const told = el('output', { for: 'threads' });
   const now = el('p.note', { id: 'mining-now', role: 'status' });
   const trouble = el('div', { role: 'alert' });
-  const toggle = el('button', { type: 'button', role: 'switch' });
+  // Its text says what it does, so it is no switch, whose name stays the same.
+  const toggle = el('button', { type: 'button', 'data-switch': 'mining' });
   const isOn = () => state.status?.mining.enabled ?? false;
   const set = async (enabled) => {
     try {
@@ -118,7 +119,7 @@ function mining() {
   };
   const update = () => {
     told.textContent = t('mining.threads', { n: Number(slider.value) });
-    toggle.setAttribute('aria-checked', isOn());
+    toggle.classList.toggle('on', isOn());
     toggle.textContent = t(isOn() ? 'mining.stop' : 'mining.start');
     const { status } = state;
     show(now, [isOn(), status?.hash_rate, status?.mining.mined], () =>

@@ -84,13 +84,16 @@ export function facts(pairs, kind = 'dl.facts') {
   );
 }
 
+// A table of more columns is one of lists already on a screen that is not very wide.
+const WIDE = 6;
+
 // A table. On a narrow screen its rows are lists (see the style), so it says itself what it is, and each cell what it is of.
 export function table(caption, heads, rows) {
   return el(
     'div.scroll',
     { tabindex: 0, role: 'region', 'aria-label': caption },
     el(
-      'table',
+      heads.length > WIDE ? 'table.wide' : 'table',
       { role: 'table' },
       el('caption.hidden', {}, caption),
       el(

@@ -173,9 +173,12 @@ function out(state) {
   return new Uint8Array(view.buffer);
 }
 
+// The keys of contexts, each worked out once: there are a few.
+const keys = new Map();
+
 // BLAKE3, for a purpose that is named by a context where there is one.
 export function blake3(bytes, context) {
   if (context === undefined) return out(tree(bytes, IV, 0, FLAG.root));
-  const key = tree(new TextEncoder().encode(context), IV, 0, FLAG.context | FLAG.root);
-  return out(tree(bytes, key, 0, FLAG.material | FLAG.root));
+  if (!keys.has(context)) keys.set(context, tree(new TextEncoder().encode(context), IV, 0, FLAG.context | FLAG.root));
+  return out(tree(bytes, keys.get(context), 0, FLAG.material | FLAG.root));
 }

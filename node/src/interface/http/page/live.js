@@ -24,6 +24,8 @@ export const state = {
   forks: [],
   keys: [],
   locked: false,
+  // What of the laboratory is switched on.
+  lab: null,
   news: [],
   reorg: null,
   // null until the first answer; then whether the node answers.
@@ -55,6 +57,9 @@ const QUESTIONS = {
   },
   node: async () => {
     state.node = await get('/api/v1/node');
+  },
+  lab: async () => {
+    state.lab = await get('/api/v1/lab');
   },
   keys: async () => {
     const answer = await get('/api/v1/wallet/keys');
@@ -189,7 +194,7 @@ function look() {
     if (state.alive !== false) {
       ask('peers');
       ask('forks');
-      if (looks % 5 === 0) ['keys', 'node'].forEach(ask);
+      if (looks % 5 === 0) ['keys', 'node', 'lab'].forEach(ask);
     }
     if (stream?.readyState === EventSource.CLOSED && state.alive) follow();
   }

@@ -93,12 +93,11 @@ export function showView(main) {
     agree,
     numbers,
     el('section.card.growing', {}, el('h2', {}, t('tree.title')), tree.root, el('p.note', {}, t('tree.legend'))),
-    el('section.card.around', {}, el('h2', {}, t('network.title')), network, el('p.note', {}, t('network.legend'))),
     el(
-      'section.card.happening',
+      'div.side',
       {},
-      el('h2', {}, t('news.title')),
-      el('div', { role: 'log', 'aria-label': t('news.title') }, list),
+      el('section.card', {}, el('h2', {}, t('network.title')), network, el('p.note', {}, t('network.legend'))),
+      el('section.card', {}, el('h2', {}, t('news.title')), el('div', { role: 'log', 'aria-label': t('news.title') }, list)),
     ),
   );
   const update = () => {

@@ -10,6 +10,8 @@ import { moment, number, rich, t } from './text.js';
 import { who } from './words.js';
 
 const PAGE = 30;
+// How much of a content type is shown in the list, in characters.
+const KIND = 24;
 // A file is read in pieces of so many bytes.
 const PIECE = 1 << 20;
 // Records of the pool that are looked through.
@@ -118,6 +120,36 @@ function drop() {
   return [zone, told, result];
 }
 
+// A file and its receipt, and what the one shows of the other.
+function against() {
+  const result = el('div', { role: 'status' });
+  const inputs = ['file', 'receipt'].map((name) => el('input', { type: 'file', id: `check-${name}`, name, required: true }));
+  const button = el('button', {}, t('receipt.check'));
+  const submit = async (event) => {
+    event.preventDefault();
+    const [file, receipt] = inputs.map((input) => input.files[0]);
+    const progress = el('progress', { max: 1, value: 0, 'aria-label': t('records.reading') });
+    result.replaceChildren(progress);
+    button.disabled = true;
+    try {
+      const { judge: judgeReceipt } = await import('./receipt.js');
+      result.replaceChildren(...[await judgeReceipt(receipt, file, await digest(file, progress))].flat().filter(Boolean));
+    } catch (error) {
+      result.replaceChildren(error instanceof DOMException ? el('p.bad', {}, t('records.unreadable')) : explain(error));
+    }
+    button.disabled = false;
+  };
+  return el(
+    'form.check',
+    { submit, 'aria-labelledby': 'check-title' },
+    inputs.map((input) =>
+      el('div.field', {}, el('label', { for: input.id }, t(input.name === 'file' ? 'receipt.file' : 'receipt.receipt')), input),
+    ),
+    el('div.row', {}, button),
+    result,
+  );
+}
+
 export function showView(main) {
   const list = pages((from) => `/api/v1/records?limit=${PAGE}${from === null ? '' : `&from=${from}`}`, {
     rows: (answer) => answer.transactions,
@@ -130,7 +162,7 @@ export function showView(main) {
             all.map((one) => [
               blockLink(one.block.hash, number(one.block.height)),
               who(one.sender),
-              stranger(one.action.content_type),
+              el('span.short', {}, stranger(one.action.content_type, KIND)),
               el('a.record', { href: `#/tx/${one.id}` }, stranger(one.action.text ?? one.action.hex, 160)),
             ]),
           ),
@@ -138,7 +170,18 @@ export function showView(main) {
   main.append(
     el('h1', { tabindex: -1 }, t('nav.records')),
     el('p.lead', {}, t('records.lead')),
-    el('section.card', {}, el('h2', {}, t('records.file')), el('p', {}, t('records.how')), drop()),
+    el(
+      'div.columns',
+      {},
+      el('section.card', {}, el('h2', {}, t('records.file')), el('p.note', {}, t('records.how')), drop()),
+      el(
+        'section.card',
+        {},
+        el('h2', { id: 'check-title' }, t('receipt.title')),
+        el('p.note', {}, t('receipt.how')),
+        against(),
+      ),
+    ),
     el('section.card', {}, el('h2', {}, t('records.title')), list.root),
   );
   list.refresh();

@@ -4,6 +4,7 @@ import { blockLink, el, facts, show, stranger, table, transactionLink } from './
 import { explain, get } from './api.js';
 import { listen, state } from './live.js';
 import { ago, number, rich, t } from './text.js';
+import { proofOf } from './proof.js';
 import { deed, who } from './words.js';
 import { word } from './glossary.js';
 
@@ -71,15 +72,32 @@ export function showView(main) {
   });
 }
 
+// What shows to others that a mined transaction is in the chain.
+function evidence(id) {
+  const { button, output } = proofOf(id);
+  return [
+    el('p.note', {}, t('proof.lead')),
+    el(
+      'div.row',
+      {},
+      button,
+      el('a.button', { href: `/api/v1/transactions/${id}/receipt`, download: `${id}.receipt` }, t('tx.receipt')),
+    ),
+    el('p.note', {}, rich('tx.receiptNote', { command: el('code', {}, 'bard verify-receipt') })),
+    output,
+  ];
+}
+
 // One transaction.
 export async function showTransaction(main, [id]) {
   const place = el('div', { role: 'status' });
+  const proof = el('div');
   const one = await get(`/api/v1/transactions/${encodeURIComponent(id)}`);
   const action = one.action;
   main.append(
     el('h1', { tabindex: -1 }, t('tx.title')),
     el('p.lead', {}, deed(one.sender, action)),
-    el('section.card', {}, el('h2', {}, t('tx.where')), place),
+    el('section.card', {}, el('h2', {}, t('tx.where')), place, proof),
     el(
       'section.card',
       {},
@@ -103,17 +121,10 @@ export async function showTransaction(main, [id]) {
     show(place, [block?.hash, n], () =>
       block === null
         ? el('p', {}, t('tx.waits'))
-        : [
-            el('p', {}, rich('tx.mined', { n, block: blockLink(block.hash, String(block.height)) })),
-            el(
-              'p',
-              {},
-              el('a', { href: `/api/v1/transactions/${one.id}/receipt`, download: `${one.id}.receipt` }, t('tx.receipt')),
-              ' ',
-              el('span.note', {}, t('tx.receiptNote')),
-            ),
-          ],
+        : el('p', {}, rich('tx.mined', { n, block: blockLink(block.hash, String(block.height)) })),
     );
+    // What is drawn of a proof stays until the transaction is in another block.
+    show(proof, [block?.hash], () => (block === null ? [] : evidence(one.id)));
   };
   await update();
   return listen((kind) => {

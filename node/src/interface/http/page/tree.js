@@ -4,18 +4,23 @@ import { el, shortHash, show, svg } from './dom.js';
 import { state } from './live.js';
 import { t } from './text.js';
 
-const BOX = { width: 104, height: 52, across: 34, down: 40, top: 4 };
+// How blocks are drawn where there is room for several side by side, and how on a phone: there the newest is above, and branches
+// lie to the right. `between` is the room from one block to the next, `lane` the way from one branch to the next.
+const ACROSS = { width: 104, height: 52, between: 34, lane: 92, margin: 30, isDown: false };
+const DOWN = { width: 144, height: 68, between: 26, lane: 158, margin: 2, isDown: true };
+// As wide as that the blocks are side by side, in units of the drawing.
+const WIDE = 480;
 // The chain and the branches that are drawn; those of more lanes are told of in words alone.
 const LANES = 5;
-// Heights that are drawn at least: where there is no room for so many, the drawing scrolls. And how many of them are the newest.
+// Heights that are drawn at least: where there is no room for so many, the drawing scrolls. How many are drawn one below the
+// other, and how many of them are the newest.
 const COLUMNS = 5;
-const NEWEST = 3;
-// How wide the place of heights is that are left out.
-const GAP = 64;
+const ROWS = 6;
+const NEWEST = 2;
+// How wide a letter is about, where it is said how many blocks are left out.
+const LETTER = 7;
 // Forks that are told of.
 const TOLD = 3;
-// Room beside the first and the last block, for what stands below them.
-const MARGIN = 30;
 
 // Blocks with the lane that each is drawn in: 0 for the chain, the others beside it, a branch in one line as far as it can be.
 function lanes(blocks) {
@@ -43,20 +48,24 @@ function whoIsAt(hash) {
   return who.join(' + ');
 }
 
-function box(block, x, y, isNew) {
+function box(block, { x, y }, shape, isNew) {
   const where = whoIsAt(block.hash);
   const kind = block.active ? 'active' : block.verdict === 'invalid' ? 'invalid' : 'stale';
   const name = [t('tree.block', { height: block.height, hash: shortHash(block.hash) }), t(`tree.${kind}`), where]
     .filter(Boolean)
     .join(', ');
+  const middle = x + shape.width / 2;
+  const whoAt = shape.isDown ? y + 60 : y + shape.height + 20;
+  // One below the other, who has a block stands in its box; without that, the rest is in the middle.
+  const lower = shape.isDown && where === '' ? 8 : 0;
   return svg(
     'a',
     { href: `#/block/${block.hash}`, class: `block ${kind}${isNew ? ' new' : ''}`, 'aria-label': name, 'data-key': block.hash },
     svg('title', {}, name),
-    svg('rect', { x, y, width: BOX.width, height: BOX.height, rx: 8 }),
-    svg('text', { x: x + BOX.width / 2, y: y + 22, class: 'height' }, String(block.height)),
-    svg('text', { x: x + BOX.width / 2, y: y + 41, class: 'hash' }, `${kind === 'invalid' ? '✕ ' : ''}${shortHash(block.hash)}`),
-    where && svg('text', { x: x + BOX.width / 2, y: y + BOX.height + 20, class: 'who' }, where),
+    svg('rect', { x, y, width: shape.width, height: shape.height, rx: 8 }),
+    svg('text', { x: middle, y: y + 22 + lower, class: 'height' }, String(block.height)),
+    svg('text', { x: middle, y: y + 41 + lower, class: 'hash' }, `${kind === 'invalid' ? '✕ ' : ''}${shortHash(block.hash)}`),
+    where && svg('text', { x: middle, y: whoAt, class: 'who' }, where),
   );
 }
 
@@ -68,69 +77,100 @@ function columns(top, room) {
     .filter((block) => !block.active)
     .map((block) => block.height)
     .reverse();
-  for (const height of stale) if (all.size + 2 <= room) all.add(height).add(height - 1);
+  for (const height of stale) {
+    const fresh = [height, height - 1].filter((one) => !all.has(one));
+    if (all.size + fresh.length <= room) fresh.forEach((one) => all.add(one));
+  }
   for (let height = top; height >= 0 && all.size < room; height -= 1) all.add(height);
   return [...all].sort((one, other) => one - other);
 }
 
-// Where each height is drawn, and the gaps between heights that do not follow each other.
-function places(heights) {
+// Where each height is drawn along the chain, the gaps between heights that do not follow each other, and how long it all is.
+function places(heights, shape) {
+  const size = shape.isDown ? shape.height : shape.width;
   const at = new Map();
   const gaps = [];
-  let x = MARGIN;
+  let along = shape.margin;
   heights.forEach((height, i) => {
     const n = i === 0 ? 0 : height - heights[i - 1] - 1;
     if (n > 0) {
-      gaps.push({ n, x: x + GAP / 2 - BOX.across });
-      x += GAP;
+      const text = t('tree.gap', { n });
+      const wide = shape.isDown ? 22 : Math.max(0, LETTER * text.length + 16 - shape.between);
+      gaps.push({ text, from: along - shape.between, to: along + wide });
+      along += wide;
     }
-    at.set(height, x);
-    x += BOX.width + BOX.across;
+    at.set(height, along);
+    along += size + shape.between;
   });
-  return { at, gaps, width: x - BOX.across + MARGIN };
+  return { at, gaps, length: along - shape.between + shape.margin };
+}
+
+// A line from a block to the one before, which ends in an arrow.
+function link(kind, from, to, isDown) {
+  const [x, y] = from;
+  const [x1, y1] = to;
+  const middle = isDown ? (y + y1) / 2 : (x + x1) / 2;
+  const bend = isDown ? `${x} ${middle} ${x1} ${middle}` : `${middle} ${y} ${middle} ${y1}`;
+  return svg('path', { class: kind, d: `M${x} ${y} C${bend} ${x1} ${y1}`, 'marker-end': 'url(#back)' });
+}
+
+function marker() {
+  return svg(
+    'defs',
+    {},
+    svg(
+      'marker',
+      { id: 'back', viewBox: '0 0 8 8', refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
+      svg('path', { d: 'M0 0L8 4L0 8z', class: 'tip' }),
+    ),
+  );
 }
 
 function draw(width, seen) {
   // As large as the text around it.
   const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const shape = width / scale < WIDE ? DOWN : ACROSS;
+  const { isDown } = shape;
   const top = Math.max(0, ...state.forks.map((block) => block.height));
-  const room = Math.floor((width / scale - 2 * MARGIN - GAP) / (BOX.width + BOX.across));
-  const { at, gaps, width: across } = places(columns(top, Math.max(COLUMNS, room)));
+  const room = Math.floor((width / scale - 2 * ACROSS.margin - LETTER * 8) / (ACROSS.width + ACROSS.between));
+  const { at, gaps, length } = places(columns(top, isDown ? ROWS : Math.max(COLUMNS, room)), shape);
   const { lane, byHash } = lanes(state.forks);
   const shown = state.forks.filter((block) => at.has(block.height) && lane.get(block.hash) < LANES);
-  const place = (block) => ({ x: at.get(block.height), y: BOX.top + lane.get(block.hash) * (BOX.height + BOX.down) });
+  const across = Math.max(0, ...shown.map((block) => lane.get(block.hash)));
+  // From a place along the chain and a lane to the corner of a box, and to the ends of its links.
+  const place = (block) => {
+    const [along, side] = [at.get(block.height), lane.get(block.hash) * shape.lane];
+    return isDown ? { x: shape.margin + side, y: length - along - shape.height } : { x: along, y: 4 + side };
+  };
+  const back = ({ x, y }) => (isDown ? [x + shape.width / 2, y + shape.height] : [x, y + shape.height / 2]);
+  const front = ({ x, y }) => (isDown ? [x + shape.width / 2, y - 3] : [x + shape.width + 3, y + shape.height / 2]);
+  const along = (from, to, side) =>
+    isDown ? [shape.margin + side + shape.width / 2, length - from - to] : [from + to, 4 + side + shape.height / 2];
   const links = shown
     .filter((block) => block.height > 0)
     .map((block) => {
-      const { x, y } = place(block);
       const parent = byHash.get(block.previous_hash);
-      // A link to what is not drawn ends in the gap.
-      const from = parent && shown.includes(parent) ? place(parent) : { x: x - BOX.width - BOX.across, y };
-      const [x1, y1, y2] = [from.x + BOX.width, from.y + BOX.height / 2, y + BOX.height / 2];
-      const bend = (x1 + x) / 2;
-      return svg('path', {
-        class: block.active ? 'link' : 'link stale',
-        d: `M${x} ${y2} C${bend} ${y2} ${bend} ${y1} ${x1 + 3} ${y1}`,
-        'marker-end': 'url(#back)',
-      });
+      const gap = gaps.find(({ to }) => to === at.get(block.height));
+      const kind = `link${block.active ? '' : ' stale'}${gap ? ' far' : ''}`;
+      // A link to what is not drawn leads over the gap, or out of the drawing.
+      const to = shown.includes(parent)
+        ? front(place(parent))
+        : along(gap ? gap.from : at.get(block.height) - shape.between, 3, lane.get(block.hash) * shape.lane);
+      return link(kind, back(place(block)), to, isDown);
     });
-  const boxes = shown.map((block) => box(block, place(block).x, place(block).y, seen !== null && !seen.has(block.hash)));
-  const rows = 1 + Math.max(0, ...shown.map((block) => lane.get(block.hash)));
-  const height = BOX.top + rows * (BOX.height + BOX.down) - 10;
+  const texts = gaps.map(({ text, from, to }) => {
+    const [x, y] = along((from + to) / 2, 0, 0);
+    return svg('text', isDown ? { class: 'gap beside', x: x + 12, y: y + 4 } : { class: 'gap', x, y: y - 8 }, text);
+  });
+  const boxes = shown.map((block) => box(block, place(block), shape, seen !== null && !seen.has(block.hash)));
+  const wide = isDown ? 2 * shape.margin + across * shape.lane + shape.width : length;
+  const tall = isDown ? length : 4 + (across + 1) * shape.lane - 10;
   return svg(
     'svg',
-    { class: 'tree', width: across * scale, height: height * scale, viewBox: `0 0 ${across} ${height}`, role: 'presentation' },
-    svg(
-      'defs',
-      {},
-      svg(
-        'marker',
-        { id: 'back', viewBox: '0 0 8 8', refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
-        svg('path', { d: 'M0 0L8 4L0 8z', class: 'tip' }),
-      ),
-    ),
+    { class: isDown ? 'tree down' : 'tree', width: wide * scale, height: tall * scale, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
+    marker(),
     links,
-    gaps.map(({ n, x }) => svg('text', { class: 'gap', x, y: BOX.top + BOX.height / 2 + 5 }, t('tree.gap', { n }))),
+    texts,
     boxes,
   );
 }
@@ -204,7 +244,7 @@ export function treeView() {
       draw(width, seen),
     );
     // The newest are in sight, unless somebody looks at older ones.
-    if (atEnd) picture.scrollLeft = picture.scrollWidth;
+    if (atEnd && picture.querySelector('.down') === null) picture.scrollLeft = picture.scrollWidth;
     seen = new Set(state.forks.map((block) => block.hash));
     const lost = tips.filter((tip) => tip && !state.forks.some((block) => block.hash === tip)).length;
     show(

@@ -33,7 +33,7 @@ function skip(bytes, at, depth = 0) {
   return end;
 }
 
-function list(bytes, at, count) {
+export function list(bytes, at, count) {
   const { kind, value, next } = item(bytes, at);
   if (kind !== 4 || (count !== undefined && value !== BigInt(count))) throw new RangeError('not the list that was expected');
   const parts = [];
@@ -52,9 +52,8 @@ function list(bytes, at, count) {
 export function layout(bytes) {
   const whole = list(bytes, 0, 2);
   if (whole.end !== bytes.length) throw new RangeError('there are bytes left over');
-  const header = list(bytes, whole.parts[0].from, FIELDS.length);
-  const fields = header.parts.map((part, i) => ({ ...part, name: FIELDS[i] }));
-  return { fields, transactions: list(bytes, whole.parts[1].from).parts };
+  const { from } = whole.parts[0];
+  return { from, fields: fieldsOf(bytes, from), transactions: list(bytes, whole.parts[1].from).parts };
 }
 
 function domain(purpose, ...parts) {
@@ -70,6 +69,31 @@ export function root(ids) {
   return domain('transactions tree node', root(ids.slice(0, left)), root(ids.slice(left)));
 }
 
+// The way from an id of a transaction to the root over all of its block, as RFC 9162 walks it: at each step the hash so far, the
+// one beside it, on which side that is, and what both give. `null` where
+// the path has not the length that such a place needs.
+export function climb(id, index, size, path) {
+  const steps = [];
+  let [place, last] = [index, size - 1];
+  if (place > last) return null;
+  let hash = domain('transactions tree leaf', id);
+  for (const beside of path) {
+    if (last === 0) return null;
+    const isRight = place % 2 === 1 || place === last;
+    const gives = isRight ? domain('transactions tree node', beside, hash) : domain('transactions tree node', hash, beside);
+    steps.push({ hash, beside, isRight, gives });
+    hash = gives;
+    // Where nothing is beside it, it goes up alone.
+    if (isRight) while (place % 2 === 0 && place !== 0) [place, last] = [Math.floor(place / 2), Math.floor(last / 2)];
+    [place, last] = [Math.floor(place / 2), Math.floor(last / 2)];
+  }
+  return last === 0 ? { steps, root: hash } : null;
+}
+
+export function transactionId(bytes) {
+  return domain('transaction id', bytes);
+}
+
 function seal(digest, nonce, pow) {
   const tried = new Uint8Array(40);
   tried.set(digest);
@@ -77,29 +101,35 @@ function seal(digest, nonce, pow) {
   return pow === 'blake3' ? blake3(tried) : sha256(sha256(tried));
 }
 
-function payload(bytes, { from }) {
+// The bytes of a text or of bytes, or a number.
+export function payload(bytes, { from }) {
   const { kind, value, next } = item(bytes, from);
-  return kind === 2 ? bytes.subarray(next, next + Number(value)) : value;
+  return kind === 2 || kind === 3 ? bytes.subarray(next, next + Number(value)) : value;
 }
 
-// All that the bytes of a block say and give: the ids of its transactions, the root over them, the block's id, the target.
-export function work(bytes, pow) {
-  const { fields, transactions } = layout(bytes);
+// Where the fields of a header lie in bytes, from a place on.
+function fieldsOf(bytes, from) {
+  return list(bytes, from, FIELDS.length).parts.map((part, i) => ({ ...part, name: FIELDS[i] }));
+}
+
+// What a header says and gives: its fields, its id, its target, and whether the id meets it.
+export function header(bytes, from, pow) {
+  const fields = fieldsOf(bytes, from);
   const at = Object.fromEntries(fields.map((field) => [field.name, payload(bytes, field)]));
-  const ids = transactions.map(({ from, to }) => domain('transaction id', bytes.subarray(from, to)));
   const sealed = bytes.subarray(fields[0].from, fields[7].to);
   const digest = domain('block header', new Uint8Array([0x80 | (FIELDS.length - 1)]), sealed);
-  const id = seal(digest, BigInt(at.nonce), pow);
+  const id = hex(seal(digest, BigInt(at.nonce), pow));
   const compact = Number(at.target);
   const shift = BigInt(8 * ((compact >>> 24) - 3));
   const mantissa = BigInt(compact & 0xffffff);
   const target = shift >= 0n ? mantissa << shift : mantissa >> -shift;
-  return {
-    ids: ids.map(hex),
-    root: hex(root(ids)),
-    saidRoot: hex(at.transactions_root),
-    id: hex(id),
-    target,
-    meets: BigInt(`0x${hex(id)}`) <= target,
-  };
+  return { at, id, target, meets: BigInt(`0x${id}`) <= target };
+}
+
+// All that the bytes of a block say and give: the ids of its transactions, the root over them, the block's id, the target.
+export function work(bytes, pow) {
+  const { from: start, transactions } = layout(bytes);
+  const ids = transactions.map(({ from, to }) => transactionId(bytes.subarray(from, to)));
+  const { at, id, target, meets } = header(bytes, start, pow);
+  return { ids: ids.map(hex), root: hex(root(ids)), saidRoot: hex(at.transactions_root), id, target, meets };
 }

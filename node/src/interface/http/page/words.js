@@ -1,8 +1,8 @@
 // Sentences about what happened and what a transaction does.
 
 import { blockLink, el, link, shortAddress, shortPeer, stranger } from './dom.js';
-import { nameOf } from './live.js';
-import { clock, known, rich, t } from './text.js';
+import { nameOf, state } from './live.js';
+import { clock, known, number, rich, t } from './text.js';
 
 // Whose address it is: the name that this node has for it, or its beginning and end.
 export function who(address) {
@@ -65,4 +65,15 @@ const NEWS = {
 // A piece of news, as an entry of a list.
 export function news({ kind, data, at }) {
   return el(`li.${kind}`, {}, clock(at), el('span', {}, NEWS[kind](data)));
+}
+
+// What of the laboratory is switched on, in a line; empty where nothing is.
+export function experiment() {
+  const { lab } = state;
+  const on = [
+    lab?.apart && t('lab.is.apart'),
+    lab?.delay_ms > 0 && t('lab.is.delay', { n: number(lab.delay_ms / 1000) }),
+    lab?.rival && t('lab.is.rival'),
+  ].filter(Boolean);
+  return on.length === 0 ? '' : t('lab.is.on', { what: on.join(', ') });
 }

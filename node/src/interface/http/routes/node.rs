@@ -8,10 +8,13 @@ use super::{Answer, answer, json};
 use crate::{
     application::{Command, Service},
     interface::{
-        http::extract::{Body, Empty, NoQuery, Nothing, Segment},
+        http::{
+            extract::{Body, Empty, NoQuery, Nothing, Segment},
+            problem::Problem,
+        },
         view::{
             self,
-            json::{Mine, NewPeer, SetMining},
+            json::{Mine, NewPeer, SetLab, SetMining},
         },
     },
 };
@@ -23,6 +26,7 @@ pub(super) fn router() -> OpenApiRouter<Service> {
         .routes(routes!(peers, add_peer))
         .routes(routes!(drop_peer))
         .routes(routes!(set_mining))
+        .routes(routes!(lab, set_lab))
         .routes(routes!(sync))
 }
 
@@ -90,6 +94,25 @@ async fn mine(State(service): State<Service>, Body(mine): Body<Mine>) -> Answer 
     responses((status = 200, description = "What the miner does now.", body = view::json::Mining)))]
 async fn set_mining(State(service): State<Service>, Body(wanted): Body<SetMining>) -> Answer {
     answer(&service, Command::SetMining { enabled: wanted.enabled, threads: wanted.threads }).await
+}
+
+/// What of the laboratory is switched on
+#[utoipa::path(get, path = "/api/v1/lab", tag = "node",
+    responses((status = 200, description = "The laboratory.", body = view::json::Lab)))]
+async fn lab(State(service): State<Service>, _: NoQuery) -> Answer {
+    answer(&service, Command::Lab).await
+}
+
+/// Make forks on purpose
+///
+/// On chains for teaching alone: cut this node off, slow it down, let a rival mine. All is off when a node starts.
+#[utoipa::path(put, path = "/api/v1/lab", tag = "node", request_body = SetLab,
+    responses((status = 200, description = "What is switched on now.", body = view::json::Lab),
+        (status = 409, description = "This chain is not for teaching.", body = Problem,
+            content_type = "application/problem+json")))]
+async fn set_lab(State(service): State<Service>, Body(wanted): Body<SetLab>) -> Answer {
+    let SetLab { apart, delay_ms, rival } = wanted;
+    answer(&service, Command::SetLab { apart, delay_ms, rival }).await
 }
 
 /// Ask every peer now whether it knows more

@@ -105,6 +105,20 @@ pub struct Mining {
     pub mined: u64,
 }
 
+/// The laboratory of a class: what makes forks on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lab {
+    /// Whether this chain is for teaching: elsewhere nothing can be switched on.
+    pub teaching: bool,
+    /// Whether this node is cut off: it sends nothing of the chain to its peers and takes nothing from them.
+    pub apart: bool,
+    /// For how long blocks and transactions are held back on their way in and out, in ms.
+    #[schema(maximum = 5000)]
+    pub delay_ms: u64,
+    /// Whether a second miner mines on a branch of its own, for the key `rival`.
+    pub rival: bool,
+}
+
 /// How far catching up is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SyncProgress {
@@ -254,6 +268,18 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
             sync,
             reachability: Cow::Borrowed(&status.reachability),
             items: ItemCounts { reserved: status.items_reserved, available: status.items_available },
+        }
+    }
+}
+
+impl From<&reply::Lab> for Lab {
+    fn from(lab: &reply::Lab) -> Self {
+        let settings = &lab.settings;
+        Self {
+            teaching: lab.teaching,
+            apart: settings.apart,
+            delay_ms: u64::try_from(settings.delay.as_millis()).unwrap_or(u64::MAX),
+            rival: settings.rival.is_some(),
         }
     }
 }

@@ -61,6 +61,22 @@ pub struct SetMining {
     pub threads: Option<usize>,
 }
 
+/// What of the laboratory to switch; what is left out stays as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetLab {
+    /// Whether to cut this node off from its peers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apart: Option<bool>,
+    /// For how long to hold back blocks and transactions on their way in and out, in ms; 0: not at all.
+    #[schema(maximum = 5000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// Whether to let a second miner mine on a branch of its own, for the key `rival`, which is made if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rival: Option<bool>,
+}
+
 /// A block that was sealed elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
