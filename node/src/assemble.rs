@@ -133,7 +133,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let Ground { spec, secret, listener, address, data_dir, look_around, configured, _log } = ground;
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
-    let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
+    let keeper = start_keeper(&spec, (&data_dir, options.keep_free()), &metrics, supervisor).await?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
@@ -178,6 +178,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "intake", intake_task.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
+    spawn(supervisor, "space", keeper.clone().mind_space());
     // Not cut off by the stop as the others are: it says farewell first.
     supervisor.spawn("meeting", async move {
         meeting_tasks.run().await;
@@ -239,7 +240,7 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 
 async fn start_keeper(
     spec: &Arc<ChainSpec>,
-    data_dir: &std::path::Path,
+    (data_dir, keep_free): (&std::path::Path, u64),
     metrics: &Metrics,
     supervisor: &mut Supervisor,
 ) -> Result<keeper::Handle, NodeError> {
@@ -250,7 +251,8 @@ async fn start_keeper(
         tracing::warn!("{repair}");
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) = keeper::start(engine, store, metrics.chain.clone()).map_err(error)?;
+    let (handle, keeper) =
+        keeper::start(engine, store.keeping_free(keep_free), metrics.chain.clone()).map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

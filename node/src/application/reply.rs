@@ -20,7 +20,7 @@ use bard_protocol::{PeerId, PeerInfo, Status as PeerStatus};
 use super::Failure;
 pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
 pub use crate::wallet::Protection;
-use crate::{catch_up, miner};
+use crate::{catch_up, keeper, miner};
 
 /// Who and where a node is.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub struct Status {
     pub sync: Option<catch_up::Progress>,
     /// Whether others can reach it, in one line.
     pub reachability: String,
+    /// How the disk stands.
+    pub space: keeper::Space,
     /// Items that somebody holds.
     pub items_reserved: usize,
     /// Items that were held once and are free.

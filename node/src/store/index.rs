@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     ops::{Bound, RangeBounds},
-    path::Path,
 };
 
 use bard_chain::{
@@ -24,6 +23,7 @@ use redb::{
 
 use super::{
     chunks,
+    disk::Disk,
     history::{Events, HistoryKey},
     lately::Lately,
     log::{Mark, Salt},
@@ -117,10 +117,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens the index at `path`, or creates an empty one, and checks it.
-    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let length = path.metadata().map_or(0, |metadata| metadata.len());
-        let mut database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+    /// Opens the index `name` of a directory, or creates an empty one, and checks it.
+    pub(super) fn open(disk: &dyn Disk, name: &str) -> Result<Self, IndexError> {
+        let length = disk.length(name).map_err(IndexError::Io)?.unwrap_or(0);
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        let mut database = disk.database(&builder, name)?;
         if (1..=CHECKED_LEN).contains(&length) {
             database.check_integrity()?;
         }

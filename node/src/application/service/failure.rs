@@ -107,6 +107,7 @@ impl From<Refused> for Failure {
             Refused::Invalid(reason) if reason.blame() == Blame::Sender => FailureKind::Invalid,
             Refused::Invalid(_) => FailureKind::Conflict,
             Refused::Source(_) => FailureKind::Internal,
+            Refused::NoRoom(_) => FailureKind::Unavailable,
         };
         Self::new(kind, refused.to_string())
     }

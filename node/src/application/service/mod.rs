@@ -288,6 +288,7 @@ impl Service {
             mining: self.parts().miner.activity(),
             sync: self.parts().catch_up.progress(),
             reachability: self.parts().network.reachability().borrow().to_string(),
+            space: keeper.space(),
             items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
             items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
         })

@@ -106,6 +106,7 @@ fn status(status: &Status<'_>) -> String {
         "nothing to catch up".to_owned()
     };
     let agreeing = format!("{}, {} at the same tip", status.peers, status.agreeing_peers);
+    let shortage = status.disk.shortage.iter().map(|why| format!("disk          {why}"));
     lines(
         [
             format!("chain         {}", status.chain),
@@ -122,7 +123,8 @@ fn status(status: &Status<'_>) -> String {
             format!("items         {} reserved, {} available", status.items.reserved, status.items.available),
             "chain is valid".to_owned(),
         ]
-        .into_iter(),
+        .into_iter()
+        .chain(shortage),
     )
 }
 

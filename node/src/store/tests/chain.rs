@@ -22,8 +22,8 @@ use bard_chain::{
     units::{Amount, Height, Timestamp},
 };
 
-use super::history::Expected;
-use crate::store::{Counts, Opened, Store, StoreError, StoreReader};
+use super::{history::Expected, simulated::SimDisk};
+use crate::store::{Counts, Opened, Store, StoreError, StoreReader, open};
 
 /// The `dev` chain, but that every other hash seals a block, and that a reorganisation is soon too deep.
 pub(super) fn spec() -> Arc<ChainSpec> {
@@ -178,6 +178,14 @@ impl Node {
         Ok(Self { engine: Engine::restore(spec, restored), store, repairs })
     }
 
+    /// On a disk in memory.
+    pub(super) fn on(disk: &SimDisk) -> Result<Self, StoreError> {
+        let spec = spec();
+        let opened = open::open_on(Arc::new(disk.clone()), Path::new("/simulated"), None, Arc::clone(&spec))?;
+        let Opened { store, restored, repairs } = opened;
+        Ok(Self { engine: Engine::restore(spec, restored), store: store.keeping_free(0), repairs })
+    }
+
     pub(super) fn reader(&self) -> StoreReader {
         self.store.reader()
     }
@@ -188,11 +196,17 @@ impl Node {
 
     /// Takes a block as the keeper does.
     pub(super) fn take(&mut self, block: &Arc<Isolated>) -> Outcome {
-        let effects = self.accept(block);
-        self.store.append(&effects).unwrap();
+        let outcome = self.try_append(block).unwrap();
         self.store.sync().unwrap();
+        outcome
+    }
+
+    /// Takes a block as the keeper does that has more of them to take before it asks the disk to be done.
+    pub(super) fn try_append(&mut self, block: &Arc<Isolated>) -> Result<Outcome, StoreError> {
+        let effects = self.accept(block);
+        self.store.append(&effects)?;
         self.engine.adopt(&effects);
-        effects.outcome
+        Ok(effects.outcome)
     }
 
     pub(super) fn take_all(&mut self, blocks: &[Arc<Isolated>]) {
