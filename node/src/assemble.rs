@@ -28,7 +28,7 @@ use crate::{
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
-    store::{Opened, Store},
+    store::{DirLock, Opened, Store},
     supervise::{Signals, Supervisor},
     wallet::{self, Wallet},
 };
@@ -112,6 +112,8 @@ impl Ground {
             None => (config::chain_dir(&spec).map_err(error)?.join(address.port().to_string()), !options.no_local),
         };
         wallet::make_dir(&data_dir).map_err(error)?;
+        // Before anything is written there, so that a directory in use or on a read-only disk is named for what it is.
+        drop(DirLock::take(&data_dir).map_err(error)?);
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;

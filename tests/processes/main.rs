@@ -13,5 +13,7 @@ mod discovery;
 mod events;
 mod meeting;
 mod partition;
+mod past;
 mod reconnecting;
+mod room;
 mod stopping;

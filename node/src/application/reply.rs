@@ -129,6 +129,8 @@ pub struct Item {
     pub name: ItemName,
     /// Who holds it; `None` while it is free.
     pub holder: Option<Address>,
+    /// At which height, if one was asked for.
+    pub height: Option<Height>,
 }
 
 /// What came of one of several transactions.
@@ -175,6 +177,8 @@ pub struct Balance {
     pub confirmed: Account,
     /// After what is in the pool.
     pub pending: Account,
+    /// At which height, if one was asked for: then nothing is pending.
+    pub height: Option<Height>,
 }
 
 /// What a check of the whole chain found.

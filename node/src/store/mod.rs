@@ -24,6 +24,7 @@
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
+//! | `past.rs` | what an account or an item was at an earlier height |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
 mod chunks;
@@ -38,6 +39,7 @@ mod listing;
 mod log;
 mod open;
 mod overlay;
+mod past;
 mod plan;
 mod reader;
 mod recent;
@@ -72,6 +74,7 @@ pub use self::{
     forks::{KnownBlock, KnownTree, Verdict},
     history::{Handover, NotAPlace, Page, Place, Placed},
     overlay::Counts,
+    past::PastError,
     reader::StoreReader,
 };
 

@@ -262,7 +262,8 @@ fn account(one: &Account<'_>) -> String {
     } else {
         format!(" ({} after the pool)", one.pending.balance)
     };
-    format!("{name}{} {}{pending}", one.address, one.balance)
+    let height = one.height.map_or_else(String::new, |height| format!(" at height {height}"));
+    format!("{name}{} {}{pending}{height}", one.address, one.balance)
 }
 
 fn verified(verified: &Verified<'_>) -> String {

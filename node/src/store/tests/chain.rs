@@ -110,12 +110,17 @@ impl Chain {
         assert_eq!(template.transactions().len(), transactions.len());
         let block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
         let block = seal(self.engine.spec(), block);
-        let effects = self.engine.accept(&block, far_future(), &self.ledger).unwrap();
+        self.follow(&block);
+        block
+    }
+
+    /// Takes a block that was mined elsewhere.
+    pub(super) fn follow(&mut self, block: &Arc<Isolated>) {
+        let effects = self.engine.accept(block, far_future(), &self.ledger).unwrap();
         assert_eq!(effects.outcome, Outcome::Extended);
         self.ledger.0.apply(&effects.state);
         self.engine.adopt(&effects);
-        self.blocks.push(Arc::clone(&block));
-        block
+        self.blocks.push(Arc::clone(block));
     }
 
     /// Mines the next block with a payment and what is done with an item.

@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod forks;
 mod history;
+mod past;
 mod picture;
 mod reading;
 mod recovery;
