@@ -63,7 +63,7 @@ fn what_was_taken_back_never_was() {
     root.mine_many(3);
     let (mut one, mut two) = (root.branch(2), root.branch(3));
     one.mine_many(3);
-    two.mine(&[two.sign(&key("carol"), 0, Action::ItemRequest { item: ItemName::new("projector") })]);
+    two.mine(&[two.sign(&key("carol"), 0, Action::ItemRequest { item: ItemName::new("easel") })]);
     two.mine_many(4);
     for in_the_index in [false, true] {
         let dir = tempfile::tempdir().unwrap();
