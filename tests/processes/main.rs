@@ -16,4 +16,5 @@ mod partition;
 mod past;
 mod reconnecting;
 mod room;
+mod snapshot;
 mod stopping;

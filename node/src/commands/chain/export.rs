@@ -9,7 +9,10 @@ use std::{
 use bard_chain::{spec::ChainSpec, units::Height};
 use clap::Args;
 
-use super::{archive::Writer, place::Place};
+use super::{
+    archive::{BLOCKS, Writer},
+    place::Place,
+};
 use crate::{
     commands::{output::tell, progress},
     store::{Opened, StoreReader},
@@ -70,7 +73,7 @@ fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader) -> Result<W, S
     let trouble = |error: io::Error| format!("cannot write the archive: {error}");
     let tip = reader.tip_height();
     let bar = progress::blocks("export", tip.get());
-    let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec).map_err(trouble)?;
+    let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec, &BLOCKS).map_err(trouble)?;
     for height in 1..=tip.get() {
         let id = reader.id_at(Height::new(height)).map_err(|error| error.to_string())?;
         let bytes = id.map(|id| reader.block_bytes(&id)).transpose().map_err(|error| error.to_string())?.flatten();
