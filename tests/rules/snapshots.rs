@@ -88,9 +88,13 @@ fn any_other_state_is_refused() {
     refused(&|state| {
         state.accounts.remove(1);
     });
-    refused(&|state| drop(state.items.pop()));
+    refused(&|state| {
+        state.items.pop();
+    });
     refused(&|state| state.items[2].1.holder = None);
-    refused(&|state| drop(state.headers.pop()));
+    refused(&|state| {
+        state.headers.pop();
+    });
     refused(&|state| state.items.push((ItemName::new("zz"), Item { holder: None })));
 }
 
@@ -114,7 +118,7 @@ fn parts_out_of_order_or_not_whole_are_refused() {
     assert_eq!(check(&node, &accounts_first), Err(SnapshotError::Order));
     assert_eq!(check(&node, &whole[..whole.len() - 1]), Err(SnapshotError::Counts), "no end");
     let mut wrong_end = whole.clone();
-    *wrong_end.last_mut().unwrap() = end_part(1, 1);
+    *wrong_end.last_mut().expect("the end") = end_part(1, 1);
     assert_eq!(check(&node, &wrong_end), Err(SnapshotError::Counts));
     let two = [state.accounts[1], state.accounts[0]];
     assert_eq!(check(&node, &[accounts_part(&two)]), Err(SnapshotError::Entries));
