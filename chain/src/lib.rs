@@ -20,7 +20,7 @@
 //!
 //! # Who may import whom
 //! Ground (`units hash encoding target pow`) < data (`address signature transaction block merkle`) < `rules`, `ledger`, `spec`
-//! < `tree` < `engine` < `mempool`, `template`, `branch`, `receipt`.
+//! < `tree` < `engine` < `mempool`, `template`, `branch`, `receipt`, `snapshot`.
 
 #![cfg_attr(
     not(test),
@@ -51,6 +51,7 @@ pub mod presets;
 pub mod receipt;
 pub mod rules;
 pub mod signature;
+pub mod snapshot;
 pub mod source;
 pub mod spec;
 pub mod target;

@@ -30,7 +30,7 @@ use crate::{
     relay::{self, Relay},
     serve::Server,
     service_manager::ServiceManager,
-    store::{Opened, Store},
+    store::{DirLock, Opened, Store},
     supervise::{Signals, Supervisor},
     wake,
     wallet::{self, Wallet},
@@ -119,6 +119,8 @@ impl Ground {
             None => (config::chain_dir(&spec).map_err(error)?.join(address.port().to_string()), !options.no_local),
         };
         wallet::make_dir(&data_dir).map_err(error)?;
+        // Before anything is written there, so that a directory in use or on a read-only disk is named for what it is.
+        drop(DirLock::take(&data_dir).map_err(error)?);
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
@@ -142,7 +144,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
     metrics.watch_disk(&data_dir);
-    let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
+    let keeper = start_keeper(&spec, (&data_dir, options.keep_free()), &metrics, supervisor).await?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
@@ -196,6 +198,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "miner", miner_task.run());
     spawn(supervisor, "link", link_sender.run());
     spawn(supervisor, "rival", rival.run());
+    spawn(supervisor, "space", keeper.clone().mind_space());
     // Not cut off by the stop as the others are: it says farewell first.
     supervisor.spawn("meeting", async move {
         meeting_tasks.run().await;
@@ -277,7 +280,7 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 
 async fn start_keeper(
     spec: &Arc<ChainSpec>,
-    data_dir: &std::path::Path,
+    (data_dir, keep_free): (&std::path::Path, u64),
     metrics: &Metrics,
     supervisor: &mut Supervisor,
 ) -> Result<keeper::Handle, NodeError> {
@@ -288,7 +291,8 @@ async fn start_keeper(
         tracing::warn!("{repair}");
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) = keeper::start(engine, store, metrics.chain.clone()).map_err(error)?;
+    let (handle, keeper) =
+        keeper::start(engine, store.keeping_free(keep_free), metrics.chain.clone()).map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

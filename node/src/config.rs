@@ -25,6 +25,7 @@ use crate::{
     application::health::ReadyRules,
     chains::{self, ChainError},
     logging, miner,
+    store::KEEP_FREE_DEFAULT,
     wallet::{MAX_PASSPHRASE, Passphrase},
 };
 
@@ -122,6 +123,9 @@ pub struct NodeOptions {
     /// Age of the last block, in seconds, above which it does not; any age if left out
     #[arg(long, value_name = "SECONDS", env = "BARD_READY_TIP_AGE")]
     pub ready_tip_age: Option<u64>,
+    /// Free space of the disk, in MiB, below which no block is taken or mined; the node goes on answering
+    #[arg(long, value_name = "MIB", default_value_t = KEEP_FREE_DEFAULT >> 20, env = "BARD_KEEP_FREE")]
+    pub keep_free: u64,
     /// A TOML file with options, by their long names
     #[arg(long, value_name = "FILE", env = "BARD_CONFIG")]
     pub config: Option<PathBuf>,
@@ -182,6 +186,11 @@ impl NodeOptions {
     /// When this node calls itself ready.
     pub fn ready(&self) -> ReadyRules {
         ReadyRules { peers: self.ready_peers, tip_age: self.ready_tip_age.map(Duration::from_secs) }
+    }
+
+    /// Free space below which no block is taken, in bytes.
+    pub const fn keep_free(&self) -> u64 {
+        self.keep_free.saturating_mul(1 << 20)
     }
 
     /// Threads to mine on.

@@ -13,7 +13,7 @@ use std::{
 
 use bard_chain::{
     address::Address,
-    engine::Outcome,
+    engine::{Outcome, Refused},
     hash::BlockId,
     pow::{self, PowFunction},
     spec::{ChainSpec, Difficulty},
@@ -187,6 +187,7 @@ impl Task {
         }
         let template = match self.keeper.template(self.miner).await? {
             Ok(template) => template,
+            Err(Refused::NoRoom(_)) => return self.wait_for_room().await,
             Err(error) => {
                 tracing::error!(%error, "no block can be made now");
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -198,6 +199,18 @@ impl Task {
             Ended::Stale => Ok(()),
             Ended::Stopping => Err(Closed),
         }
+    }
+
+    /// Ends the orders, for whoever waits for them learns why, and goes on mining continuously once there is room.
+    async fn wait_for_room(&mut self) -> Result<(), Closed> {
+        self.jobs.drain(..).for_each(|Job { mined, reply, .. }| drop(reply.send(mined)));
+        self.activity.send_modify(|activity| activity.hash_rate = 0.0);
+        let mut space = self.keeper.watch_space();
+        tokio::select! {
+            order = self.orders.recv() => self.take(order.ok_or(Closed)?),
+            room = space.wait_for(|space| space.shortage.is_none()) => drop(room.map_err(|_| Closed)?),
+        }
+        Ok(())
     }
 
     /// An order ends with whoever gave it.

@@ -153,12 +153,12 @@ fn rules(answer: &Value) -> Vec<(&str, bool)> {
 fn readiness_goes_by_its_rules() {
     let plain = Node::start();
     assert_eq!(rules(&plain.get("/healthz").success()), [("keeper_ms", true), ("network_ms", true)]);
-    assert_eq!(rules(&plain.get("/readyz").success()), [("lag_blocks", true), ("peers", true)]);
+    assert_eq!(rules(&plain.get("/readyz").success()), [("lag_blocks", true), ("peers", true), ("free_bytes", true)]);
     let strict = Node::builder().arg("--ready-peers").arg("1").arg("--ready-tip-age").arg("600").start();
     let answer = strict.get("/readyz");
     assert_eq!((answer.status, &answer.json()["status"]), (503, &json!("not ready")));
     // The time of the genesis block is long ago.
-    let expected = [("lag_blocks", true), ("peers", false), ("tip_age_seconds", false)];
+    let expected = [("lag_blocks", true), ("peers", false), ("free_bytes", true), ("tip_age_seconds", false)];
     assert_eq!(rules(&answer.json()), expected);
     strict.mine(1);
     strict.post("/api/v1/peers", &json!({ "address": plain.address() })).success();

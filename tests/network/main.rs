@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod copies;
+mod disk;
 mod doctor;
 mod exposed;
 mod invited;

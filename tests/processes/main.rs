@@ -15,5 +15,8 @@ mod events;
 mod lab;
 mod meeting;
 mod partition;
+mod past;
 mod reconnecting;
+mod room;
+mod snapshot;
 mod stopping;

@@ -9,6 +9,7 @@ mod reasons;
 mod receipts;
 mod reorganisation;
 mod restore;
+mod snapshots;
 mod state_rules;
 mod targets;
 mod template;

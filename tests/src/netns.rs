@@ -1,7 +1,7 @@
 //! Network namespaces: machines, and a network between them, that are not there.
 //!
-//! A test enters a namespace of its own with [`inside`], where it may do what it likes to the network without being root and
-//! without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
+//! A test enters a namespace of its own with [`inside`], where it may do what it likes to the network without being root, and
+//! mount what it likes, without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
 //! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and `iptables` where
 //! there are routers.
@@ -32,7 +32,7 @@ pub fn inside(test: &str) -> bool {
     let own = std::env::current_exe().expect("the path of this program");
     // Built out here: inside there is no network to fetch anything from.
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "--fork", "--kill-child", "--"]);
+    command.args(["--user", "--map-root-user", "--net", "--mount", "--fork", "--kill-child", "--"]);
     command
         .arg(own)
         .args([test, "--exact", "--include-ignored", "--nocapture"])

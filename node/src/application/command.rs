@@ -215,6 +215,8 @@ pub enum Command {
     Item {
         /// Which.
         item: String,
+        /// As it was after the block at this height; at the tip if left out.
+        height: Option<Height>,
     },
     /// Who held an item, the oldest first.
     ItemHistory {
@@ -246,6 +248,8 @@ pub enum Command {
     Records {
         /// The BLAKE3 or SHA-256 digest of the content, or the content itself where it is a digest.
         digest: Option<Hash32>,
+        /// Those on record at this height; at the tip if left out.
+        height: Option<Height>,
         /// The first, as the page before named it.
         from: Option<Place>,
         /// How many at most.
@@ -271,6 +275,8 @@ pub enum Command {
     Balance {
         /// Whose; that of the node itself if left out.
         who: Option<String>,
+        /// As it was after the block at this height; at the tip if left out.
+        height: Option<Height>,
     },
     /// The names this node has keys for.
     Wallets,

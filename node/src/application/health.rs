@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock;
+use crate::{clock, keeper::Space};
 
 use super::Service;
 
@@ -71,7 +71,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether the node is synced and connected as configured: `lag_blocks`, `peers`, and `tip_age_seconds` if it is asked for.
+/// Whether the node is synced and connected as configured, and its disk has room: `lag_blocks`, `peers`, `free_bytes`, and
+/// `tip_age_seconds` if it is asked for.
 pub fn ready(service: &Service) -> Vec<Rule> {
     let parts = service.parts();
     let tip = parts.keeper.tip();
@@ -80,6 +81,7 @@ pub fn ready(service: &Service) -> Vec<Rule> {
         lag: parts.catch_up.lag(&tip),
         peers: parts.network.peers().borrow().len(),
         tip_age: Duration::from_millis(clock::now().saturating_sub(tip.timestamp).get()),
+        space: parts.keeper.space(),
     };
     standing.judge(parts.ready)
 }
@@ -89,6 +91,7 @@ struct Standing {
     lag: u64,
     peers: usize,
     tip_age: Duration,
+    space: Space,
 }
 
 impl Standing {
@@ -98,15 +101,22 @@ impl Standing {
         let lag = Rule { holds: lag.holds || !self.catching_up, ..lag };
         let peers = Rule::at_least("peers", self.peers as u64, rules.peers as u64);
         let age = rules.tip_age.map(|most| Rule::at_most("tip_age_seconds", self.tip_age.as_secs(), most.as_secs()));
-        [lag, peers].into_iter().chain(age).collect()
+        let Space { room, shortage } = &self.space;
+        let space = Rule { name: "free_bytes", holds: shortage.is_none(), value: room.free, limit: room.keep_free };
+        [lag, peers, space].into_iter().chain(age).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keeper::Room;
 
-    const STANDING: Standing = Standing { catching_up: false, lag: 0, peers: 0, tip_age: Duration::from_secs(90) };
+    fn standing() -> Standing {
+        let room = Room { free: Some(1 << 30), keep_free: 1 << 20 };
+        let space = Space { room, shortage: None };
+        Standing { catching_up: false, lag: 0, peers: 0, tip_age: Duration::from_secs(90), space }
+    }
 
     fn broken(standing: &Standing, rules: ReadyRules) -> Vec<&'static str> {
         standing.judge(rules).iter().filter(|rule| !rule.holds).map(|rule| rule.name).collect()
@@ -114,13 +124,19 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_unless_configured() {
-        assert_eq!(broken(&STANDING, ReadyRules::default()), [""; 0]);
-        assert_eq!(STANDING.judge(ReadyRules::default()).len(), 2);
+        assert_eq!(broken(&standing(), ReadyRules::default()), [""; 0]);
+        assert_eq!(standing().judge(ReadyRules::default()).len(), 3);
+    }
+
+    #[test]
+    fn a_node_without_room_is_not_ready() {
+        let short = Space { shortage: Some("the disk is nearly full".into()), ..standing().space };
+        assert_eq!(broken(&Standing { space: short, ..standing() }, ReadyRules::default()), ["free_bytes"]);
     }
 
     #[test]
     fn a_node_that_is_behind_is_not_ready() {
-        let at = |catching_up, lag| broken(&Standing { catching_up, lag, ..STANDING }, ReadyRules::default());
+        let at = |catching_up, lag| broken(&Standing { catching_up, lag, ..standing() }, ReadyRules::default());
         assert_eq!(at(true, MAX_LAG), [""; 0]);
         assert_eq!(at(true, MAX_LAG + 1), ["lag_blocks"]);
         assert_eq!(at(false, 1_000), [""; 0], "claimed by somebody who cannot show it");
@@ -129,8 +145,8 @@ mod tests {
     #[test]
     fn peers_and_age_as_configured() {
         let rules = |peers, seconds| ReadyRules { peers, tip_age: Some(Duration::from_secs(seconds)) };
-        assert_eq!(broken(&STANDING, rules(1, 90)), ["peers"]);
-        assert_eq!(broken(&STANDING, rules(0, 89)), ["tip_age_seconds"]);
-        assert_eq!(broken(&Standing { peers: 2, ..STANDING }, rules(2, 90)), [""; 0]);
+        assert_eq!(broken(&standing(), rules(1, 90)), ["peers"]);
+        assert_eq!(broken(&standing(), rules(0, 89)), ["tip_age_seconds"]);
+        assert_eq!(broken(&Standing { peers: 2, ..standing() }, rules(2, 90)), [""; 0]);
     }
 }

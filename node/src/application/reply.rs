@@ -20,7 +20,7 @@ use bard_protocol::{BannedBy, PeerId, PeerInfo, Status as PeerStatus};
 use super::Failure;
 pub use crate::keeper::{Accepted, Handover, KnownBlock, KnownTree, NotAPlace, Place, Verdict};
 pub use crate::wallet::Protection;
-use crate::{catch_up, lab, miner};
+use crate::{catch_up, keeper, lab, miner};
 
 /// Who and where a node is.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub struct Status {
     pub sync: Option<catch_up::Progress>,
     /// Whether others can reach it, in one line.
     pub reachability: String,
+    /// How the disk stands.
+    pub space: keeper::Space,
     /// Items that somebody holds.
     pub items_reserved: usize,
     /// Items that were held once and are free.
@@ -171,6 +173,8 @@ pub struct Item {
     pub name: ItemName,
     /// Who holds it; `None` while it is free.
     pub holder: Option<Address>,
+    /// At which height, if one was asked for.
+    pub height: Option<Height>,
 }
 
 /// What came of one of several transactions.
@@ -217,6 +221,8 @@ pub struct Balance {
     pub confirmed: Account,
     /// After what is in the pool.
     pub pending: Account,
+    /// At which height, if one was asked for: then nothing is pending.
+    pub height: Option<Height>,
 }
 
 /// What a check of the whole chain found.

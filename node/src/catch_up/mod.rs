@@ -347,7 +347,8 @@ impl Task {
     /// Begins to follow the peer with the most work, if that is more than ours; one that failed only after all that did
     /// not, or a few that claim the most and deliver nothing would be followed in turn, and nobody else ever.
     fn begin(&mut self) {
-        if self.session.is_some() {
+        // A disk that is full is looked at by the keeper; at the first tick after there is room again, this goes on.
+        if self.session.is_some() || self.keeper.space().shortage.is_some() {
             return;
         }
         let ours = self.keeper.tip().work;
@@ -382,7 +383,11 @@ impl Task {
         let behind = self.standings.borrow().get(&leader).and_then(|standing| standing.status.as_ref()).map(|s| s.work)
             > Some(self.keeper.tip().work);
         // A leader that ends well without the work it claimed is as useless as one that fails.
-        let failed = result.is_err() || (behind && accepted == 0);
+        let failed = match &result {
+            Err(Stopped::NoRoom(_)) => false,
+            Err(_) => true,
+            Ok(()) => behind && accepted == 0,
+        };
         if let Err(reason) = &result {
             tracing::info!(peer = %leader, accepted, %reason, "catching up was cut short");
             self.summary.problems.push(format!("{leader}: {reason}"));

@@ -73,6 +73,9 @@ pub(super) enum Stopped {
         /// Why.
         reason: String,
     },
+    /// This node has no room for more blocks: nobody else's fault.
+    #[error("{0}")]
+    NoRoom(Arc<str>),
     /// The node stops, or its store fails.
     #[error("the node is stopping")]
     Closed,
@@ -405,6 +408,7 @@ impl Session {
             },
             Err(Refused::AlreadyKnown) => return Ok(()),
             Err(Refused::Invalid(reason)) => (id, reason),
+            Err(Refused::NoRoom(why)) => return Err(Stopped::NoRoom(why)),
             Err(Refused::Source(error)) => {
                 tracing::error!(%error, "catching up stopped: the store cannot be read");
                 return Err(Stopped::Closed);

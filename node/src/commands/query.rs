@@ -84,6 +84,9 @@ pub struct Balance {
     /// What the account sent and got, the newest first
     #[arg(long)]
     history: bool,
+    /// What it had after the block at this height
+    #[arg(long, value_name = "N", conflicts_with = "history")]
+    height: Option<u64>,
     #[command(flatten)]
     output: Output,
 }
@@ -95,6 +98,10 @@ impl Balance {
     /// One line.
     pub fn run(&self) -> Result<(), String> {
         let who = self.who.clone();
-        self.output.ask(if self.history { Question::History { who } } else { Question::Balance { who } })
+        self.output.ask(if self.history {
+            Question::History { who }
+        } else {
+            Question::Balance { who, height: self.height }
+        })
     }
 }

@@ -148,6 +148,8 @@ pub enum Question {
     Balance {
         /// Whose; that of the node itself if left out.
         who: Option<String>,
+        /// After the block at this height; at the tip if left out.
+        height: Option<u64>,
     },
     /// What an account sent and got, the newest first.
     History {
@@ -265,7 +267,7 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
             item: client.item(&item).await?,
             history: client.item_history(&item, None, PAGE).await?.history,
         }),
-        Question::Balance { who } => Answer::Account(client.account(&own(who)).await?),
+        Question::Balance { who, height } => Answer::Account(client.account_at(&own(who), height).await?),
         Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),
         Question::Wallets => Answer::Keys(client.keys().await?),
         Question::NewKey { name } => Answer::NewKey(client.new_key(name).await?),

@@ -1,6 +1,9 @@
 //! What the rest of the node holds of the keeper.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
 
 use bard_chain::{
     address::Address,
@@ -22,7 +25,10 @@ use rayon::prelude::*;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::task::ChainEvent;
-use crate::{metrics::Chain, store::StoreReader};
+use crate::{
+    metrics::Chain,
+    store::{Room, StoreReader},
+};
 
 /// The keeper is gone: the node is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +55,18 @@ pub type Submitted = oneshot::Receiver<BlockReply>;
 /// The answers to submitted transactions, one each.
 pub type Verdicts = Vec<Result<Admitted, PoolRefusal>>;
 
+/// How the disk stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// How much is free.
+    pub room: Room,
+    /// Why no block is taken and none is mined now, in a line for people; `None` where all is well.
+    pub shortage: Option<Arc<str>>,
+}
+
+/// How often the free space of the disk is looked at.
+const SPACE_EVERY: Duration = Duration::from_secs(2);
+
 /// What the keeper is asked.
 pub(super) enum Request {
     /// To accept a block whose own checks are under way.
@@ -65,6 +83,8 @@ pub(super) enum Request {
     Position { id: BlockId, reply: oneshot::Sender<Option<Position>> },
     /// For a locator of the active chain.
     Locator { reply: oneshot::Sender<Vec<BlockId>> },
+    /// To look whether the disk has room.
+    Room { reply: oneshot::Sender<()> },
     /// To end, once everything before this is done.
     Stop { reply: oneshot::Sender<()> },
 }
@@ -80,6 +100,7 @@ pub struct Handle {
     pub(super) pool: Arc<RwLock<Mempool>>,
     pub(super) pool_changes: watch::Receiver<u64>,
     pub(super) events: broadcast::Sender<ChainEvent>,
+    pub(super) space: watch::Receiver<Space>,
     pub(super) reader: StoreReader,
     pub(super) workers: Arc<rayon::ThreadPool>,
     pub(super) counts: Chain,
@@ -104,6 +125,28 @@ impl Handle {
     /// What is counted of the chain.
     pub const fn counts(&self) -> &Chain {
         &self.counts
+    }
+
+    /// How the disk stood when it was last looked at.
+    pub fn space(&self) -> Space {
+        self.space.borrow().clone()
+    }
+
+    /// How the disk stands, to wait for its changes.
+    pub fn watch_space(&self) -> watch::Receiver<Space> {
+        self.space.clone()
+    }
+
+    /// Has the disk looked at from time to time, until the node stops: others fill it and make room on it, too.
+    pub async fn mind_space(self) {
+        let mut every = tokio::time::interval(SPACE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            if self.ask(|reply| Request::Room { reply }).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The tip, as far as it is on disk.

@@ -20,7 +20,7 @@ use bard_chain::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::handle::{Accepted, BlockReply, Handle, Request, Verdicts};
+use super::handle::{Accepted, BlockReply, Handle, Request, Space, Verdicts};
 use crate::{
     clock,
     metrics::{Chain, pool_reason},
@@ -108,6 +108,7 @@ pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Ha
     let (tip_sender, tip) = watch::channel(engine.tip());
     let (pool_sender, pool_changes) = watch::channel(0);
     let (events, _) = broadcast::channel(EVENTS);
+    let (space_sender, space) = watch::channel(Space { room: store.room(), shortage: None });
     let pool = Arc::new(RwLock::new(Mempool::default()));
     let workers =
         rayon::ThreadPoolBuilder::new().thread_name(|n| format!("check-{n}")).build().map_err(std::io::Error::other)?;
@@ -120,6 +121,7 @@ pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Ha
         pool: Arc::clone(&pool),
         pool_changes,
         events: events.clone(),
+        space,
         reader: reader.clone(),
         workers: Arc::new(workers),
         counts: counts.clone(),
@@ -132,6 +134,7 @@ pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Ha
         tip: tip_sender,
         pool_version: pool_sender,
         events,
+        space: space_sender,
         refused: Refusals::default(),
         group: Group::default(),
         counts,
@@ -178,6 +181,7 @@ struct Task {
     tip: watch::Sender<Tip>,
     pool_version: watch::Sender<u64>,
     events: broadcast::Sender<ChainEvent>,
+    space: watch::Sender<Space>,
     refused: Refusals,
     group: Group,
     counts: Chain,
@@ -185,6 +189,7 @@ struct Task {
 
 impl Task {
     fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), KeeperError> {
+        self.look_at_space();
         while let Some(request) = self.next(&mut requests)? {
             match request {
                 Request::Block { checked, reply } => self.block(checked, reply)?,
@@ -230,17 +235,30 @@ impl Task {
             }
             Err(oneshot::error::TryRecvError::Closed) => Err(()),
         };
+        if let Some(why) = self.shortage() {
+            // The block may be a good one: whoever sent it hears nothing else.
+            self.settle()?;
+            let _ = reply.send(Err(Refused::NoRoom(why)));
+            return Ok(());
+        }
         // No answer: the check panicked, which nothing a stranger sends can cause; the block is dropped, the node lives.
         let Ok(block) = ready else { return Ok(()) };
         let result = block.map_err(Refused::from).and_then(|block| self.accept(&block));
         self.counts.block(result.as_ref().map(|(accepted, _)| &accepted.outcome));
         match result {
-            Ok((accepted, effects)) => {
-                self.store.append(&effects)?;
-                self.engine.adopt(&effects);
-                self.note(effects);
-                self.group.replies.push((reply, accepted));
-            }
+            Ok((accepted, effects)) => match self.store.append(&effects) {
+                Ok(()) => {
+                    self.engine.adopt(&effects);
+                    self.note(effects);
+                    self.group.replies.push((reply, accepted));
+                }
+                // Nothing was changed, and what is stored can be read: the node waits for room.
+                Err(full @ StoreError::Full { .. }) => {
+                    self.settle()?;
+                    let _ = reply.send(Err(Refused::NoRoom(self.run_short(&full.to_string()))));
+                }
+                Err(error) => return Err(error.into()),
+            },
             // What the refusal leans on, such as a parent just written, must be durable before anybody hears of it.
             Err(refused) => {
                 self.settle()?;
@@ -272,6 +290,33 @@ impl Task {
             }
             Err(other) => Err(other),
         }
+    }
+
+    fn shortage(&self) -> Option<Arc<str>> {
+        self.space.borrow().shortage.clone()
+    }
+
+    /// Looks at the free space: below what is kept free, no block is taken until there is an eighth more than that.
+    fn look_at_space(&mut self) {
+        let room = self.store.room();
+        let enough = room.keep_free.saturating_add(room.keep_free / 8);
+        let again = room.free.is_none_or(|free| free >= enough);
+        match (self.shortage(), room.is_short()) {
+            (None, true) => drop(self.run_short(&room.to_string())),
+            (Some(_), _) if again => {
+                tracing::warn!("there is room on the disk again: blocks are taken and mined as before");
+                self.space.send_replace(Space { room, shortage: None });
+            }
+            (shortage, _) => drop(self.space.send_replace(Space { room, shortage })),
+        }
+    }
+
+    /// Takes no more blocks until [`Self::look_at_space`] finds room. Says why, once.
+    fn run_short(&self, why: &str) -> Arc<str> {
+        let line: Arc<str> = format!("no block is taken or mined, the disk is nearly full: {why}").into();
+        tracing::error!("{line}; what is stored is answered as before, and all goes on once there is room");
+        self.space.send_replace(Space { room: self.store.room(), shortage: Some(Arc::clone(&line)) });
+        line
     }
 
     /// Gathers what is told once the group is durable.
@@ -346,6 +391,14 @@ impl Task {
             }
             Request::AdmitAll { transactions, reply } => {
                 let _ = reply.send(self.admit_all(&transactions));
+            }
+            Request::Room { reply } => {
+                self.look_at_space();
+                let _ = reply.send(());
+            }
+            Request::Template { reply, .. } if self.shortage().is_some() => {
+                let why = self.shortage().unwrap_or_default();
+                let _ = reply.send(Err(Refused::NoRoom(why)));
             }
             Request::Template { miner, reply } => {
                 let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);

@@ -145,6 +145,7 @@ fn block_reason(refused: &Refused) -> &'static str {
         Refused::Invalid(invalid) if invalid.blame() == Blame::Sender => "invalid",
         Refused::Invalid(_) => "state",
         Refused::Source(_) => "store",
+        Refused::NoRoom(_) => "no_room",
     }
 }
 

@@ -129,6 +129,8 @@ impl Blocks {
                 Judged::After(parent)
             }
             Refused::Invalid(reason) => Judged::Now(self.refuse(source, announcement, reason).await),
+            // Said once, when it began.
+            Refused::NoRoom(_) => Judged::Now(Verdict::Ignore),
             Refused::Source(error) => {
                 tracing::error!(%error, "a gossiped block could not be checked");
                 Judged::Now(Verdict::Ignore)

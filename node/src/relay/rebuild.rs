@@ -83,6 +83,7 @@ impl Rebuild {
                 tracing::warn!(peer = %self.source, %reason, "block refused");
                 self.network.penalise(self.source, Fault::Fatal, reason).await;
             }
+            Err(Refused::NoRoom(_)) => {}
             // Its header was right, so that it was announced before anybody could know.
             Err(refused) => tracing::warn!(block = %self.block, %refused, "an announced block is refused"),
         }

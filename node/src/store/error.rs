@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use bard_chain::{hash::ChainId, source::SourceError};
 
-use super::disk::FREE_BYTES_WANTED;
+use super::disk::KEEP_FREE_DEFAULT;
 
 /// Why the store could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +53,21 @@ pub enum StoreError {
         offset: u64,
     },
     /// The disk is full, or nearly. Nothing was changed; what is stored can still be read.
-    #[error("nothing more is stored in {}, the disk is nearly full: free some space, {needed} bytes are wanted", path.display())]
+    #[error("nothing more is stored in {}, {needed} bytes of free space are wanted: free some", path.display())]
     Full {
         /// The data directory, or the file in it that could not grow.
         path: PathBuf,
         /// How much free space is wanted, in bytes.
         needed: u64,
+    },
+    /// The disk takes no writes.
+    #[error(
+        "the disk of the data directory is mounted read-only, {} cannot be written: mount it for writing, or choose another directory with --data-dir",
+        path.display()
+    )]
+    ReadOnly {
+        /// What was to be written.
+        path: PathBuf,
     },
     /// A change of the chain is too large for one record of the log. Nothing was changed.
     #[error("a change of {length} bytes is too large for the log, which takes at most {limit} at once")]
@@ -94,7 +103,8 @@ impl StoreError {
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, needed: FREE_BYTES_WANTED },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, needed: KEEP_FREE_DEFAULT },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
             _ => Self::Io { action, path, source },
         }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    disk,
+    disk::Disk,
     error::StoreError,
     index::{Index, IndexError},
     reader::Shared,
@@ -48,14 +48,13 @@ pub(super) struct Flusher {
 
 impl Flusher {
     /// Starts the thread.
-    pub(super) fn start(index: Index, shared: Arc<Shared>, dir: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn start(index: Index, shared: Arc<Shared>, disk: Arc<dyn Disk>, dir: PathBuf) -> std::io::Result<Self> {
         // As many as there may be frozen layers, with the one more of closing: sending never waits.
         let (orders, inbox) = sync_channel(MAX_WAITING.saturating_add(1));
         let (outbox, results) = sync_channel(MAX_WAITING.saturating_add(1));
-        let place = dir.clone();
         let run = move || {
             for () in inbox {
-                if outbox.send(flush_with_room(&index, &shared, &place)).is_err() {
+                if outbox.send(flush_with_room(&index, &shared, &*disk)).is_err() {
                     return;
                 }
             }
@@ -178,12 +177,12 @@ pub(super) fn flush(index: &Index, shared: &Shared) -> Result<(), IndexError> {
 
 /// [`flush`] if the disk has room for it. An index that runs out of space cannot be read any more either, until the node is
 /// started again.
-fn flush_with_room(index: &Index, shared: &Shared, dir: &std::path::Path) -> Result<(), Trouble> {
+fn flush_with_room(index: &Index, shared: &Shared, disk: &dyn Disk) -> Result<(), Trouble> {
     let entries = shared.state().frozen.front().map_or(0, |frozen| frozen.layer.len() as u64);
-    let length = dir.join(super::open::INDEX).metadata().map_or(0, |metadata| metadata.len());
+    let length = disk.length(super::open::INDEX).ok().flatten().unwrap_or(0);
     let rewritten = entries.saturating_mul(PAGE_BYTES).min(length);
     let needed = rewritten.saturating_add(entries.saturating_mul(ENTRY_BYTES));
-    if disk::free_bytes(dir).is_some_and(|free| free < needed) {
+    if disk.free_bytes().is_some_and(|free| free < needed) {
         return Err(Trouble::Full(needed));
     }
     flush(index, shared).map_err(|error| Trouble::Failed(error.to_string()))

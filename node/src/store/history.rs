@@ -4,7 +4,8 @@
 //! One entry for whom something in a block concerns: a tag and who it is, then the rank of the block's height, 8 bytes, the
 //! most significant first. Where the newest comes first, the rank is the height's complement, so that all listings ascend.
 //! The entry holds every such transaction of the block in the block's order. A block that leaves the active chain takes its
-//! entries with it.
+//! entries with it. Who mined a block that paid something has an entry of its own, which is empty: it tells when an account
+//! changed ([`super::past`]), and is no transaction.
 //!
 //! # Digests
 //! A record is found by the BLAKE3 or the SHA-256 digest of its bytes, as `b3sum` and `sha256sum` print them. A record that is
@@ -17,8 +18,9 @@ use bard_chain::{
     hash::{Hash32, TransactionId, content_digests},
     rules::isolated::Isolated,
     source::SourceError,
+    spec::ChainSpec,
     transaction::{Action, ItemName},
-    units::Height,
+    units::{Amount, Height},
 };
 
 use super::{listing, reader::StoreReader};
@@ -32,6 +34,7 @@ pub(super) type Events = Vec<u8>;
 const ACCOUNT: u8 = b'a';
 const DIGEST: u8 = b'd';
 const ITEM: u8 = b'i';
+const MINED: u8 = b'm';
 const RECORDS: u8 = b'r';
 /// The tags of histories whose newest entry comes first.
 const NEWEST_FIRST: [u8; 2] = [ACCOUNT, RECORDS];
@@ -113,9 +116,11 @@ pub struct Page<T> {
 }
 
 /// Whom something concerns.
-enum Subject<'a> {
+pub(super) enum Subject<'a> {
     /// Sender or recipient.
     Account(&'a Address),
+    /// Who got the reward of the block; its entries are empty.
+    Miner(&'a Address),
     Item(&'a ItemName),
     Records,
     Digest(&'a Hash32),
@@ -127,13 +132,14 @@ impl Subject<'_> {
     }
 
     /// The rank of a height.
-    const fn rank(&self, height: u64) -> u64 {
+    pub(super) const fn rank(&self, height: u64) -> u64 {
         if self.newest_first() { !height } else { height }
     }
 
-    fn key(&self, rank: u64) -> HistoryKey {
+    pub(super) fn key(&self, rank: u64) -> HistoryKey {
         let (tag, who): (u8, &[u8]) = match self {
             Self::Account(address) => (ACCOUNT, address.as_bytes()),
+            Self::Miner(address) => (MINED, address.as_bytes()),
             Self::Item(name) => (ITEM, name.as_str().as_bytes()),
             Self::Records => (RECORDS, &[]),
             Self::Digest(digest) => (DIGEST, digest.as_bytes()),
@@ -161,12 +167,17 @@ pub(super) fn height(key: &[u8]) -> Height {
 const EVENT_LEN: usize = 4 + TransactionId::LEN;
 /// Length of a written holder, in bytes: whether there is one, and who.
 const HOLDER_LEN: usize = 1 + 32;
+/// Set in the position of an event that left the account as it was: an item was handed to it. No block has so many
+/// transactions.
+const NAMED_ONLY: u32 = 1 << 31;
 
 /// A transaction that concerns somebody.
 struct Event {
     /// Its index in the block.
     position: u32,
     id: TransactionId,
+    /// Whether it left the account as it was.
+    named_only: bool,
     /// Who held its item before and afterwards; only in the histories of items.
     custody: Option<Custody>,
 }
@@ -180,7 +191,8 @@ struct Custody {
 impl Event {
     /// Numbers the most significant byte first, and all of fixed length: thousands are written for each full block.
     fn write(&self, events: &mut Events) {
-        events.extend_from_slice(&self.position.to_be_bytes());
+        let flag = if self.named_only { NAMED_ONLY } else { 0 };
+        events.extend_from_slice(&(self.position | flag).to_be_bytes());
         events.extend_from_slice(self.id.as_bytes());
         for holder in self.custody.iter().flat_map(|custody| [custody.from, custody.to]) {
             events.push(holder.is_some().into());
@@ -199,7 +211,9 @@ impl Event {
         };
         let custody = if of_item { Some(Custody { from: holder()?, to: holder()? }) } else { None };
         *events = rest;
-        Some(Self { position: u32::from_be_bytes(*position), id: TransactionId::new(*id), custody })
+        let position = u32::from_be_bytes(*position);
+        let named_only = position & NAMED_ONLY != 0;
+        Some(Self { position: position & !NAMED_ONLY, id: TransactionId::new(*id), named_only, custody })
     }
 }
 
@@ -212,22 +226,33 @@ fn read(mut encoded: &[u8], of_item: bool) -> Option<Vec<Event>> {
     Some(events)
 }
 
+/// Whether something in an account's entry changed the account. A garbled entry is said to: who reads on finds out.
+pub(super) fn moves(events: &[u8]) -> bool {
+    read(events, false).is_none_or(|events| events.iter().any(|event| !event.named_only))
+}
+
 /// Everything that a block of the active chain adds to histories.
-pub(super) fn of_block(block: &Isolated) -> BTreeMap<HistoryKey, Events> {
+pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> BTreeMap<HistoryKey, Events> {
     let height = block.header().height.get();
     let mut all: BTreeMap<HistoryKey, Events> = BTreeMap::new();
+    let fees = block.block().transactions.iter().any(|transaction| transaction.fee != Amount::ZERO);
+    if fees || spec.subsidy.at(block.header().height) != Amount::ZERO {
+        let miner = Subject::Miner(&block.header().miner);
+        all.insert(miner.key(miner.rank(height)), Events::new());
+    }
     let transactions = block.block().transactions.iter().zip(block.transaction_ids());
     for (position, (transaction, id)) in (0..).zip(transactions) {
-        let mut add = |subject: &Subject<'_>, custody| {
+        let mut note = |subject: &Subject<'_>, named_only, custody| {
             let events =
                 all.entry(subject.key(subject.rank(height))).or_insert_with(|| Vec::with_capacity(2 * EVENT_LEN));
-            Event { position, id: *id, custody }.write(events);
+            Event { position, id: *id, named_only, custody }.write(events);
         };
         let sender = transaction.sender;
-        add(&Subject::Account(&sender), None);
+        note(&Subject::Account(&sender), false, None);
         if let Some(to) = recipient(&transaction.action).filter(|to| **to != sender) {
-            add(&Subject::Account(to), None);
+            note(&Subject::Account(to), !matches!(transaction.action, Action::Transfer { .. }), None);
         }
+        let mut add = |subject: &Subject<'_>, custody| note(subject, false, custody);
         if let Some((item, custody)) = custody(sender, &transaction.action) {
             add(&Subject::Item(item), Some(custody));
         }

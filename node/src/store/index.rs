@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     ops::{Bound, RangeBounds},
-    path::Path,
 };
 
 use bard_chain::{
@@ -24,6 +23,7 @@ use redb::{
 
 use super::{
     chunks,
+    disk::Disk,
     history::{Events, HistoryKey},
     lately::Lately,
     log::{Mark, Salt},
@@ -49,8 +49,8 @@ const LOG_KEY: &str = "log";
 const COMMITMENT_KEY: &str = "commitment";
 const STAMP_KEY: &str = "stamp";
 /// What the tables hold, and how; an index of another format is made anew. In format 1 there were no histories, and items
-/// that are held were not counted.
-pub(super) const FORMAT: u32 = 2;
+/// that are held were not counted; in format 2 they did not say which blocks changed an account.
+pub(super) const FORMAT: u32 = 3;
 /// Memory for pages of the index, in bytes.
 const CACHE_BYTES: usize = 32 << 20;
 /// The longest encoded value, in bytes.
@@ -117,10 +117,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens the index at `path`, or creates an empty one, and checks it.
-    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let length = path.metadata().map_or(0, |metadata| metadata.len());
-        let mut database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+    /// Opens the index `name` of a directory, or creates an empty one, and checks it.
+    pub(super) fn open(disk: &dyn Disk, name: &str) -> Result<Self, IndexError> {
+        let length = disk.length(name).map_err(IndexError::Io)?.unwrap_or(0);
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        let mut database = disk.database(&builder, name)?;
         if (1..=CHECKED_LEN).contains(&length) {
             database.check_integrity()?;
         }
@@ -388,6 +390,20 @@ impl Snapshot {
         // Of the first chunk the first entries may lie below.
         let range = range.clone();
         Ok(Box::new(entries.filter(move |entry| entry.as_ref().map_or(true, |(key, _)| range.contains(key)))))
+    }
+
+    /// The last entry of a history that begins with `low` before the key `bound`.
+    pub(super) fn history_before(&self, low: &[u8], bound: &[u8]) -> Result<Option<(HistoryKey, Events)>, IndexError> {
+        // The chunk that ends at or after the bound may begin before it.
+        if let Some(chunk) = self.histories.range::<&[u8]>(bound..)?.next() {
+            let entries = read_chunk(chunk)?;
+            let before = entries.into_iter().rev().find(|(key, _)| **key < *bound);
+            if let Some(found) = before.filter(|(key, _)| **key >= *low) {
+                return Ok(Some(found));
+            }
+        }
+        let Some(chunk) = self.histories.range::<&[u8]>(low..bound)?.next_back() else { return Ok(None) };
+        Ok(read_chunk(chunk)?.pop())
     }
 
     /// Accounts by address.

@@ -21,12 +21,16 @@
 //! the damaged one was on the disk already; then the disk lost something it had. Nobody but this node knows the salt, so
 //! nobody can have a block stored whose content passes for such a record.
 
-use std::{fs::File, io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bard_chain::hash::ChainId;
 
 use super::{
-    disk::{self, Medium, read_exact_at},
+    disk::{Disk, Medium, OpenFile},
     error::StoreError,
     record::{Location, Payload},
 };
@@ -124,7 +128,7 @@ impl Record {
 /// Reads a log, from any thread.
 #[derive(Clone, Debug)]
 pub(super) struct LogReader {
-    file: Arc<File>,
+    file: OpenFile,
     salt: Salt,
     path: Arc<PathBuf>,
 }
@@ -142,13 +146,13 @@ impl LogReader {
 
     /// Length of the file in bytes.
     pub(super) fn file_len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        self.file.length()
     }
 
     /// Reads a part of a record; `None` where its bytes are not what was written.
     pub(super) fn part(&self, at: &Location) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = vec![0; usize::try_from(at.length).unwrap_or(usize::MAX)];
-        match read_exact_at(&self.file, &mut bytes, at.offset) {
+        match self.file.read_exact_at(&mut bytes, at.offset) {
             Ok(()) => Ok(Some(bytes).filter(|bytes| crc32c::crc32c(bytes) == at.crc)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
@@ -162,7 +166,7 @@ impl LogReader {
             return Ok(None);
         }
         let mut bytes = [0; FRAME_LEN];
-        read_exact_at(&self.file, &mut bytes, start)?;
+        self.file.read_exact_at(&mut bytes, start)?;
         let mut rest = bytes.as_slice();
         let marker: [u8; 4] = take(&mut rest);
         let [length, head_len, crc] = [(); 3].map(|()| u32::from_le_bytes(take(&mut rest)));
@@ -173,7 +177,7 @@ impl LogReader {
             return Ok(None);
         }
         let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        read_exact_at(&self.file, &mut payload, body)?;
+        self.file.read_exact_at(&mut payload, body)?;
         let whole = frame.crc(&self.salt, start, &payload) == crc;
         let head_len = usize::try_from(head_len).unwrap_or(usize::MAX);
         let mark = Mark { start, end, crc };
@@ -196,7 +200,7 @@ impl LogReader {
         while at < file_len {
             let length = chunk.len().min(usize::try_from(file_len.saturating_sub(at)).unwrap_or(usize::MAX));
             let Some(chunk) = chunk.get_mut(..length) else { return Ok(false) };
-            read_exact_at(&self.file, chunk, at)?;
+            self.file.read_exact_at(chunk, at)?;
             let Some(found) = chunk.windows(marker.len()).position(|window| window == marker) else {
                 // The marker may begin in the last bytes of this chunk.
                 at = at.saturating_add(length.saturating_sub(marker.len().saturating_sub(1)).max(1) as u64);
@@ -215,7 +219,7 @@ impl LogReader {
 
 /// The one writer of a log.
 #[derive(Debug)]
-pub(super) struct Log<M = File> {
+pub(super) struct Log<M = OpenFile> {
     pub(super) medium: M,
     salt: Salt,
     path: PathBuf,
@@ -228,20 +232,21 @@ pub(super) struct Log<M = File> {
 }
 
 impl Log {
-    /// Opens the log at `path`, or begins one; its records are yet to be read, and its end to be found.
-    pub(super) fn open(path: PathBuf, chain: ChainId) -> Result<(Self, LogReader), StoreError> {
-        let length = match path.metadata() {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(StoreError::io("open", path)(error)),
-        };
+    /// Opens the log `name` of a directory, or begins one; its records are yet to be read, and its end to be found. `path` is
+    /// what the file is called in messages.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        name: &str,
+        path: PathBuf,
+        chain: ChainId,
+    ) -> Result<(Self, LogReader), StoreError> {
+        let length = disk.length(name).map_err(StoreError::io("open", &path))?.unwrap_or(0);
         if length == 0 {
-            begin(&path, chain).map_err(StoreError::io("create", path.clone()))?;
+            begin(disk, name, chain).map_err(StoreError::io("create", &path))?;
         }
-        let file = File::options().read(true).write(true).open(&path).map_err(StoreError::io("open", path.clone()))?;
+        let file = disk.open(name).map_err(StoreError::io("open", &path))?;
         let salt = read_header(&file, &path, chain)?;
-        let reading = file.try_clone().map_err(StoreError::io("open", path.clone()))?;
-        let reader = LogReader { file: Arc::new(reading), salt, path: Arc::new(path.clone()) };
+        let reader = LogReader { file: Arc::clone(&file), salt, path: Arc::new(path.clone()) };
         Ok((Self::on(file, salt, path), reader))
     }
 }
@@ -317,7 +322,7 @@ impl<M: Medium> Log<M> {
 }
 
 /// Creates a log without records: whole or not at all.
-fn begin(path: &std::path::Path, chain: ChainId) -> io::Result<()> {
+fn begin(disk: &dyn Disk, name: &str, chain: ChainId) -> io::Result<()> {
     let mut salt = Salt::default();
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
     let mut header = Vec::with_capacity(HEADER_LEN);
@@ -326,19 +331,20 @@ fn begin(path: &std::path::Path, chain: ChainId) -> io::Result<()> {
     header.extend_from_slice(chain.as_bytes());
     header.extend_from_slice(&salt);
     header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
-    let unfinished = path.with_extension("log.new");
-    let file = File::create(&unfinished)?;
+    let unfinished = format!("{name}.new");
+    let file = disk.create(&unfinished)?;
     file.write_all_at(&header, 0)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), disk::sync_dir)
+    file.sync_data()?;
+    disk.rename(&unfinished, name)?;
+    disk.sync_dir()?;
+    disk.sync_place()
 }
 
 /// Checks the header of a log of `chain`; returns its salt.
-fn read_header(file: &File, path: &std::path::Path, chain: ChainId) -> Result<Salt, StoreError> {
+fn read_header(file: &OpenFile, path: &Path, chain: ChainId) -> Result<Salt, StoreError> {
     let damaged = || StoreError::Damaged { path: path.into(), offset: 0 };
     let mut bytes = [0; HEADER_LEN];
-    read_exact_at(file, &mut bytes, 0).map_err(|error| match error.kind() {
+    file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => damaged(),
         _ => StoreError::io("read", path)(error),
     })?;

@@ -24,6 +24,7 @@
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
+//! | `past.rs` | what an account or an item was at an earlier height |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
 mod chunks;
@@ -38,12 +39,13 @@ mod listing;
 mod log;
 mod open;
 mod overlay;
+mod past;
 mod plan;
 mod reader;
 mod recent;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     path::{Path, PathBuf},
@@ -58,25 +60,23 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
-pub use self::{
-    disk::DirLock,
-    error::StoreError,
-    forks::{KnownBlock, KnownTree, Verdict},
-    history::{Handover, NotAPlace, Page, Place, Placed},
-    overlay::Counts,
-    reader::StoreReader,
-};
 use self::{
-    disk::FREE_BYTES_WANTED,
+    disk::Disk,
     flusher::Flusher,
     log::{FRAME_LEN, Log},
     overlay::Head,
     plan::plan,
     record::Payload,
 };
-
-/// After so many bytes the free space is looked at again.
-const FREE_CHECK_EVERY: u64 = 1 << 20;
+pub use self::{
+    disk::{DirLock, KEEP_FREE_DEFAULT},
+    error::StoreError,
+    forks::{KnownBlock, KnownTree, Verdict},
+    history::{Handover, NotAPlace, Page, Place, Placed},
+    overlay::Counts,
+    past::PastError,
+    reader::StoreReader,
+};
 
 /// The store, for the one who writes.
 #[derive(Debug)]
@@ -84,11 +84,12 @@ pub struct Store {
     reader: StoreReader,
     log: Log,
     flusher: Flusher,
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Bytes that may be written before the free space is looked at again.
-    unchecked: u64,
+    /// Less free space than this, in bytes, and nothing more is stored.
+    keep_free: u64,
     /// Given up last.
-    _lock: DirLock,
+    _lock: Option<DirLock>,
 }
 
 /// A store that was opened.
@@ -102,6 +103,30 @@ pub struct Opened {
     pub repairs: Vec<String>,
 }
 
+/// Free space of the disk that a store is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// For this user, in bytes; `None` where the system does not tell.
+    pub free: Option<u64>,
+    /// Less than this, in bytes, and nothing more is stored.
+    pub keep_free: u64,
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mebibytes = |bytes: u64| bytes >> 20;
+        let (free, kept) = (mebibytes(self.free.unwrap_or_default()), mebibytes(self.keep_free));
+        write!(f, "{free} MiB are free, {kept} MiB are kept free (--keep-free)")
+    }
+}
+
+impl Room {
+    /// Whether there is too little.
+    pub fn is_short(&self) -> bool {
+        self.free.is_some_and(|free| free < self.keep_free)
+    }
+}
+
 impl Store {
     /// Opens the store in a directory, created if it is not there, and mends what a crash or a bad disk left behind.
     ///
@@ -110,6 +135,18 @@ impl Store {
     /// be read or written.
     pub fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
         open::open(dir, spec)
+    }
+
+    /// Stores nothing more where less than `bytes` would be free on the disk, instead of [`KEEP_FREE_DEFAULT`].
+    #[must_use]
+    pub const fn keeping_free(mut self, bytes: u64) -> Self {
+        self.keep_free = bytes;
+        self
+    }
+
+    /// How the disk stands: free space and how much of it is kept.
+    pub fn room(&self) -> Room {
+        Room { free: self.disk.free_bytes(), keep_free: self.keep_free }
     }
 
     /// Writes what accepting a block changed, and makes it visible to readers. It survives the end of the process from then
@@ -169,17 +206,12 @@ impl Store {
         known.find(|block| block.id() == *id).map_or_else(|| self.reader.block(id), |block| Ok(Arc::clone(block)))
     }
 
-    /// Makes sure that there is room for `length` bytes, and some more to close the store in good order.
-    fn check_free(&mut self, length: u64) -> Result<(), StoreError> {
-        if let Some(left) = self.unchecked.checked_sub(length) {
-            self.unchecked = left;
-            return Ok(());
-        }
-        let needed = FREE_BYTES_WANTED.saturating_add(length);
-        if disk::free_bytes(&self.dir).is_some_and(|free| free < needed) {
+    /// Makes sure that there is room for `length` bytes. Looking costs about as much as reading the clock.
+    fn check_free(&self, length: u64) -> Result<(), StoreError> {
+        let needed = self.keep_free.saturating_add(length);
+        if self.disk.free_bytes().is_some_and(|free| free < needed) {
             return Err(StoreError::Full { path: self.dir.clone(), needed });
         }
-        self.unchecked = FREE_CHECK_EVERY;
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use bard_chain::{
 
 use super::{
     Opened, Store,
-    disk::{self, DirLock},
+    disk::{Dir, DirLock, Disk, KEEP_FREE_DEFAULT},
     error::StoreError,
     flusher::{Flusher, flush},
     index::{Index, IndexError},
@@ -36,6 +36,8 @@ use super::{
 const LOG: &str = "chain.log";
 /// The index's name in the data directory.
 pub(super) const INDEX: &str = "index.redb";
+/// A file of this name is there while the index is being begun: an index beside it is half-made, and worth nothing.
+const UNFINISHED: &str = "index.redb.unfinished";
 /// So many damaged indexes are kept; another one is deleted.
 const MAX_SET_ASIDE: u32 = 3;
 /// How many blocks of the active chain below the deepest reorganisation the tree of known blocks wants: those whose times
@@ -67,6 +69,7 @@ impl From<SourceError> for Failure {
 /// A data directory about to be opened.
 struct Opening<'a> {
     dir: &'a Path,
+    disk: &'a dyn Disk,
     spec: Arc<ChainSpec>,
     genesis: Arc<Isolated>,
     log: LogReader,
@@ -83,14 +86,25 @@ struct Recovered {
 }
 
 pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
-    disk::create_private_dir(dir).map_err(StoreError::io("create", dir))?;
+    let disk = Dir(dir.to_path_buf());
+    disk.create_dir().map_err(StoreError::io("create", dir))?;
     let lock = DirLock::take(dir)?;
-    let (mut log, reader) = Log::open(dir.join(LOG), spec.chain_id())?;
+    open_on(Arc::new(disk), dir, Some(lock), spec)
+}
+
+/// Opens the store on a disk, which messages call `dir`.
+pub(super) fn open_on(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    lock: Option<DirLock>,
+    spec: Arc<ChainSpec>,
+) -> Result<Opened, StoreError> {
+    let (mut log, reader) = Log::open(&*disk, LOG, dir.join(LOG), spec.chain_id())?;
     // What is replayed may get into the index, and so must be on the disk before.
     log.sync()?;
     let log_len = reader.file_len().map_err(StoreError::io("read", dir.join(LOG)))?;
     let genesis = Arc::new(Isolated::genesis(&spec));
-    let opening = Opening { dir, spec, genesis, log: reader, log_len };
+    let opening = Opening { dir, disk: &*disk, spec, genesis, log: reader, log_len };
     let mut repairs = Vec::new();
     let Recovered { index, reader, end } = opening.recover_or_rebuild(&mut repairs)?;
     if end < log_len {
@@ -100,9 +114,9 @@ pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreErro
     log.resume(end, log_len)?;
     let restored = restored(&reader, &opening.spec)?;
     let dir = dir.to_path_buf();
-    let flusher = Flusher::start(index, Arc::clone(&reader.shared), dir.clone())
+    let flusher = Flusher::start(index, Arc::clone(&reader.shared), Arc::clone(&disk), dir.clone())
         .map_err(StoreError::io("start the thread that writes", dir.join(INDEX)))?;
-    let store = Store { reader, log, flusher, dir, unchecked: 0, _lock: lock };
+    let store = Store { reader, log, flusher, disk, dir, keep_free: KEEP_FREE_DEFAULT, _lock: lock };
     Ok(Opened { store, restored, repairs })
 }
 
@@ -111,10 +125,21 @@ impl Opening<'_> {
         self.dir.join(INDEX)
     }
 
+    /// Whether there is a file of this name.
+    fn has(&self, name: &str) -> Result<bool, StoreError> {
+        let length = self.disk.length(name).map_err(StoreError::io("look for", self.dir.join(name)))?;
+        Ok(length.is_some())
+    }
+
     /// Recovers with the index that is there; where that fails, with one made anew from the log.
     fn recover_or_rebuild(&self, repairs: &mut Vec<String>) -> Result<Recovered, StoreError> {
-        if !self.index_path().exists() && self.log_len > HEADER_LEN as u64 {
-            repairs.push(format!("{INDEX} was missing: it was made anew from {LOG}"));
+        let began = self.has(UNFINISHED)?;
+        if began && self.has(INDEX)? {
+            self.disk.remove(INDEX).map_err(StoreError::io("delete", self.index_path()))?;
+        }
+        if self.log_len > HEADER_LEN as u64 && !self.has(INDEX)? {
+            let what = if began { "unfinished" } else { "missing" };
+            repairs.push(format!("{INDEX} was {what}: it was made anew from {LOG}"));
         }
         // What a disk has garbled must not keep the node from starting, whatever it makes the index's library do.
         let first = catch_unwind(AssertUnwindSafe(|| self.recover()))
@@ -140,22 +165,42 @@ impl Opening<'_> {
 
     /// Deletes an index of another format. It is whole, and all of it is in the log.
     fn discard(&self) -> Result<String, StoreError> {
-        std::fs::remove_file(self.index_path()).map_err(StoreError::io("delete", self.index_path()))?;
+        self.disk.remove(INDEX).map_err(StoreError::io("delete", self.index_path()))?;
         Ok(format!("{INDEX} was of another version of this software: it was made anew from {LOG}"))
     }
 
     /// Moves the index out of the way.
     fn set_aside(&self, why: &str) -> Result<String, StoreError> {
-        let index = self.index_path();
-        let names = (1..=MAX_SET_ASIDE).map(|number| format!("{INDEX}.damaged-{number}"));
-        let free = names.into_iter().find(|name| !self.dir.join(name).exists());
+        let mut free = None;
+        for name in (1..=MAX_SET_ASIDE).map(|number| format!("{INDEX}.damaged-{number}")) {
+            if !self.has(&name)? {
+                free = Some(name);
+                break;
+            }
+        }
         let done = match &free {
-            Some(name) => std::fs::rename(&index, self.dir.join(name)),
-            None => std::fs::remove_file(&index),
+            Some(name) => self.disk.rename(INDEX, name),
+            None => self.disk.remove(INDEX),
         };
-        done.map_err(StoreError::io("set aside", index))?;
+        done.map_err(StoreError::io("set aside", self.index_path()))?;
         let fate = free.map_or_else(|| "deleted".to_owned(), |name| format!("set aside as {name}"));
         Ok(format!("{INDEX} could not be used ({why}): it was {fate} and made anew from {LOG}"))
+    }
+
+    /// Before the first byte of an index is written.
+    fn begin_index(&self) -> std::io::Result<()> {
+        self.disk.create(UNFINISHED)?;
+        self.disk.sync_dir()
+    }
+
+    /// Once a new index is whole, with what the genesis block says.
+    fn end_index(&self) -> std::io::Result<()> {
+        self.disk.sync_dir()?;
+        if self.disk.length(UNFINISHED)?.is_some() {
+            self.disk.remove(UNFINISHED)?;
+            self.disk.sync_dir()?;
+        }
+        Ok(())
     }
 
     /// Takes the index as far as it goes, and replays the rest of the log on top.
@@ -166,13 +211,16 @@ impl Opening<'_> {
             IndexError::OtherFormat => Failure::OtherFormat,
             IndexError::InUse => StoreError::Locked { dir: self.dir.into() }.into(),
         };
-        let index = Index::open(&self.index_path()).map_err(failed)?;
+        if !self.has(INDEX)? {
+            self.begin_index().map_err(StoreError::io("create", self.index_path()))?;
+        }
+        let index = Index::open(self.disk, INDEX).map_err(failed)?;
         let head = match index.head(self.log.salt()).map_err(failed)? {
             Some(head) => head,
             None => {
                 let genesis = self.genesis_layer();
                 index.write(&genesis, self.log.salt()).map_err(failed)?;
-                disk::sync_dir(self.dir).map_err(StoreError::io("sync", self.dir))?;
+                self.end_index().map_err(StoreError::io("sync", self.dir))?;
                 genesis.head
             }
         };

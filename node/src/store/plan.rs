@@ -81,7 +81,9 @@ impl Plan<'_> {
         self.layer.sides.insert(side_key(id, &entry), Some(()));
         let block = (self.bodies)(id)?;
         self.layer.transactions.extend(block.transaction_ids().iter().map(|id| (*id, None)));
-        self.layer.histories.extend(history::of_block(&block).into_keys().map(|key| (key, None)));
+        self.layer
+            .histories
+            .extend(history::of_block(&self.reader.shared.spec, &block).into_keys().map(|key| (key, None)));
         Ok(())
     }
 
@@ -95,7 +97,7 @@ impl Plan<'_> {
         let block = (self.bodies)(id)?;
         let places = (0..).map(|index| Some((height, index)));
         self.layer.transactions.extend(block.transaction_ids().iter().copied().zip(places));
-        let histories = history::of_block(&block).into_iter();
+        let histories = history::of_block(&self.reader.shared.spec, &block).into_iter();
         self.layer.histories.extend(histories.map(|(key, events)| (key, Some(events))));
         Ok(())
     }

@@ -19,6 +19,7 @@ use bard_chain::{
 };
 
 use super::{
+    history::{Events, HistoryKey},
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
     log::LogReader,
@@ -130,6 +131,36 @@ impl StoreReader {
             (active, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
         listing::merge(listing, active, &frozen, &snapshot, range, visit)
+    }
+
+    /// The last entry of a history, whose first possible key is `low`, before the key `bound`.
+    pub(super) fn last_history_before(
+        &self,
+        low: &HistoryKey,
+        bound: &HistoryKey,
+    ) -> Result<Option<(HistoryKey, Events)>, SourceError> {
+        let mut bound = bound.clone();
+        loop {
+            let range = (Bound::Included(low.clone()), Bound::Excluded(bound.clone()));
+            let (newest, snapshot) = {
+                let state = self.shared.state();
+                let last = |layer: &Layer| {
+                    layer.histories.range(range.clone()).next_back().map(|(key, events)| (key.clone(), events.clone()))
+                };
+                // Of layers that end with the same key the newest counts, which comes first.
+                let newest = state.layers().filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
+                (newest, state.snapshot.clone().ok_or_else(closed)?)
+            };
+            let stored = snapshot.history_before(low, &bound)?;
+            match (newest, stored) {
+                (Some((key, Some(events))), stored) if stored.as_ref().is_none_or(|(below, _)| *below <= key) => {
+                    return Ok(Some((key, events)));
+                }
+                // Taken back: what is in the index is out of date, and so on with what lies before.
+                (Some((key, None)), stored) if stored.as_ref().is_none_or(|(below, _)| *below <= key) => bound = key,
+                (_, stored) => return Ok(stored),
+            }
+        }
     }
 
     pub(super) fn entry(&self, id: &BlockId) -> Result<Option<Entry>, SourceError> {

@@ -40,10 +40,25 @@ impl Service {
         if blocks == 0 || blocks > miner::MAX_BLOCKS {
             return Err(malformed(format!("blocks: {blocks} is not in 1 to {}", miner::MAX_BLOCKS)));
         }
+        self.check_room(0, blocks)?;
         if let Some(text) = data {
             self.record(None, TEXT.to_owned(), text.into_bytes(), Amount::ZERO).await?;
         }
-        Ok(Reply::Mined(self.parts().miner.mine(blocks).await?))
+        let mined = self.parts().miner.mine(blocks).await?;
+        if mined.len() < blocks as usize {
+            self.check_room(mined.len(), blocks)?;
+        }
+        Ok(Reply::Mined(mined))
+    }
+
+    /// Where the disk is nearly full, mining ends before all the blocks were mined that somebody asked for.
+    fn check_room(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
+        match &self.parts().keeper.space().shortage {
+            None => Ok(()),
+            Some(why) => {
+                Err(Failure::new(FailureKind::Unavailable, format!("{mined} of {blocks} blocks were mined: {why}")))
+            }
+        }
     }
 
     pub(super) async fn set_mining(&self, enabled: bool, threads: Option<usize>) -> Result<Reply, Failure> {

@@ -3,7 +3,7 @@
 use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::SourceError};
 
 use crate::{
-    keeper::Closed,
+    keeper::{Closed, PastError},
     wallet::{NoKey, UnknownName, WalletError},
 };
 
@@ -52,6 +52,17 @@ impl From<Closed> for Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Self::new(FailureKind::Internal, error.to_string())
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        let kind = match &error {
+            PastError::AboveTip { .. } => FailureKind::NotFound,
+            PastError::Busy(_) => FailureKind::Unavailable,
+            PastError::Source(_) => FailureKind::Internal,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -107,6 +118,7 @@ impl From<Refused> for Failure {
             Refused::Invalid(reason) if reason.blame() == Blame::Sender => FailureKind::Invalid,
             Refused::Invalid(_) => FailureKind::Conflict,
             Refused::Source(_) => FailureKind::Internal,
+            Refused::NoRoom(_) => FailureKind::Unavailable,
         };
         Self::new(kind, refused.to_string())
     }

@@ -192,15 +192,15 @@ impl Service {
             Command::Proof { id } => self.proof(id),
             Command::Receipt { id, extent } => self.receipt(id, extent),
             Command::ItemsPage { filter, after, limit } => self.items_page(filter, after, limit),
-            Command::Item { item } => self.item(item),
+            Command::Item { item, height } => self.item(item, height),
             Command::ItemHistory { item, from, limit } => self.item_history(item, from, limit),
             Command::RecordOf { id } => self.record_of(id),
-            Command::Records { digest, from, limit } => self.records(digest, from, limit),
+            Command::Records { digest, height, from, limit } => self.records(digest, height, from, limit),
             Command::Accounts { after, limit } => self.accounts(after, limit),
             Command::AccountTransactions { who, from, limit } => self.account_transactions(&who, from, limit),
-            Command::Balance { who } => {
+            Command::Balance { who, height } => {
                 let address = self.parts().wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
-                Ok(Reply::Balance(self.balance(address)?))
+                Ok(Reply::Balance(height.map_or_else(|| self.balance(address), |at| self.balance_at(address, at))?))
             }
             Command::Wallets => {
                 let balances = self.parts().wallet.names().into_iter().map(|(_, address)| self.balance(address));
@@ -300,6 +300,7 @@ impl Service {
             mining: self.parts().miner.activity(),
             sync: self.parts().catch_up.progress(),
             reachability: self.parts().network.reachability().borrow().to_string(),
+            space: keeper.space(),
             items_reserved: usize::try_from(items.items_held).unwrap_or(usize::MAX),
             items_available: usize::try_from(items.items_free()).unwrap_or(usize::MAX),
         })

@@ -187,7 +187,7 @@ impl Service {
                     return Ok(Reply::ItemsPage { items, next: last });
                 }
                 if fits(filter, item.holder.as_ref()) {
-                    items.push(reply::Item { name: name.clone(), holder: item.holder });
+                    items.push(reply::Item { name: name.clone(), holder: item.holder, height: None });
                 }
                 last = Some(name);
             }
@@ -198,8 +198,13 @@ impl Service {
         Ok(Reply::ItemsPage { items, next: last })
     }
 
-    pub(super) fn item(&self, item: String) -> Result<Reply, Failure> {
-        self.known_item(item).map(Reply::Item)
+    pub(super) fn item(&self, item: String, height: Option<Height>) -> Result<Reply, Failure> {
+        let Some(height) = height else { return self.known_item(item).map(Reply::Item) };
+        let name = ItemName::new(item);
+        let unknown = || not_found(format!("nobody had ever held {:?} at height {height}", name.as_str()));
+        let found = self.parts().keeper.reader().item_at(&name, height)?;
+        let holder = found.ok_or_else(unknown)?.holder;
+        Ok(Reply::Item(reply::Item { name, holder, height: Some(height) }))
     }
 
     fn known_item(&self, item: String) -> Result<reply::Item, Failure> {
@@ -207,7 +212,7 @@ impl Service {
         let item = self.parts().keeper.reader().item(&name)?;
         let unknown = || not_found(format!("nobody ever held {:?}{}", name.as_str(), self.meant_item(&name)));
         let holder = item.ok_or_else(unknown)?.holder;
-        Ok(reply::Item { name, holder })
+        Ok(reply::Item { name, holder, height: None })
     }
 
     /// What to add to an error about an item that nobody ever held: the one that may be meant.
@@ -255,12 +260,25 @@ impl Service {
         self.page_of_transactions(&self.parts().keeper.reader().account_transactions(&address, from, limit)?)
     }
 
-    pub(super) fn records(&self, digest: Option<Hash32>, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {
+    pub(super) fn records(
+        &self,
+        digest: Option<Hash32>,
+        height: Option<Height>,
+        from: Option<Place>,
+        limit: usize,
+    ) -> Result<Reply, Failure> {
         let reader = self.parts().keeper.reader();
-        let page = match digest {
+        height.map_or(Ok(()), |height| reader.check_height(height))?;
+        let last = height.map(|height| Place { height, position: u32::MAX });
+        let mut page = match digest {
             Some(digest) => reader.records_by_digest(&digest, from, limit)?,
-            None => reader.records(from, limit)?,
+            // The newest first: those after the height are passed over by beginning there.
+            None => reader.records(from.into_iter().chain(last).min(), limit)?,
         };
+        // The oldest first: there is nothing more once one is after the height.
+        let wanted = |place: &Place| last.is_none_or(|last| *place <= last);
+        page.entries.retain(|placed| wanted(&placed.place));
+        page.next = page.next.filter(wanted);
         self.page_of_transactions(&page)
     }
 
@@ -269,7 +287,14 @@ impl Service {
         let confirmed = keeper.reader().ask_account(&address)?;
         let pending = keeper.pool().pending_account(&address).unwrap_or(confirmed);
         let name = self.parts().wallet.name_of(&address);
-        Ok(reply::Balance { name, address, confirmed, pending })
+        Ok(reply::Balance { name, address, confirmed, pending, height: None })
+    }
+
+    /// What an account had after the block at a height.
+    pub(super) fn balance_at(&self, address: Address, height: Height) -> Result<reply::Balance, Failure> {
+        let confirmed = self.parts().keeper.reader().account_at(&address, height)?;
+        let name = self.parts().wallet.name_of(&address);
+        Ok(reply::Balance { name, address, confirmed, pending: confirmed, height: Some(height) })
     }
 
     /// Answers what is asked most, where all of it is in memory: then no other thread need be waited for.
@@ -279,7 +304,7 @@ impl Service {
             Command::Header { block } => Ok(self.block_at_hand(*block).map(|found| {
                 Reply::Header(Box::new(reply::HeaderOf { id: found.block.id(), header: found.header().clone() }))
             })),
-            Command::Balance { who } => {
+            Command::Balance { who, height: None } => {
                 let address = self.parts().wallet.address(who.as_deref().unwrap_or(OWN_NAME))?;
                 Ok(self.balance_at_hand(address).map(Reply::Balance))
             }
@@ -304,7 +329,7 @@ impl Service {
         let confirmed = keeper.reader().account_at_hand(&address)?;
         let pending = keeper.pool_at_hand()?.pending_account(&address).unwrap_or(confirmed);
         let name = self.parts().wallet.name_of(&address);
-        Some(reply::Balance { name, address, confirmed, pending })
+        Some(reply::Balance { name, address, confirmed, pending, height: None })
     }
 }
 

@@ -17,7 +17,16 @@ use bard_chain::{
     spec::{ChainSpec, MAX_FILE_LEN},
 };
 
-const MAGIC: &[u8; 8] = b"BARDARCH";
+/// What an archive holds.
+pub(super) struct Kind {
+    /// The first bytes of the file.
+    pub(super) magic: [u8; 8],
+    /// The longest record, in bytes.
+    pub(super) longest: fn(&ChainSpec) -> usize,
+}
+
+/// Blocks, as the top of this file says.
+pub(super) const BLOCKS: Kind = Kind { magic: *b"BARDARCH", longest: ChainSpec::max_block_len };
 const VERSION: u8 = 1;
 /// Bytes before the specification.
 const HEAD_LEN: usize = 8 + 1 + 32 + 4;
@@ -32,10 +41,10 @@ pub(super) struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// Begins an archive of the chain.
-    pub(super) fn begin(mut to: W, spec: &ChainSpec) -> io::Result<Self> {
+    pub(super) fn begin(mut to: W, spec: &ChainSpec, kind: &Kind) -> io::Result<Self> {
         let toml = spec.to_toml();
         let mut head = Vec::with_capacity(HEAD_LEN.saturating_add(toml.len()));
-        head.extend_from_slice(MAGIC);
+        head.extend_from_slice(&kind.magic);
         head.push(VERSION);
         head.extend_from_slice(spec.chain_id().as_bytes());
         head.extend_from_slice(&length_of(&toml)?.to_be_bytes());
@@ -121,6 +130,8 @@ pub(super) struct Record {
 pub(super) struct Reader<R> {
     from: R,
     spec: ChainSpec,
+    /// The longest record, in bytes.
+    longest: usize,
     offset: u64,
     blocks: u64,
     ended: bool,
@@ -128,17 +139,17 @@ pub(super) struct Reader<R> {
 
 impl<R: Read> Reader<R> {
     /// Reads the head.
-    pub(super) fn begin(mut from: R) -> Result<Self, ArchiveError> {
+    pub(super) fn begin(mut from: R, kind: &Kind) -> Result<Self, ArchiveError> {
         let short = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ArchiveError::Head("it is cut off".to_owned()),
             _ => ArchiveError::Io(error),
         };
-        let mut magic = [0; MAGIC.len()];
+        let mut magic = [0; 8];
         from.read_exact(&mut magic).map_err(|error| match short(error) {
             ArchiveError::Head(_) => ArchiveError::Other,
             other => other,
         })?;
-        if magic != *MAGIC {
+        if magic != kind.magic {
             return Err(ArchiveError::Other);
         }
         let (mut version, mut chain, mut length) = ([0], [0; 32], [0; 4]);
@@ -164,7 +175,8 @@ impl<R: Read> Reader<R> {
             return Err(ArchiveError::Head("its specification is of another chain".to_owned()));
         }
         let offset = (HEAD_LEN.saturating_add(spec_len).saturating_add(4)) as u64;
-        Ok(Self { from, spec, offset, blocks: 0, ended: false })
+        let longest = (kind.longest)(&spec);
+        Ok(Self { from, spec, longest, offset, blocks: 0, ended: false })
     }
 
     /// The chain's specification.
@@ -189,7 +201,7 @@ impl<R: Read> Reader<R> {
         let count = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         let mut bytes = match count {
             0 => vec![0; 8],
-            count if count > self.spec.max_block_len() => return Err(damaged),
+            count if count > self.longest => return Err(damaged),
             count => vec![0; count],
         };
         self.from.read_exact(&mut bytes).map_err(cut)?;
@@ -213,7 +225,7 @@ mod tests {
     use super::*;
 
     fn archive() -> Vec<u8> {
-        let mut writer = Writer::begin(Vec::new(), &presets::dev()).expect("memory");
+        let mut writer = Writer::begin(Vec::new(), &presets::dev(), &BLOCKS).expect("memory");
         for block in [&b"one"[..], b"number two", b"3"] {
             writer.block(block).expect("memory");
         }
@@ -223,7 +235,7 @@ mod tests {
     /// The blocks before the first problem, and the problem.
     fn read(bytes: &[u8]) -> (Vec<Record>, Option<ArchiveError>) {
         let mut blocks = Vec::new();
-        let mut reader = match Reader::begin(bytes) {
+        let mut reader = match Reader::begin(bytes, &BLOCKS) {
             Ok(reader) => reader,
             Err(error) => return (blocks, Some(error)),
         };

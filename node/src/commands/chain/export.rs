@@ -10,7 +10,10 @@ use std::{
 use bard_chain::{block::Header, encoding, rules::isolated::Isolated, spec::ChainSpec, units::Height};
 use clap::Args;
 
-use super::{archive::Writer, place::Place};
+use super::{
+    archive::{BLOCKS, Writer},
+    place::Place,
+};
 use crate::{
     commands::{api, output::tell, progress},
     store::{Opened, StoreReader},
@@ -120,7 +123,7 @@ fn write<W: Write, B: AsRef<[u8]>>(
 ) -> Result<W, String> {
     let trouble = |error: io::Error| format!("cannot write the archive: {error}");
     let bar = progress::blocks("export", tip);
-    let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec).map_err(trouble)?;
+    let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec, &BLOCKS).map_err(trouble)?;
     let mut last = Isolated::genesis(spec).id();
     for height in 1..=tip {
         let bytes = block(height)?;

@@ -17,7 +17,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::{
-    archive::{Reader, Record},
+    archive::{BLOCKS, Reader, Record},
     place::{Place, open, with_keeper},
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) fn run(options: &ImportOptions) -> Result<(), String> {
         let opened = File::open(&options.file);
         Box::new(opened.map_err(|error| format!("cannot read {}: {error}", options.file.display()))?)
     };
-    let archive = Reader::begin(BufReader::with_capacity(1 << 20, from)).map_err(|error| error.to_string())?;
+    let archive = Reader::begin(BufReader::with_capacity(1 << 20, from), &BLOCKS).map_err(|error| error.to_string())?;
     let spec = Arc::new(archive.spec().clone());
     if let Some(named) = options.place.named_spec()?
         && named != *spec

@@ -7,6 +7,7 @@ mod import;
 mod info;
 mod new;
 mod place;
+mod snapshot;
 mod verify;
 
 use clap::Subcommand;
@@ -24,6 +25,10 @@ pub enum ChainCommand {
     Export(export::ExportOptions),
     /// Read the blocks of an archive into a data directory; may be stopped and begun again
     Import(import::ImportOptions),
+    /// Write the accounts and items at the tip, with all headers, to a file that anybody can check
+    Snapshot(snapshot::SnapshotOptions),
+    /// Check such a file: its headers, their work, and that its state is the one that the last header commits to
+    CheckSnapshot(snapshot::CheckOptions),
 }
 
 /// Does it.
@@ -37,5 +42,7 @@ pub fn run(command: &ChainCommand) -> Result<(), String> {
         ChainCommand::Verify(options) => verify::run(options),
         ChainCommand::Export(options) => export::run(options),
         ChainCommand::Import(options) => import::run(options),
+        ChainCommand::Snapshot(options) => snapshot::run(options),
+        ChainCommand::CheckSnapshot(options) => snapshot::run_check(options),
     }
 }

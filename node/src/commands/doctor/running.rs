@@ -77,6 +77,7 @@ impl Running {
         }
         all.push(self.connected());
         all.push(reachability(&self.status.reachability));
+        all.push(self.disk());
         all.extend(self.node.notices.iter().map(|line| noticed(line)));
         all
     }
@@ -89,6 +90,20 @@ impl Running {
         let advice =
             "the other lines say what is in the way; name a node with --bootstrap, or `connect` at the console";
         Finding::warning("peers", "no peer is connected", advice)
+    }
+
+    fn disk(&self) -> Finding {
+        let disk = &self.status.disk;
+        match &disk.shortage {
+            Some(why) => Finding::fault("disk", why.clone(), "free some space there; the node goes on by itself"),
+            None => Finding::ok(
+                "disk",
+                disk.free_bytes.map_or_else(
+                    || "the system does not tell how much is free".to_owned(),
+                    |free| format!("{} MiB are free, {} MiB are kept free", free >> 20, disk.keep_free_bytes >> 20),
+                ),
+            ),
+        }
     }
 
     /// Whether an address is one that the node itself has.
@@ -152,6 +167,7 @@ mod tests {
             "mining": { "enabled": false, "threads": 2, "hash_rate": 0.0, "mined": 0 },
             "sync": { "syncing": false, "target_height": 42, "accepted": 0 }, "reachability": "unknown",
             "items": { "reserved": 0, "available": 0 },
+            "disk": { "free_bytes": 1, "keep_free_bytes": 2, "shortage": "the disk is nearly full" },
         });
         Running {
             url: "http://x/".to_owned(),
@@ -173,6 +189,7 @@ mod tests {
             ("peers", Grade::Warning),
             ("reachability", Grade::Ok),
             ("identity", Grade::Fault),
+            ("disk", Grade::Fault),
             ("other chains", Grade::Warning),
         ] {
             assert_eq!(verdict_of(check), Some(grade), "{check}");

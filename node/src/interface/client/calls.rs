@@ -165,7 +165,12 @@ impl Client {
 
     /// An account, by its address or name.
     pub async fn account(&self, who: &str) -> Result<Account<'static>> {
-        self.get(&path("/api/v1/accounts/", who, "")).await
+        self.account_at(who, None).await
+    }
+
+    /// An account as it was after the block at a height; at the tip if left out.
+    pub async fn account_at(&self, who: &str, height: Option<u64>) -> Result<Account<'static>> {
+        self.get(&query(&path("/api/v1/accounts/", who, ""), &[("height", height.map(|at| at.to_string()))])).await
     }
 
     /// A page of the accounts, by address.
@@ -192,7 +197,12 @@ impl Client {
 
     /// An item.
     pub async fn item(&self, item: &str) -> Result<Item<'static>> {
-        self.get(&path("/api/v1/items/", item, "")).await
+        self.item_at(item, None).await
+    }
+
+    /// An item as it was after the block at a height; at the tip if left out.
+    pub async fn item_at(&self, item: &str, height: Option<u64>) -> Result<Item<'static>> {
+        self.get(&query(&path("/api/v1/items/", item, ""), &[("height", height.map(|at| at.to_string()))])).await
     }
 
     /// A page of an item's history, the oldest first.

@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("transfer", "transfer ITEM TO [--as NAME]", "hand an item on"),
     entry("items", "items [reserved | available]", "items with their holders"),
     entry("item", "item ITEM", "who holds an item, and who held it"),
-    entry("balance", "balance [NAME | ADDRESS]", "what an account has; the node's own if left out"),
+    entry("balance", "balance [NAME | ADDRESS [at HEIGHT]]", "what an account has, or had; the node's own if left out"),
     entry("wallets", "wallets", "the names this node has keys for, with balances"),
     entry(
         "wallet",

@@ -109,8 +109,12 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
             [] => Err(usage(entry)),
         },
         "balance" => match *words(rest) {
-            [] => Ok(Question::Balance { who: None }),
-            [who] => Ok(Question::Balance { who: Some(who.to_owned()) }),
+            [] => Ok(Question::Balance { who: None, height: None }),
+            [who] => Ok(Question::Balance { who: Some(who.to_owned()), height: None }),
+            [who, "at", height] => {
+                let height = height.parse().map_err(|_| format!("{height:?} is not a height"))?;
+                Ok(Question::Balance { who: Some(who.to_owned()), height: Some(height) })
+            }
             _ => Err(usage(entry)),
         },
         _ => Err(usage(entry)),

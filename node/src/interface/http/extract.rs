@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query as AxumQuery, Request},
     http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
+use bard_chain::units::Height;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ impl Segment {
         match (text, text.parse()) {
             ("tip", _) => Ok(BlockChoice::Tip),
             (_, Ok(id)) => Ok(BlockChoice::Id(id)),
-            _ => height().map(bard_chain::units::Height::new).map(BlockChoice::Height).ok_or_else(|| {
+            _ => height().map(Height::new).map(BlockChoice::Height).ok_or_else(|| {
                 let shown = super::shown(text);
                 Problem::malformed(format!("the path: {shown:?} is neither a height, nor a block hash, nor tip"))
             }),
@@ -108,6 +109,11 @@ pub(super) fn exact(name: &str, number: Option<u64>) -> Result<Option<u64>, Prob
         }
         number => Ok(number),
     }
+}
+
+/// A height of the chain in a query.
+pub(super) fn height(height: Option<u64>) -> Result<Option<Height>, Problem> {
+    Ok(exact("height", height)?.map(Height::new))
 }
 
 /// The value of a field that is text with a form of its own.

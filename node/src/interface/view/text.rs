@@ -110,6 +110,7 @@ fn status(status: &Status<'_>) -> String {
         "nothing to catch up".to_owned()
     };
     let agreeing = format!("{}, {} at the same tip", status.peers, status.agreeing_peers);
+    let shortage = status.disk.shortage.iter().map(|why| format!("disk          {why}"));
     lines(
         [
             format!("chain         {}", status.chain),
@@ -126,7 +127,8 @@ fn status(status: &Status<'_>) -> String {
             format!("items         {} reserved, {} available", status.items.reserved, status.items.available),
             "chain is valid".to_owned(),
         ]
-        .into_iter(),
+        .into_iter()
+        .chain(shortage),
     )
 }
 
@@ -273,7 +275,8 @@ fn account(one: &Account<'_>) -> String {
     } else {
         format!(" ({} after the pool)", one.pending.balance)
     };
-    format!("{name}{} {}{pending}", one.address, one.balance)
+    let height = one.height.map_or_else(String::new, |height| format!(" at height {height}"));
+    format!("{name}{} {}{pending}{height}", one.address, one.balance)
 }
 
 fn verified(verified: &Verified<'_>) -> String {

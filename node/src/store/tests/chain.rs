@@ -22,8 +22,8 @@ use bard_chain::{
     units::{Amount, Height, Timestamp},
 };
 
-use super::history::Expected;
-use crate::store::{Counts, Opened, Store, StoreError, StoreReader};
+use super::{history::Expected, simulated::SimDisk};
+use crate::store::{Counts, Opened, Store, StoreError, StoreReader, open};
 
 /// The `dev` chain, but that every other hash seals a block, and that a reorganisation is soon too deep.
 pub(super) fn spec() -> Arc<ChainSpec> {
@@ -110,12 +110,17 @@ impl Chain {
         assert_eq!(template.transactions().len(), transactions.len());
         let block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
         let block = seal(self.engine.spec(), block);
-        let effects = self.engine.accept(&block, far_future(), &self.ledger).unwrap();
+        self.follow(&block);
+        block
+    }
+
+    /// Takes a block that was mined elsewhere.
+    pub(super) fn follow(&mut self, block: &Arc<Isolated>) {
+        let effects = self.engine.accept(block, far_future(), &self.ledger).unwrap();
         assert_eq!(effects.outcome, Outcome::Extended);
         self.ledger.0.apply(&effects.state);
         self.engine.adopt(&effects);
-        self.blocks.push(Arc::clone(&block));
-        block
+        self.blocks.push(Arc::clone(block));
     }
 
     /// Mines the next block with a payment and what is done with an item.
@@ -178,6 +183,14 @@ impl Node {
         Ok(Self { engine: Engine::restore(spec, restored), store, repairs })
     }
 
+    /// On a disk in memory.
+    pub(super) fn on(disk: &SimDisk) -> Result<Self, StoreError> {
+        let spec = spec();
+        let opened = open::open_on(Arc::new(disk.clone()), Path::new("/simulated"), None, Arc::clone(&spec))?;
+        let Opened { store, restored, repairs } = opened;
+        Ok(Self { engine: Engine::restore(spec, restored), store: store.keeping_free(0), repairs })
+    }
+
     pub(super) fn reader(&self) -> StoreReader {
         self.store.reader()
     }
@@ -188,11 +201,17 @@ impl Node {
 
     /// Takes a block as the keeper does.
     pub(super) fn take(&mut self, block: &Arc<Isolated>) -> Outcome {
-        let effects = self.accept(block);
-        self.store.append(&effects).unwrap();
+        let outcome = self.try_append(block).unwrap();
         self.store.sync().unwrap();
+        outcome
+    }
+
+    /// Takes a block as the keeper does that has more of them to take before it asks the disk to be done.
+    pub(super) fn try_append(&mut self, block: &Arc<Isolated>) -> Result<Outcome, StoreError> {
+        let effects = self.accept(block);
+        self.store.append(&effects)?;
         self.engine.adopt(&effects);
-        effects.outcome
+        Ok(effects.outcome)
     }
 
     pub(super) fn take_all(&mut self, blocks: &[Arc<Isolated>]) {

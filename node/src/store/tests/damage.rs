@@ -8,10 +8,14 @@ use std::{
 use redb::TableDefinition;
 
 use super::chain::{Chain, Node, spec};
-use crate::store::{StoreError, index, log, open::INDEX};
+use crate::store::{StoreError, disk::Dir, index, log, open::INDEX};
 
 fn log_of(dir: &Path) -> PathBuf {
     dir.join("chain.log")
+}
+
+fn open_log(dir: &Path) -> (log::Log, log::LogReader) {
+    log::Log::open(&Dir(dir.into()), "chain.log", log_of(dir), spec().chain_id()).unwrap()
 }
 
 /// Copies a data directory, but for its lock.
@@ -52,7 +56,7 @@ fn a_commit_torn_at_any_byte_never_was() {
     let dir = written(&chain, false);
     let whole = fs::read(log_of(dir.path())).unwrap();
     let torn = copy(dir.path());
-    let (_, reader) = log::Log::open(log_of(torn.path()), spec().chain_id()).unwrap();
+    let (_, reader) = open_log(torn.path());
     for length in (before..whole.len() as u64).rev() {
         fs::OpenOptions::new().write(true).open(log_of(torn.path())).unwrap().set_len(length).unwrap();
         assert!(reader.record(before, length).unwrap().is_none(), "{length}");
@@ -117,7 +121,7 @@ fn a_flipped_bit_before_the_end_is_refused() {
     let mut chain = Chain::new(spec());
     chain.mine_many(4);
     let dir = written(&chain, false);
-    let (_, reader) = log::Log::open(log_of(dir.path()), spec().chain_id()).unwrap();
+    let (_, reader) = open_log(dir.path());
     let (start, length) = (log::HEADER_LEN as u64, fs::metadata(log_of(dir.path())).unwrap().len());
     let end = reader.record(start, length).unwrap().unwrap().mark.end;
     for at in start..end {
@@ -212,7 +216,7 @@ fn an_index_of_another_format_is_made_anew() {
     let dir = written(&chain, true);
     for format in [1, index::FORMAT + 1] {
         let other = copy(dir.path());
-        make_other_format(&other.path().join(INDEX), format);
+        make_other_format(&redb::Database::open(other.path().join(INDEX)).unwrap(), format);
         let node = Node::open(other.path());
         assert_eq!(node.repairs.len(), 1, "{:?}", node.repairs);
         assert!(node.repairs[0].contains("another version"), "{:?}", node.repairs);
@@ -226,8 +230,7 @@ fn an_index_of_another_format_is_made_anew() {
 }
 
 /// Makes an index what another version wrote: another number, another stamp, and without the table of histories.
-fn make_other_format(path: &Path, format: u32) {
-    let database = redb::Database::open(path).unwrap();
+pub(super) fn make_other_format(database: &redb::Database, format: u32) {
     let transaction = database.begin_write().unwrap();
     let histories: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
     assert!(transaction.delete_table(histories).unwrap());

@@ -12,7 +12,7 @@ use bard_chain::{engine::Effects, source::Source, spec::ChainSpec};
 use super::chain::{Chain, Node, spec};
 use crate::store::{
     Store, StoreError,
-    disk::Medium,
+    disk::{Dir, Medium},
     log::{FORMAT, FRAME_LEN, Log},
     record::Payload,
 };
@@ -115,6 +115,7 @@ fn memory_stays_bounded_where_the_index_takes_nothing_more() {
 }
 
 /// A file that takes only so many bytes more, the last of them in a short write.
+#[derive(Debug)]
 struct Narrow {
     file: File,
     room: Cell<usize>,
@@ -122,6 +123,14 @@ struct Narrow {
 }
 
 impl Medium for Narrow {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        Medium::read_exact_at(&self.file, buffer, offset)
+    }
+
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let taken = bytes.len().min(self.room.get());
         self.room.set(self.room.get() - taken);
@@ -151,7 +160,8 @@ fn a_short_write_is_cut_back() {
     let effects = some_effects();
     for cuts in [true, false] {
         let path = dir.path().join(format!("{cuts}.log"));
-        let (_, reader) = Log::open(path.clone(), spec().chain_id()).unwrap();
+        let (_, reader) =
+            Log::open(&Dir(dir.path().into()), &format!("{cuts}.log"), path.clone(), spec().chain_id()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         let mut log = Log::on(Narrow { file, room: Cell::new(2000), cuts }, *reader.salt(), path.clone());
         let first = log.append(Payload::of(&effects, FRAME_LEN)).unwrap();

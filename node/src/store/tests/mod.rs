@@ -3,9 +3,31 @@
 #![allow(clippy::unwrap_used)]
 
 mod chain;
+mod crash;
 mod damage;
 mod failures;
+mod faults;
 mod forks;
 mod history;
+mod past;
+mod picture;
 mod reading;
 mod recovery;
+pub(crate) mod simulated;
+mod starts;
+
+use std::{path::Path, sync::Arc};
+
+use bard_chain::spec::ChainSpec;
+
+use super::{Opened, open};
+
+/// Opens a store on a disk in memory, for the tests of who uses it.
+pub(crate) fn open_on_disk(disk: &simulated::SimDisk, dir: &Path, spec: Arc<ChainSpec>) -> Opened {
+    open::open_on(Arc::new(disk.clone()), dir, None, spec).unwrap()
+}
+
+/// A chain on which every other hash seals a block.
+pub(crate) fn easy_spec() -> Arc<ChainSpec> {
+    chain::spec()
+}

@@ -144,7 +144,10 @@ fn of_all(path: &str, operation: &mut Operation, changing: bool) {
     if changing {
         add(operation, CHANGING);
     }
-    if path.contains('{') {
+    // Of one thing, or of a height that the chain may not reach.
+    let mut parameters = operation.parameters.iter().flatten();
+    let at_height = parameters.any(|parameter| matches!(parameter, RefOr::T(one) if one.name == "height"));
+    if path.contains('{') || at_height {
         add(operation, OF_ONE);
     }
 }

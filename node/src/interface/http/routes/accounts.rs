@@ -9,7 +9,7 @@ use super::{Answer, DEFAULT_PAGE, MAX_PAGE, answer};
 use crate::{
     application::{Command, Service},
     interface::{
-        http::extract::{self, NoQuery, Query, Segment},
+        http::extract::{self, Query, Segment},
         view,
     },
 };
@@ -38,14 +38,24 @@ async fn accounts(State(service): State<Service>, Query(page): Query<Page>) -> A
     answer(&service, Command::Accounts { after: page.after, limit }).await
 }
 
-/// One account
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct At {
+    /// As it was after the block of the active chain at this height; 404 where the chain does not reach so far. At the tip if
+    /// left out.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    height: Option<u64>,
+}
+
+/// One account, now or at an earlier height
 ///
 /// An address that was never used is an empty account.
 #[utoipa::path(get, path = "/api/v1/accounts/{account}", tag = "chain",
-    params(("account" = String, Path, description = "An address, or a name of the node's keystore.")),
+    params(("account" = String, Path, description = "An address, or a name of the node's keystore."), At),
     responses((status = 200, description = "The account.", body = view::json::Account)))]
-async fn account(State(service): State<Service>, Segment(who): Segment, _: NoQuery) -> Answer {
-    answer(&service, Command::Balance { who: Some(who) }).await
+async fn account(State(service): State<Service>, Segment(who): Segment, Query(at): Query<At>) -> Answer {
+    answer(&service, Command::Balance { who: Some(who), height: extract::height(at.height)? }).await
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -67,12 +67,22 @@ async fn items(State(service): State<Service>, Query(page): Query<Page>) -> Answ
     answer(&service, Command::ItemsPage { filter, after: page.after, limit }).await
 }
 
-/// One item
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct At {
+    /// As it was after the block of the active chain at this height; 404 where the chain does not reach so far, or nobody had
+    /// held the item by then. At the tip if left out.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    height: Option<u64>,
+}
+
+/// One item, now or at an earlier height
 #[utoipa::path(get, path = "/api/v1/items/{item}", tag = "chain",
-    params(("item" = String, Path, description = "Its name.", max_length = 64)),
+    params(("item" = String, Path, description = "Its name.", max_length = 64), At),
     responses((status = 200, description = "The item and who holds it.", body = view::json::Item)))]
-async fn item(State(service): State<Service>, Segment(item): Segment, _: NoQuery) -> Answer {
-    answer(&service, Command::Item { item }).await
+async fn item(State(service): State<Service>, Segment(item): Segment, Query(at): Query<At>) -> Answer {
+    answer(&service, Command::Item { item, height: extract::height(at.height)? }).await
 }
 
 #[derive(Deserialize, IntoParams)]

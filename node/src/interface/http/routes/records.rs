@@ -25,6 +25,9 @@ struct Page {
     /// Only records whose content has this BLAKE3 or SHA-256 digest, or is this digest.
     #[param(pattern = "^[0-9a-f]{64}$")]
     digest: Option<String>,
+    /// Only records that were on record at this height of the chain; at the tip if left out.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    height: Option<u64>,
     /// The first, as the page before named it in `next`.
     #[param(pattern = "^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,8})$")]
     from: Option<String>,
@@ -41,7 +44,8 @@ async fn records(State(service): State<Service>, Query(page): Query<Page>) -> An
     let limit = extract::page(page.limit, DEFAULT_PAGE, MAX_PAGE)?;
     let digest = extract::field("digest", page.digest.as_ref())?;
     let from = extract::field("from", page.from.as_ref())?;
-    answer(&service, Command::Records { digest, from, limit }).await
+    let height = extract::height(page.height)?;
+    answer(&service, Command::Records { digest, height, from, limit }).await
 }
 
 /// One record, mined or in the pool

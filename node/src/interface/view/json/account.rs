@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bard_chain::transaction::ItemName;
+use bard_chain::{transaction::ItemName, units::Height};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,12 +20,15 @@ pub struct Account<'a> {
     pub name: Option<Cow<'a, str>>,
     /// The address.
     pub address: Address,
-    /// As confirmed at the tip.
+    /// As confirmed at the tip, or at `height`.
     pub balance: Amount,
-    /// How many transactions it has sent, as confirmed at the tip.
+    /// How many transactions it has sent, as confirmed at the tip, or at `height`.
     pub nonce: u64,
-    /// After all that is in the pool.
+    /// After all that is in the pool; at an earlier height the same.
     pub pending: Pending,
+    /// The height that was asked for; left out where it is the tip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
 }
 
 /// An account after all that is in the pool.
@@ -98,6 +101,9 @@ pub struct Item<'a> {
     /// The holder's name on this node, if it has one.
     #[schema(required)]
     pub holder_name: Option<String>,
+    /// The height that was asked for; left out where it is the tip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
 }
 
 /// A page of items, by name.
@@ -155,6 +161,7 @@ impl<'a> From<&'a Balance> for Account<'a> {
             balance: balance.confirmed.balance.into(),
             nonce: balance.confirmed.nonce.get(),
             pending: Pending { balance: balance.pending.balance.into(), nonce: balance.pending.nonce.get() },
+            height: balance.height.map(Height::get),
         }
     }
 }
@@ -177,6 +184,7 @@ impl<'a> Item<'a> {
             item: Cow::Borrowed(name.as_str()),
             holder: holder.map(Address),
             holder_name: holder.and_then(|holder| wallet.name_of(&holder)),
+            height: None,
         }
     }
 }

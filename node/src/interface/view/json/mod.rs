@@ -109,7 +109,10 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
             let all = items.iter().map(|item| Item::new(&item.name, item.holder, wallet));
             View::ItemPage(ItemPage::of(all.collect(), next.as_ref().map(ItemName::as_str)))
         }
-        Reply::Item(item) => View::Item(Item::new(&item.name, item.holder, wallet)),
+        Reply::Item(item) => {
+            let height = item.height.map(bard_chain::units::Height::get);
+            View::Item(Item { height, ..Item::new(&item.name, item.holder, wallet) })
+        }
         Reply::ItemHistory { item, entries, next } => View::ItemHistory(ItemHistory::new(item, entries, *next, wallet)),
         Reply::Accounts { accounts, next } => View::AccountPage(AccountPage::new(accounts, *next)),
         Reply::Balance(one) => View::Account(one.into()),

@@ -81,6 +81,22 @@ pub struct Status<'a> {
     pub reachability: Cow<'a, str>,
     /// The items.
     pub items: ItemCounts,
+    /// The disk that the chain is on.
+    #[serde(default)]
+    pub disk: Disk<'a>,
+}
+
+/// The disk that the chain is on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Disk<'a> {
+    /// Free space in bytes; null where the system does not tell.
+    #[schema(required)]
+    pub free_bytes: Option<u64>,
+    /// Less than this, in bytes, and no block is taken or mined.
+    pub keep_free_bytes: u64,
+    /// Why no block is taken or mined now; null where all is well.
+    #[schema(required)]
+    pub shortage: Option<Cow<'a, str>>,
 }
 
 /// How full the pool is.
@@ -268,6 +284,11 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
             sync,
             reachability: Cow::Borrowed(&status.reachability),
             items: ItemCounts { reserved: status.items_reserved, available: status.items_available },
+            disk: Disk {
+                free_bytes: status.space.room.free,
+                keep_free_bytes: status.space.room.keep_free,
+                shortage: status.space.shortage.as_deref().map(Cow::Borrowed),
+            },
         }
     }
 }

@@ -1,0 +1,81 @@
+//! A keeper whose disk gets full: it refuses, says why, answers what is asked, and goes on by itself.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, sync::Arc};
+
+use bard_chain::{
+    address::Address, block::Block, encoding, engine::Engine, engine::Refused, pow, spec::ChainSpec, units::Height,
+};
+use tokio::sync::oneshot;
+
+use super::{Handle, Keeper, handle::Request, start};
+use crate::{
+    metrics::Metrics,
+    store::{
+        Opened,
+        tests::{open_on_disk, simulated::SimDisk},
+    },
+};
+
+fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Keeper) {
+    let Opened { store, restored, .. } = open_on_disk(disk, Path::new("/simulated"), Arc::clone(spec));
+    let metrics = Metrics::new("dev", "", bard_chain::units::Timestamp::ZERO);
+    let engine = Engine::restore(Arc::clone(spec), restored);
+    start(engine, store.keeping_free(keep_free), metrics.chain.clone()).unwrap()
+}
+
+/// The bytes of the next block, sealed.
+async fn mined(keeper: &Handle) -> Result<Vec<u8>, Refused> {
+    let template = keeper.template(Address::new([1; 32])).await.unwrap()?;
+    let mut block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
+    let target = block.header.target.expand().unwrap().to_be_bytes();
+    let digest = block.header.digest();
+    block.header.nonce = pow::search(keeper.spec().pow, digest.as_bytes(), 0, 1 << 24, &target).unwrap();
+    Ok(encoding::encode(&block))
+}
+
+async fn look(keeper: &Handle) {
+    let (reply, looked) = oneshot::channel();
+    keeper.inbox.send(Request::Room { reply }).await.unwrap();
+    looked.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_keeper_without_room_waits_for_it() {
+    const KEPT: u64 = 1 << 20;
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, KEPT);
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    let next = mined(&handle).await.unwrap();
+    assert_eq!(handle.space().shortage, None);
+
+    disk.hold_at_most(Some(disk.used() + KEPT / 2));
+    look(&handle).await;
+    let why = handle.space().shortage.expect("a shortage");
+    assert!(why.contains("nearly full") && !why.contains('\n'), "{why}");
+    assert_eq!(handle.accept(next.clone()).await.unwrap(), Err(Refused::NoRoom(Arc::clone(&why))));
+    assert_eq!(mined(&handle).await.unwrap_err(), Refused::NoRoom(why), "nothing is mined");
+    assert!(handle.reader().id_at(Height::new(1)).unwrap().is_some(), "what is stored can be read");
+
+    // A little more than is kept free is not enough yet, or it would come and go with every block.
+    disk.hold_at_most(Some(disk.used() + KEPT + 4096));
+    look(&handle).await;
+    assert!(handle.space().shortage.is_some());
+    disk.hold_at_most(Some(disk.used() + 2 * KEPT));
+    look(&handle).await;
+    assert_eq!(handle.space().shortage, None);
+    handle.accept(next).await.unwrap().expect("the block that was refused is as good as before");
+    assert_eq!(handle.tip().height, Height::new(2));
+
+    // Full between two looks: the block itself finds out.
+    let third = mined(&handle).await.unwrap();
+    disk.hold_at_most(Some(disk.used() + KEPT / 2));
+    assert!(matches!(handle.accept(third.clone()).await.unwrap(), Err(Refused::NoRoom(_))));
+    assert!(handle.space().shortage.is_some());
+    disk.hold_at_most(None);
+    look(&handle).await;
+    handle.accept(third).await.unwrap().unwrap();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}

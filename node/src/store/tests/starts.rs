@@ -1,0 +1,64 @@
+//! The crash matrix of starting: the machine stops after every operation of a store that is being opened and mended.
+
+use std::collections::BTreeMap;
+
+use redb::Builder;
+
+use super::{
+    chain::Node,
+    crash::{Recording, closed, print},
+    damage::make_other_format,
+    picture::Story,
+    simulated::SimDisk,
+};
+use crate::store::{disk::Disk, index, open::INDEX};
+
+const LOG: &str = "chain.log";
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What a killed process leaves that has taken all blocks, the index with the first of them alone.
+fn killed(story: &Story, in_the_index: usize) -> Files {
+    let disk = SimDisk::holding(closed(story, in_the_index));
+    let mut node = Node::on(&disk).unwrap();
+    for block in &story.blocks[in_the_index..] {
+        node.give(block);
+        node.store.sync().unwrap();
+    }
+    disk.files()
+}
+
+fn without_the_last(mut files: Files, name: &str, bytes: usize) -> Files {
+    let content = files.get_mut(name).unwrap();
+    content.truncate(content.len() - bytes);
+    files
+}
+
+#[test]
+fn crash_matrix_of_starts() {
+    let story = Story::eventful();
+    let all = story.blocks.len();
+    let whole = closed(&story, all);
+    let with_index = |index: Vec<u8>| Files::from([(LOG.into(), whole[LOG].clone()), (INDEX.into(), index)]);
+    let mut other_format = SimDisk::holding(whole.clone());
+    make_other_format(&other_format.database(&Builder::new(), INDEX).unwrap(), index::FORMAT + 1);
+    other_format = SimDisk::holding(other_format.files());
+    let shorter = closed(&story, all - 1);
+    let mut ahead = whole.clone();
+    ahead.insert(LOG.into(), whole[LOG][..shorter[LOG].len()].to_vec());
+    let log_alone = Files::from([(LOG.into(), whole[LOG].clone())]);
+    let starts = [
+        Recording::of_opening("an empty directory", Files::new(), 0),
+        Recording::of_opening("a log that goes on where the index ends", killed(&story, 4), all),
+        Recording::of_opening("a torn end", without_the_last(killed(&story, 4), LOG, 7), all - 1),
+        Recording::of_opening("no index", log_alone, all),
+        Recording::of_opening("an index of another version", other_format.files(), all),
+        Recording::of_opening("an index that is none", with_index(b"not an index".to_vec()), all).which_sets_aside(),
+        Recording::of_opening("an index without its end", without_the_last(whole.clone(), INDEX, 9_000), all)
+            .which_sets_aside(),
+        Recording::of_opening("an index that is ahead of the log", ahead, all - 1).which_sets_aside(),
+    ];
+    for start in starts {
+        print(&start.matrix(&story, 1));
+    }
+}
