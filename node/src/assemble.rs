@@ -24,7 +24,7 @@ use crate::{
     keeper, logging,
     meeting::{self, Configured},
     metrics::Metrics,
-    miner, ports,
+    miner, pool, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
@@ -133,7 +133,9 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let Ground { spec, secret, listener, address, data_dir, look_around, configured, _log } = ground;
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
-    let keeper = start_keeper(&spec, &data_dir, &metrics, supervisor).await?;
+    let keeper = start_keeper(options, &spec, &data_dir, &metrics, supervisor).await?;
+    // Before anybody can ask for a nonce: what was in the pool has the first ones.
+    let (journal, pool_task) = pool::open(&data_dir, keeper.clone()).await.map_err(error)?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
@@ -157,9 +159,10 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let stop = supervisor.stop_token();
     let for_meeting = for_meeting(options, &spec, &handle);
     let (meeting, meeting_tasks, stopper) = meeting::new(configured, book, for_meeting, &stop);
-    let (intake, intake_task) = intake::new(keeper.clone(), relay.clone());
+    let (intake, intake_task) = intake::new(keeper.clone(), journal.clone(), relay.clone());
     let service = Service::new(Parts {
         intake,
+        journal,
         keeper: keeper.clone(),
         network: handle.clone(),
         meeting,
@@ -178,9 +181,14 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "intake", intake_task.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
     spawn(supervisor, "miner", miner_task.run());
-    // Not cut off by the stop as the others are: it says farewell first.
+    // Not cut off by the stop as the others are: one says farewell first, the other writes the pool.
     supervisor.spawn("meeting", async move {
         meeting_tasks.run().await;
+        Ok::<(), Failure>(())
+    });
+    let until = stop.clone();
+    supervisor.spawn("pool", async move {
+        pool_task.run(until).await;
         Ok::<(), Failure>(())
     });
     spawn(supervisor, "router", route(network.events, relay, server, hints));
@@ -238,6 +246,7 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 }
 
 async fn start_keeper(
+    options: &NodeOptions,
     spec: &Arc<ChainSpec>,
     data_dir: &std::path::Path,
     metrics: &Metrics,
@@ -250,7 +259,7 @@ async fn start_keeper(
         tracing::warn!("{repair}");
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) = keeper::start(engine, store, metrics.chain.clone()).map_err(error)?;
+    let (handle, keeper) = keeper::start(engine, store, options.pool_limits(), metrics.chain.clone()).map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

@@ -84,6 +84,11 @@ const BANS: &[Ban] = &[
         why: "each of relay, catch_up and serve stands alone; what is stored is asked of the keeper's handle",
     },
     Ban {
+        room: "bard_node::pool",
+        never: &["bard_node::application", "bard_node::interface", "bard_node::store", "bard_node::relay"],
+        why: "it keeps what the keeper's pool holds, whoever brought it",
+    },
+    Ban {
         room: "bard_node::meeting",
         never: &[
             "bard_node::keeper",
@@ -186,6 +191,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::config", "the configuration and the specification"),
     ("bard_node::registry", "node.json"),
     ("bard_node::chains", "specifications and secrets of this user's chains"),
+    ("bard_node::pool::file", "the pool between two runs"),
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::logging", "log files"),

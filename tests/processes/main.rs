@@ -13,5 +13,6 @@ mod discovery;
 mod events;
 mod meeting;
 mod partition;
+mod pool;
 mod reconnecting;
 mod stopping;

@@ -1,21 +1,21 @@
 //! The keeper's thread.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
     time::Instant,
 };
 
 use bard_chain::{
     engine::{Connected, Effects, Engine, Outcome, Refused, Tip},
-    hash::{BlockId, TransactionId},
+    hash::BlockId,
     invalid::Invalid,
-    mempool::{Admitted, Mempool, PoolRefusal},
+    mempool::{Admitted, Limits, Mempool, Plan, PoolRefusal, Step},
     rules::isolated::{self, CheckedTransaction, Isolated},
-    source::Source,
+    source::{Source, SourceError},
     template::Template,
-    units::Height,
+    units::{Height, Timestamp},
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -98,16 +98,17 @@ impl Keeper {
     }
 }
 
-/// Starts the keeper on an engine and the store it was restored from. It counts what it does in `counts`.
+/// Starts the keeper on an engine and the store it was restored from, with an empty pool that holds as much as `limits` say.
+/// It counts what it does in `counts`.
 ///
 /// # Errors
 /// Where the system gives no threads.
-pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Handle, Keeper)> {
+pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std::io::Result<(Handle, Keeper)> {
     let (inbox, requests) = mpsc::channel(INBOX);
     let (tip_sender, tip) = watch::channel(engine.tip());
     let (pool_sender, pool_changes) = watch::channel(0);
     let (events, _) = broadcast::channel(EVENTS);
-    let pool = Arc::new(RwLock::new(Mempool::default()));
+    let pool = Arc::new(RwLock::new(Mempool::new(limits)));
     let workers =
         rayon::ThreadPoolBuilder::new().thread_name(|n| format!("check-{n}")).build().map_err(std::io::Error::other)?;
     let reader = store.reader();
@@ -164,8 +165,7 @@ impl Refusals {
 struct Group {
     replies: Vec<(oneshot::Sender<BlockReply>, Accepted)>,
     events: Vec<ChainEvent>,
-    confirmed: BTreeSet<TransactionId>,
-    undone: Vec<CheckedTransaction>,
+    step: Step,
     moved: bool,
 }
 
@@ -276,14 +276,15 @@ impl Task {
     /// Gathers what is told once the group is durable.
     fn note(&mut self, effects: Effects) {
         let group = &mut self.group;
+        group.step.touch(&effects.state);
         for id in &effects.disconnected {
             match self.reader.block(id) {
                 Ok(block) => {
                     let mut undone = isolated::from_block(&block);
-                    undone.append(&mut group.undone);
-                    group.undone = undone;
+                    undone.append(&mut group.step.undone);
+                    group.step.undone = undone;
                     for id in block.transaction_ids() {
-                        group.confirmed.remove(id);
+                        group.step.confirmed.remove(id);
                     }
                 }
                 Err(error) => tracing::error!(%id, %error, "the transactions of an undone block are lost"),
@@ -305,7 +306,7 @@ impl Task {
         }
         group.moved |= !effects.connected.is_empty();
         for Connected { block, .. } in effects.connected {
-            group.confirmed.extend(block.transaction_ids());
+            group.step.confirmed.extend(block.transaction_ids());
             group.events.push(ChainEvent::Block { block });
         }
     }
@@ -318,13 +319,10 @@ impl Task {
         let began = Instant::now();
         self.store.sync()?;
         self.counts.committed(self.group.replies.len(), began.elapsed());
-        let Group { replies, events, confirmed, undone, moved } = std::mem::take(&mut self.group);
+        let Group { replies, events, step, moved } = std::mem::take(&mut self.group);
         if moved {
-            let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = pool.follow(&confirmed, undone, &self.reader) {
-                tracing::error!(%error, "the pool could not follow the chain and lost transactions");
-            }
-            drop(pool);
+            let planned = self.read_pool().plan(step, clock::now(), &self.reader);
+            self.carry_out(planned.map(Some));
             self.tip.send_replace(self.engine.tip());
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -346,9 +344,12 @@ impl Task {
             Request::AdmitAll { transactions, reply } => {
                 let _ = reply.send(self.admit_all(&transactions));
             }
+            Request::Readmit { transactions, reply } => {
+                let _ = reply.send(self.readmit(transactions));
+            }
+            Request::Expire => self.expire(),
             Request::Template { miner, reply } => {
-                let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
-                let template = Template::build(&self.engine, &pool, &self.reader, miner, clock::now());
+                let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, clock::now());
                 let _ = reply.send(template.map_err(Refused::from));
             }
             Request::Position { id, reply } => {
@@ -362,10 +363,55 @@ impl Task {
         }
     }
 
+    fn read_pool(&self) -> RwLockReadGuard<'_, Mempool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_pool(&self) -> RwLockWriteGuard<'_, Mempool> {
+        self.pool.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait.
+    fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) {
+        let mut pool = self.write_pool();
+        let done = planned.and_then(|plan| plan.map_or(Ok(()), |plan| pool.take(plan, clock::now(), &self.reader)));
+        if let Err(error) = done {
+            tracing::error!(%error, "the pool could not follow the chain and is emptied");
+            pool.clear();
+        }
+    }
+
+    /// Lets go what is in the pool too long.
+    fn expire(&self) {
+        let planned = self.read_pool().expire(clock::now(), &self.reader);
+        if !matches!(planned, Ok(None)) {
+            let before = self.read_pool().departures();
+            self.carry_out(planned);
+            let after = self.read_pool().departures();
+            let expired = after.expired.saturating_sub(before.expired);
+            let with_them = after.impossible.saturating_sub(before.impossible);
+            tracing::info!(expired, with_them, "transactions were in the pool too long and left it");
+            self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+        }
+    }
+
+    /// Takes transactions back that were in the pool of an earlier run. How many, is the answer.
+    fn readmit(&self, transactions: Vec<(Timestamp, Arc<CheckedTransaction>)>) -> usize {
+        let now = clock::now();
+        let mut pool = self.write_pool();
+        let verdicts: Vec<_> =
+            transactions.iter().map(|(since, one)| pool.readmit(Arc::clone(one), *since, now, &self.reader)).collect();
+        drop(pool);
+        let both = transactions.into_iter().zip(&verdicts);
+        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|((_, one), _)| one).collect());
+        verdicts.iter().flatten().count()
+    }
+
     fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Verdicts {
-        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        let mut pool = self.write_pool();
         let verdicts: Verdicts =
-            transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), &self.reader)).collect();
+            transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), now, &self.reader)).collect();
         drop(pool);
         self.count(verdicts.iter().map(|verdict| verdict.as_ref().err()));
         let both = transactions.into_iter().zip(&verdicts);
@@ -374,9 +420,7 @@ impl Task {
     }
 
     fn admit_all(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), (usize, PoolRefusal)> {
-        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-        let result = pool.admit_all(transactions, &self.reader);
-        drop(pool);
+        let result = self.write_pool().admit_all(transactions, clock::now(), &self.reader);
         match &result {
             Ok(()) => self.count(transactions.iter().map(|_| None)),
             Err((_, refusal)) => self.count([Some(refusal)]),

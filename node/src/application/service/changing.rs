@@ -144,7 +144,9 @@ impl Service {
             .collect::<Result<_, _>>()
             .map_err(|fault| Failure::from(PoolRefusal::from(fault)))?;
         keeper.admit_all(checked.clone()).await?.map_err(|(_, refusal)| Failure::from(refusal))?;
+        let kept = self.parts().journal.keep(&checked).await;
         self.parts().relay.announce_transactions(checked.clone()).await;
+        kept?;
         Ok(Reply::Admitted(checked))
     }
 

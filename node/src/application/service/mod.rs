@@ -29,7 +29,7 @@ use super::{
 use crate::{
     catch_up, keeper, meeting,
     metrics::Metrics,
-    miner,
+    miner, pool,
     relay::Relay,
     wallet::{OWN_NAME, Wallet},
 };
@@ -54,6 +54,8 @@ pub struct Parts {
     pub relay: Relay,
     /// Signed transactions of others.
     pub intake: Intake,
+    /// Keeps what is submitted here from one run to the next.
+    pub journal: pool::Journal,
     /// Who is ahead.
     pub catch_up: catch_up::Handle,
     /// The miner.
