@@ -12,7 +12,7 @@ use crate::{
         Overlay, View,
         apply::{ApplyError, apply_block, apply_transaction},
     },
-    mempool::Mempool,
+    mempool::{Mempool, fee_rate},
     merkle,
     rules::isolated::CheckedTransaction,
     source::SourceError,
@@ -143,10 +143,7 @@ impl<I> Ord for Candidate<'_, I> {
 
 fn candidate<'a, I: Iterator<Item = (u64, &'a Arc<CheckedTransaction>)>>(mut rest: I) -> Option<Candidate<'a, I>> {
     let (arrival, transaction) = rest.next()?;
-    // In 1/65536ths of a unit a byte: 53 bits of fee and 16 of fraction fit easily.
-    let fee = u128::from(transaction.transaction().fee.get()) << 16;
-    let fee_rate = fee.checked_div(transaction.bytes().len() as u128).unwrap_or(0);
-    Some(Candidate { fee_rate, arrival, transaction, rest })
+    Some(Candidate { fee_rate: fee_rate(transaction), arrival, transaction, rest })
 }
 
 /// The transactions that pay best and fit in `room` bytes, in an order in which each applies.

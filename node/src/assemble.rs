@@ -25,7 +25,7 @@ use crate::{
     logging,
     meeting::{self, Configured, Remembered},
     metrics::Metrics,
-    miner, ports,
+    miner, pool, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
     serve::Server,
@@ -144,7 +144,9 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let started = clock::now();
     let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
     metrics.watch_disk(&data_dir);
-    let keeper = start_keeper(&spec, (&data_dir, options.keep_free()), &metrics, supervisor).await?;
+    let keeper = start_keeper(options, &spec, &data_dir, &metrics, supervisor).await?;
+    // Before anybody can ask for a nonce: what was in the pool has the first ones.
+    let (journal, pool_task) = pool::open(&data_dir, keeper.clone()).await.map_err(error)?;
     chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
@@ -174,9 +176,10 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let stop = supervisor.stop_token();
     let for_meeting = for_meeting(options, &spec, &handle);
     let (meeting, meeting_tasks, stopper) = meeting::new(configured, files, for_meeting, &stop);
-    let (intake, intake_task) = intake::new(keeper.clone(), relay.clone());
+    let (intake, intake_task) = intake::new(keeper.clone(), journal.clone(), relay.clone());
     let service = Service::new(Parts {
         intake,
+        journal,
         keeper: keeper.clone(),
         network: handle.clone(),
         meeting,
@@ -199,9 +202,14 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "link", link_sender.run());
     spawn(supervisor, "rival", rival.run());
     spawn(supervisor, "space", keeper.clone().mind_space());
-    // Not cut off by the stop as the others are: it says farewell first.
+    // Not cut off by the stop as the others are: one says farewell first, the other writes the pool.
     supervisor.spawn("meeting", async move {
         meeting_tasks.run().await;
+        Ok::<(), Failure>(())
+    });
+    let until = stop.clone();
+    supervisor.spawn("pool", async move {
+        pool_task.run(until).await;
         Ok::<(), Failure>(())
     });
     spawn(supervisor, "router", route(inbound, relay, server, hints));
@@ -279,8 +287,9 @@ fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Outp
 }
 
 async fn start_keeper(
+    options: &NodeOptions,
     spec: &Arc<ChainSpec>,
-    (data_dir, keep_free): (&std::path::Path, u64),
+    data_dir: &std::path::Path,
     metrics: &Metrics,
     supervisor: &mut Supervisor,
 ) -> Result<keeper::Handle, NodeError> {
@@ -292,7 +301,8 @@ async fn start_keeper(
     }
     let engine = Engine::restore(Arc::clone(spec), restored);
     let (handle, keeper) =
-        keeper::start(engine, store.keeping_free(keep_free), metrics.chain.clone()).map_err(error)?;
+        keeper::start(engine, store.keeping_free(options.keep_free()), options.pool_limits(), metrics.chain.clone())
+            .map_err(error)?;
     supervisor.spawn("keeper", keeper.ended());
     Ok(handle)
 }

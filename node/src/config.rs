@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use bard_chain::{presets, spec::ChainSpec};
+use bard_chain::{mempool::Limits, presets, spec::ChainSpec};
 use bard_protocol::{ChainSecret, Multiaddr};
 use clap::{Args, builder::FalseyValueParser};
 use zeroize::Zeroizing;
@@ -95,6 +95,12 @@ pub struct NodeOptions {
     /// Who gets the reward of mined blocks; the node's own key if left out
     #[arg(long, value_name = "NAME or ADDRESS", env = "BARD_MINER")]
     pub miner: Option<String>,
+    /// The most MiB of transactions that wait to be mined; when they are reached, those that pay least make room
+    #[arg(long, value_name = "MIB", default_value_t = 64, env = "BARD_POOL_SIZE", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub pool_size: u16,
+    /// Hours after which a transaction that was not mined is forgotten
+    #[arg(long, value_name = "HOURS", default_value_t = 336, env = "BARD_POOL_EXPIRY", value_parser = clap::value_parser!(u16).range(1..=8760))]
+    pub pool_expiry: u16,
     /// Never read stdin
     #[arg(long, env = "BARD_NO_CONSOLE", value_parser = FalseyValueParser::new())]
     pub no_console: bool,
@@ -191,6 +197,12 @@ impl NodeOptions {
     /// Free space below which no block is taken, in bytes.
     pub const fn keep_free(&self) -> u64 {
         self.keep_free.saturating_mul(1 << 20)
+    }
+
+    /// What the pool may hold, and for how long.
+    pub fn pool_limits(&self) -> Limits {
+        let age_ms = u64::from(self.pool_expiry) * 60 * 60 * 1000;
+        Limits { bytes: usize::from(self.pool_size) << 20, age_ms, ..Limits::default() }
     }
 
     /// Threads to mine on.

@@ -16,6 +16,7 @@
 //! | [`keeper`] | sole writer of engine, pool and store |
 //! | [`store`] | the log of blocks, which is the truth, and what is derived from it |
 //! | [`relay`], [`catch_up`], [`serve`] | gossip, following peers that are ahead, answering peers that ask |
+//! | [`pool`] | the pool from one run to the next |
 //! | [`miner`] | the search for the next block |
 //! | [`lab`] | what makes forks on purpose, on chains for teaching |
 //! | [`wallet`] | keys by name |
@@ -46,6 +47,7 @@ pub mod meeting;
 pub mod metrics;
 pub mod miner;
 pub mod near;
+pub mod pool;
 pub mod ports;
 pub mod registry;
 pub mod relay;

@@ -96,6 +96,11 @@ const BANS: &[Ban] = &[
         why: "those who send and fetch ask the laboratory what it lets through, never the other way round",
     },
     Ban {
+        room: "bard_node::pool",
+        never: &["bard_node::application", "bard_node::interface", "bard_node::store", "bard_node::relay"],
+        why: "it keeps what the keeper's pool holds, whoever brought it",
+    },
+    Ban {
         room: "bard_node::meeting",
         never: &[
             "bard_node::keeper",
@@ -198,6 +203,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::config", "the configuration and the specification"),
     ("bard_node::registry", "node.json"),
     ("bard_node::chains", "specifications and secrets of this user's chains"),
+    ("bard_node::pool::file", "the pool between two runs"),
     ("bard_node::meeting::peers_file", "the file of --peers-file"),
     ("bard_node::meeting::book_file", "peers.json"),
     ("bard_node::meeting::ban_file", "bans.json"),

@@ -86,8 +86,9 @@ fn a_transfer_of_nothing_bans() {
 }
 
 #[test]
-fn a_replayed_transaction_is_not_admitted_and_nobody_is_blamed() {
-    assert_not_admitted(|chain| chain.sign("alice", 0, 2, pay("carol", 7)), "nonce 0 was used before");
+fn another_transaction_with_the_same_nonce_must_pay_more_and_nobody_is_blamed() {
+    let enough = "this one's fee must be at least 2";
+    assert_not_admitted(|chain| chain.sign("alice", 0, 1, pay("carol", 7)), enough);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod lab;
 mod meeting;
 mod partition;
 mod past;
+mod pool;
 mod reconnecting;
 mod room;
 mod snapshot;

@@ -8,7 +8,7 @@ use bard_chain::{
     invalid::TransactionFault,
     mempool::{Admitted, Limits, Mempool, PoolRefusal},
     transaction::Transaction,
-    units::{Amount, Nonce},
+    units::{Amount, Nonce, Timestamp},
 };
 use bard_tests::{
     actions::{address, pay, record, release, request},
@@ -16,7 +16,7 @@ use bard_tests::{
 };
 
 fn admit(pool: &mut Mempool, node: &MemoryNode, transaction: &Transaction) -> Result<Admitted, PoolRefusal> {
-    pool.admit(node.check(transaction).expect("right in itself"), node.ledger())
+    pool.admit(node.check(transaction).expect("right in itself"), Timestamp::ZERO, node.ledger())
 }
 
 fn ids(pool: &Mempool) -> Vec<TransactionId> {
@@ -76,18 +76,6 @@ fn what_is_known_is_not_taken_twice() {
 }
 
 #[test]
-fn another_transaction_with_a_used_nonce_is_refused() {
-    let node = MemoryNode::default();
-    let mut pool = Mempool::new(Limits::default());
-    admit(&mut pool, &node, &node.sign("alice", 0, 0, record("x"))).expect("admitted");
-    let before = contents(&pool, &node);
-    let refused = admit(&mut pool, &node, &node.sign("alice", 0, 99, record("y")));
-    let (nonce, expected) = (Nonce::ZERO, Nonce::new(1));
-    assert_eq!(refused, Err(TransactionFault::NonceUsed { nonce, expected }.into()));
-    assert_eq!(contents(&pool, &node), before);
-}
-
-#[test]
 fn a_gap_waits_until_it_is_filled() {
     let node = MemoryNode::default();
     let mut pool = Mempool::new(Limits::default());
@@ -140,22 +128,26 @@ fn all_or_none() {
         items.iter().zip(0..).map(sign).map(|transaction| node.check(&transaction).expect("right")).collect()
     };
     let held = TransactionFault::ItemHeld { item: "beamer".to_owned() };
-    let refused = pool.admit_all(&group(&node, &["projector", "screen", "beamer"]), node.ledger());
+    let refused = pool.admit_all(&group(&node, &["projector", "screen", "beamer"]), Timestamp::ZERO, node.ledger());
     assert_eq!(refused, Err((2, held.into())), "the third is named");
     assert_eq!(contents(&pool, &node), before, "and none of them is in the pool");
 
     let gap = [node.sign("alice", 0, 0, record("0")), node.sign("alice", 2, 0, record("2"))];
     let gap: Vec<_> = gap.iter().map(|transaction| node.check(transaction).expect("right")).collect();
     let fault = TransactionFault::NonceGap { nonce: Nonce::new(2), expected: Nonce::new(1) };
-    assert_eq!(pool.admit_all(&gap, node.ledger()), Err((1, fault.into())), "none of a group may wait");
+    assert_eq!(
+        pool.admit_all(&gap, Timestamp::ZERO, node.ledger()),
+        Err((1, fault.into())),
+        "none of a group may wait"
+    );
     assert_eq!(contents(&pool, &node), before);
 
     let twice = group(&node, &["projector"]);
     let twice = [Arc::clone(&twice[0]), Arc::clone(&twice[0])];
-    assert_eq!(pool.admit_all(&twice, node.ledger()), Err((1, PoolRefusal::AlreadyKnown)));
+    assert_eq!(pool.admit_all(&twice, Timestamp::ZERO, node.ledger()), Err((1, PoolRefusal::AlreadyKnown)));
     assert_eq!(contents(&pool, &node), before);
 
-    assert_eq!(pool.admit_all(&group(&node, &["projector", "screen"]), node.ledger()), Ok(()));
+    assert_eq!(pool.admit_all(&group(&node, &["projector", "screen"]), Timestamp::ZERO, node.ledger()), Ok(()));
     assert_eq!(pool.len(), 3);
 }
 

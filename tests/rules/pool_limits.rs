@@ -6,7 +6,7 @@ use bard_chain::{
     mempool::{Admitted, Limits, Mempool, PoolRefusal},
     signature::SecretKey,
     transaction::Transaction,
-    units::{Amount, Nonce},
+    units::{Amount, Nonce, Timestamp},
 };
 use bard_tests::{
     actions::{pay, record},
@@ -14,7 +14,7 @@ use bard_tests::{
 };
 
 fn admit(pool: &mut Mempool, node: &MemoryNode, transaction: &Transaction) -> Result<Admitted, PoolRefusal> {
-    pool.admit(node.check(transaction).expect("right in itself"), node.ledger())
+    pool.admit(node.check(transaction).expect("right in itself"), Timestamp::ZERO, node.ledger())
 }
 
 /// A transaction of somebody who has nothing.
@@ -43,7 +43,7 @@ fn the_pool_takes_no_more_bytes_than_it_may() {
     admit(&mut pool, &node, &first).expect("admitted");
     admit(&mut pool, &node, &node.sign("bob", 0, 0, record("y"))).expect("exactly full");
     let one_more = node.sign("carol", 0, 0, record("z"));
-    assert_eq!(admit(&mut pool, &node, &one_more), Err(PoolRefusal::Full));
+    assert_eq!(admit(&mut pool, &node, &one_more), Err(PoolRefusal::Full { least: Some(Amount::new(1)) }));
     assert_eq!(pool.bytes(), 2 * length);
     let mut node = node;
     let block = node.mine(vec![first]);
@@ -70,7 +70,7 @@ fn only_so_many_may_wait() {
     admit(&mut pool, &node, &node.sign("alice", 2, 0, record("x"))).expect("waits");
     admit(&mut pool, &node, &node.sign("bob", 2, 0, record("x"))).expect("waits");
     let one_more = admit(&mut pool, &node, &node.sign("carol", 2, 0, record("x")));
-    assert!(matches!(one_more, Err(PoolRefusal::Fault(TransactionFault::NonceGap { .. }))));
+    assert_eq!(one_more, Err(PoolRefusal::WaitingFull { nonce: Nonce::new(2), expected: Nonce::ZERO }));
     assert_eq!(admit(&mut pool, &node, &node.sign("carol", 0, 0, record("x"))), Ok(Admitted::Ready), "ready ones may");
 }
 
@@ -88,11 +88,14 @@ fn whoever_waits_with_large_records_leaves_room_for_the_others() {
 }
 
 #[test]
-fn a_waiting_transaction_gives_way_to_another_with_its_nonce() {
+fn a_waiting_transaction_gives_way_to_another_with_its_nonce_that_pays_more() {
     let node = MemoryNode::default();
     let mut pool = Mempool::new(Limits { waiting: 2, ..Limits::default() });
-    let (one, two) = (node.sign("alice", 1, 0, record("one")), node.sign("alice", 1, 0, record("two, longer")));
+    let (one, two) = (node.sign("alice", 1, 0, record("one")), node.sign("alice", 1, 1, record("two, longer")));
     admit(&mut pool, &node, &one).expect("waits");
+    let for_nothing = admit(&mut pool, &node, &node.sign("alice", 1, 0, record("other")));
+    let (fee, least) = (Amount::ZERO, Amount::new(1));
+    assert_eq!(for_nothing, Err(PoolRefusal::FeeTooLow { nonce: Nonce::new(1), fee, least }));
     admit(&mut pool, &node, &two).expect("waits");
     assert!(!pool.contains(&one.id()) && pool.contains(&two.id()));
     assert_eq!(pool.bytes(), node.check(&two).expect("right").bytes().len());

@@ -22,7 +22,7 @@ const MINER: Address = Address::new([5; 32]);
 fn pool_of(node: &MemoryNode, transactions: &[Transaction]) -> Mempool {
     let mut pool = Mempool::new(Limits::default());
     for transaction in transactions {
-        pool.admit(node.check(transaction).expect("right"), node.ledger()).expect("admitted");
+        pool.admit(node.check(transaction).expect("right"), Timestamp::ZERO, node.ledger()).expect("admitted");
     }
     pool
 }

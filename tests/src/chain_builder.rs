@@ -16,7 +16,7 @@ use bard_chain::{
         apply::{ApplyError, apply_block},
         commitment::Commitment,
     },
-    mempool::Mempool,
+    mempool::{Mempool, Step},
     merkle, pow, presets,
     rules::{
         in_chain::Position,
@@ -283,12 +283,19 @@ impl MemoryNode {
     /// Never: the ledger is in memory.
     pub fn accept_with_pool(&mut self, block: &Arc<Isolated>, pool: &mut Mempool) -> Result<Outcome, Refused> {
         let effects = self.accept_at(block, self.late())?;
+        let step = self.step(&effects);
+        pool.follow(step, Timestamp::ZERO, &self.ledger).expect("the ledger is in memory");
+        Ok(effects.outcome)
+    }
+
+    /// What a pool has to follow of a block that was accepted.
+    pub fn step(&self, effects: &Effects) -> Step {
         let undone = effects.disconnected.iter().rev().filter_map(|id| self.block(id).ok());
         let undone = undone.flat_map(|block| from_block(&block)).collect();
         let joined = effects.connected.iter().flat_map(|connected| connected.block.transaction_ids());
-        let confirmed = joined.copied().collect();
-        pool.follow(&confirmed, undone, &self.ledger).expect("the ledger is in memory");
-        Ok(effects.outcome)
+        let mut step = Step { confirmed: joined.copied().collect(), undone, ..Step::default() };
+        step.touch(&effects.state);
+        step
     }
 
     /// Mines a block with these transactions and takes it as the new tip.

@@ -150,7 +150,7 @@ fn receipts() {
         specification: node.spec().to_toml(),
         transaction: block.block().transactions[1].clone(),
         height: Height::new(2),
-        proof: InclusionProof::new(&ids, 1).unwrap(),
+        proof: InclusionProof::new(&ids, 1).expect("in the block"),
         headers: vec![block.header().clone()],
     };
     assert_bytes_fit("receipt", &receipt.to_bytes());

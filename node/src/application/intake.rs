@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::{Failure, reply::Answered};
 use crate::{
     keeper::{self, Closed},
+    pool::Journal,
     relay::Relay,
 };
 
@@ -34,14 +35,15 @@ pub struct Intake(mpsc::Sender<Offer>);
 /// The task behind it, to be run.
 pub struct Task {
     keeper: keeper::Handle,
+    journal: Journal,
     relay: Relay,
     offers: mpsc::Receiver<Offer>,
 }
 
-/// Makes a way in.
-pub fn new(keeper: keeper::Handle, relay: Relay) -> (Intake, Task) {
+/// Makes a way in. What is taken is kept in `journal` before anybody is told so.
+pub fn new(keeper: keeper::Handle, journal: Journal, relay: Relay) -> (Intake, Task) {
     let (sender, offers) = mpsc::channel(QUEUE);
-    (Intake(sender), Task { keeper, relay, offers })
+    (Intake(sender), Task { keeper, journal, relay, offers })
 }
 
 impl Intake {
@@ -70,9 +72,9 @@ impl Task {
                 count = count.saturating_add(next.all.len());
                 offers.push(next);
             }
-            let (keeper, relay) = (self.keeper.clone(), self.relay.clone());
+            let (keeper, journal, relay) = (self.keeper.clone(), self.journal.clone(), self.relay.clone());
             tokio::spawn(async move {
-                take(&keeper, &relay, offers).await;
+                take(&keeper, &journal, &relay, offers).await;
                 drop(turn);
             });
         }
@@ -80,7 +82,7 @@ impl Task {
 }
 
 /// Takes what is offered and answers everybody.
-async fn take(keeper: &keeper::Handle, relay: &Relay, offers: Vec<Offer>) {
+async fn take(keeper: &keeper::Handle, journal: &Journal, relay: &Relay, offers: Vec<Offer>) {
     let mut all = Vec::new();
     let mut waiting = Vec::with_capacity(offers.len());
     for Offer { all: mut some, reply } in offers {
@@ -88,7 +90,16 @@ async fn take(keeper: &keeper::Handle, relay: &Relay, offers: Vec<Offer>) {
         all.append(&mut some);
     }
     let (mut answers, admitted) = match answer_all(keeper, all).await {
-        Ok((answers, admitted)) => (answers.into_iter(), admitted),
+        Ok((mut answers, admitted)) => {
+            if let Err(error) = journal.keep(&admitted).await {
+                let not_kept = Failure::from(error);
+                answers
+                    .iter_mut()
+                    .filter(|one| one.outcome.is_ok())
+                    .for_each(|one| one.outcome = Err(not_kept.clone()));
+            }
+            (answers.into_iter(), admitted)
+        }
         Err(Closed) => {
             waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
             return;
@@ -114,7 +125,7 @@ async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<(Vec<A
         let (id, verdict) = match result {
             // The keeper answers each; were one left out, that one would have had no answer.
             Ok(transaction) => {
-                let verdict = verdicts.next().unwrap_or(Err(PoolRefusal::Full));
+                let verdict = verdicts.next().unwrap_or(Err(PoolRefusal::Full { least: None }));
                 let id = transaction.id();
                 if verdict.is_ok() {
                     admitted.push(transaction);

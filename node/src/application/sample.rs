@@ -43,16 +43,26 @@ impl Sample {
         let age = clock::now().saturating_sub(tip.timestamp).get() as f64 / 1000.0;
         let header = self.sources.keeper.reader().header(&tip.id).ok().flatten();
         let difficulty = header.and_then(|header| header.target.expand()).map_or(Work::ZERO, Target::work);
-        let (transactions, bytes) = {
+        let (transactions, bytes, waiting, left) = {
             let pool = self.sources.keeper.pool();
-            (pool.len() as u64, pool.bytes() as u64)
+            (pool.len() as u64, pool.bytes() as u64, pool.waiting_len() as u64, pool.departures())
         };
         sheet.gauge("chain_height", "Height of the chain's last block", None, number(tip.height.get()))?;
         sheet.gauge("chain_tip_age", "Age of the last block by its own time", Some(&Unit::Seconds), age)?;
         sheet.gauge("chain_work", "Expected hashes that the chain took", None, work(tip.work))?;
         sheet.gauge("chain_difficulty", "Expected hashes that the last block took", None, work(difficulty))?;
         sheet.gauge("pool_transactions", "Transactions that wait to be mined", None, number(transactions))?;
+        sheet.gauge("pool_waiting", "Transactions that wait for an earlier nonce", None, number(waiting))?;
         sheet.gauge("pool", "Length of the transactions that wait", Some(&Unit::Bytes), number(bytes))?;
+        let reasons = [
+            ("mined", left.mined),
+            ("replaced", left.replaced),
+            ("evicted", left.evicted),
+            ("expired", left.expired),
+            ("impossible", left.impossible),
+        ];
+        let reasons = reasons.map(|(reason, count)| ([("reason", reason.to_owned())], number(count)));
+        sheet.counters("pool_left", "Transactions that left the pool, by why", reasons)?;
         let log = number(self.sources.keeper.reader().log_bytes());
         sheet.gauge("store_log", "Length of the log of blocks", Some(&Unit::Bytes), log)
     }

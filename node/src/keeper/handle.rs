@@ -75,6 +75,11 @@ pub(super) enum Request {
     Admit { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Verdicts> },
     /// To admit transactions, all or none.
     AdmitAll { transactions: Vec<Arc<CheckedTransaction>>, reply: oneshot::Sender<Result<(), (usize, PoolRefusal)>> },
+    /// To take transactions back that were in the pool of an earlier run, each with when it came there. How many it takes is
+    /// the answer.
+    Readmit { transactions: Vec<(Timestamp, Arc<CheckedTransaction>)>, reply: oneshot::Sender<usize> },
+    /// To let go what is in the pool too long.
+    Expire,
     /// For the next block to mine.
     Template { miner: Address, reply: oneshot::Sender<Result<Template, Refused>> },
     /// For a branch that begins with the tip.
@@ -246,6 +251,23 @@ impl Handle {
         transactions: Vec<Arc<CheckedTransaction>>,
     ) -> Result<Result<(), (usize, PoolRefusal)>, Closed> {
         self.ask(|reply| Request::AdmitAll { transactions, reply }).await
+    }
+
+    /// Takes checked transactions back that were in the pool of an earlier run, each with when it came there. Returns how many
+    /// are in the pool now.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn readmit(&self, transactions: Vec<(Timestamp, Arc<CheckedTransaction>)>) -> Result<usize, Closed> {
+        self.ask(|reply| Request::Readmit { transactions, reply }).await
+    }
+
+    /// Lets go what is in the pool too long.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn expire(&self) -> Result<(), Closed> {
+        self.inbox.send(Request::Expire).await.map_err(|_| Closed)
     }
 
     /// The next block to mine for `miner`.

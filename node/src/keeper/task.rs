@@ -1,8 +1,8 @@
 //! The keeper's thread.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
     thread,
     time::Instant,
 };
@@ -10,9 +10,9 @@ use std::{
 use bard_chain::{
     branch::Branch,
     engine::{Connected, Effects, Engine, Outcome, Refused, Tip},
-    hash::{BlockId, TransactionId},
+    hash::BlockId,
     invalid::Invalid,
-    mempool::{Admitted, Mempool, PoolRefusal},
+    mempool::{Limits, Mempool, Step},
     rules::isolated::{self, CheckedTransaction, Isolated},
     source::Source,
     template::Template,
@@ -20,10 +20,12 @@ use bard_chain::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+mod pool;
+
 use super::handle::{Accepted, BlockReply, Handle, Request, Space, Verdicts};
 use crate::{
     clock,
-    metrics::{Chain, pool_reason},
+    metrics::Chain,
     store::{Store, StoreError, StoreReader},
 };
 
@@ -99,17 +101,18 @@ impl Keeper {
     }
 }
 
-/// Starts the keeper on an engine and the store it was restored from. It counts what it does in `counts`.
+/// Starts the keeper on an engine and the store it was restored from, with an empty pool that holds as much as `limits` say.
+/// It counts what it does in `counts`.
 ///
 /// # Errors
 /// Where the system gives no threads.
-pub fn start(engine: Engine, store: Store, counts: Chain) -> std::io::Result<(Handle, Keeper)> {
+pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std::io::Result<(Handle, Keeper)> {
     let (inbox, requests) = mpsc::channel(INBOX);
     let (tip_sender, tip) = watch::channel(engine.tip());
     let (pool_sender, pool_changes) = watch::channel(0);
     let (events, _) = broadcast::channel(EVENTS);
     let (space_sender, space) = watch::channel(Space { room: store.room(), shortage: None });
-    let pool = Arc::new(RwLock::new(Mempool::default()));
+    let pool = Arc::new(RwLock::new(Mempool::new(limits)));
     let workers =
         rayon::ThreadPoolBuilder::new().thread_name(|n| format!("check-{n}")).build().map_err(std::io::Error::other)?;
     let reader = store.reader();
@@ -168,8 +171,7 @@ impl Refusals {
 struct Group {
     replies: Vec<(oneshot::Sender<BlockReply>, Accepted)>,
     events: Vec<ChainEvent>,
-    confirmed: BTreeSet<TransactionId>,
-    undone: Vec<CheckedTransaction>,
+    step: Step,
     moved: bool,
 }
 
@@ -322,14 +324,15 @@ impl Task {
     /// Gathers what is told once the group is durable.
     fn note(&mut self, effects: Effects) {
         let group = &mut self.group;
+        group.step.touch(&effects.state);
         for id in &effects.disconnected {
             match self.reader.block(id) {
                 Ok(block) => {
                     let mut undone = isolated::from_block(&block);
-                    undone.append(&mut group.undone);
-                    group.undone = undone;
+                    undone.append(&mut group.step.undone);
+                    group.step.undone = undone;
                     for id in block.transaction_ids() {
-                        group.confirmed.remove(id);
+                        group.step.confirmed.remove(id);
                     }
                 }
                 Err(error) => tracing::error!(%id, %error, "the transactions of an undone block are lost"),
@@ -351,7 +354,7 @@ impl Task {
         }
         group.moved |= !effects.connected.is_empty();
         for Connected { block, .. } in effects.connected {
-            group.confirmed.extend(block.transaction_ids());
+            group.step.confirmed.extend(block.transaction_ids());
             group.events.push(ChainEvent::Block { block });
         }
     }
@@ -364,13 +367,10 @@ impl Task {
         let began = Instant::now();
         self.store.sync()?;
         self.counts.committed(self.group.replies.len(), began.elapsed());
-        let Group { replies, events, confirmed, undone, moved } = std::mem::take(&mut self.group);
+        let Group { replies, events, step, moved } = std::mem::take(&mut self.group);
         if moved {
-            let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = pool.follow(&confirmed, undone, &self.reader) {
-                tracing::error!(%error, "the pool could not follow the chain and lost transactions");
-            }
-            drop(pool);
+            let planned = self.read_pool().plan(step, clock::now(), &self.reader);
+            self.carry_out(planned.map(Some));
             self.tip.send_replace(self.engine.tip());
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -400,9 +400,12 @@ impl Task {
                 let why = self.shortage().unwrap_or_default();
                 let _ = reply.send(Err(Refused::NoRoom(why)));
             }
+            Request::Readmit { transactions, reply } => {
+                let _ = reply.send(self.readmit(transactions));
+            }
+            Request::Expire => self.expire(),
             Request::Template { miner, reply } => {
-                let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
-                let template = Template::build(&self.engine, &pool, &self.reader, miner, clock::now());
+                let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, clock::now());
                 let _ = reply.send(template.map_err(Refused::from));
             }
             Request::Branch { miner, reply } => {
@@ -417,50 +420,6 @@ impl Task {
             // Handled before; here only so that a new kind of request cannot be forgotten.
             Request::Block { .. } | Request::Stop { .. } => {}
         }
-    }
-
-    fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Verdicts {
-        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-        let verdicts: Verdicts =
-            transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), &self.reader)).collect();
-        drop(pool);
-        self.count(verdicts.iter().map(|verdict| verdict.as_ref().err()));
-        let both = transactions.into_iter().zip(&verdicts);
-        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|(ready, _)| ready).collect());
-        verdicts
-    }
-
-    fn admit_all(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), (usize, PoolRefusal)> {
-        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-        let result = pool.admit_all(transactions, &self.reader);
-        drop(pool);
-        match &result {
-            Ok(()) => self.count(transactions.iter().map(|_| None)),
-            Err((_, refusal)) => self.count([Some(refusal)]),
-        }
-        if result.is_ok() {
-            self.announce(transactions.to_vec());
-        }
-        result
-    }
-
-    fn count<'a>(&self, verdicts: impl IntoIterator<Item = Option<&'a PoolRefusal>>) {
-        for refusal in verdicts {
-            match refusal {
-                Some(refusal) => self.counts.not_admitted(pool_reason(refusal)),
-                None => {
-                    self.counts.admitted.inc();
-                }
-            }
-        }
-    }
-
-    fn announce(&self, transactions: Vec<Arc<CheckedTransaction>>) {
-        if transactions.is_empty() {
-            return;
-        }
-        self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
-        let _ = self.events.send(ChainEvent::Transactions { transactions });
     }
 
     /// The tree's locator, and the genesis block, which every peer knows.

@@ -22,7 +22,7 @@ fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Kee
     let Opened { store, restored, .. } = open_on_disk(disk, Path::new("/simulated"), Arc::clone(spec));
     let metrics = Metrics::new("dev", "", bard_chain::units::Timestamp::ZERO);
     let engine = Engine::restore(Arc::clone(spec), restored);
-    start(engine, store.keeping_free(keep_free), metrics.chain.clone()).unwrap()
+    start(engine, store.keeping_free(keep_free), bard_chain::mempool::Limits::default(), metrics.chain.clone()).unwrap()
 }
 
 /// The bytes of the next block, sealed.

@@ -128,6 +128,23 @@ impl<'a> Sheet<'a> {
         }
         Ok(())
     }
+
+    /// Counts since the start, by labels.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn counters<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = ([(&'static str, String); N], f64)>,
+    ) -> std::fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// What runs here, as labels of a constant.
@@ -152,8 +169,11 @@ pub fn pool_reason(refusal: &PoolRefusal) -> &'static str {
     use bard_chain::invalid::Blame;
     match refusal {
         PoolRefusal::AlreadyKnown => "known",
-        PoolRefusal::Full => "full",
+        PoolRefusal::Full { .. } | PoolRefusal::FullBehind => "full",
         PoolRefusal::SenderFull { .. } => "sender_full",
+        PoolRefusal::FeeTooLow { .. } => "fee_too_low",
+        PoolRefusal::TooManyFollow { .. } => "too_many_follow",
+        PoolRefusal::WaitingFull { .. } => "waiting_full",
         PoolRefusal::Fault(fault) if fault.blame() == Blame::Sender => "invalid",
         PoolRefusal::Fault(_) => "state",
         PoolRefusal::Source(_) => "store",

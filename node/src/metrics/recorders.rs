@@ -25,7 +25,8 @@ const OUTCOMES: &[&str] = &["extended", "reorganised", "side_branch", "branch_re
 const BLOCK_REASONS: &[&str] =
     &["known", "known_invalid", "unknown_parent", "time_too_new", "invalid", "state", "store"];
 /// Why a transaction is not admitted.
-const POOL_REASONS: &[&str] = &["known", "full", "sender_full", "invalid", "state", "store"];
+const POOL_REASONS: &[&str] =
+    &["known", "full", "sender_full", "fee_too_low", "too_many_follow", "waiting_full", "invalid", "state", "store"];
 /// Where the last part of a compact block may come from: the pool, an answer with what was missing, an answer with the whole
 /// block; or it did not come.
 const REBUILT: &[&str] = &["pool", "asked", "whole", "not"];

@@ -97,10 +97,9 @@ impl Kernel {
     }
 
     /// Where it keeps a word of a block.
-    const fn place(self, block: usize, word: usize) -> usize {
+    fn place(self, block: usize, word: usize) -> usize {
         let lanes = self.lanes();
-        let group = block.wrapping_div(lanes);
-        let lane = block.wrapping_rem(lanes);
+        let (group, lane) = (block.checked_div(lanes).unwrap_or(0), block.checked_rem(lanes).unwrap_or(0));
         group.wrapping_mul(BLOCK_WORDS).wrapping_add(word).wrapping_mul(lanes).wrapping_add(lane)
     }
 }

@@ -4,6 +4,7 @@ use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::
 
 use crate::{
     keeper::{Closed, PastError},
+    pool::NotKept,
     wallet::{NoKey, UnknownName, WalletError},
 };
 
@@ -26,11 +27,15 @@ pub enum FailureKind {
     NotFound,
     /// It contradicts the state of the chain or the pool.
     Conflict,
+    /// One with its sender and nonce is in the pool, and it pays too little more.
+    FeeTooLow,
     /// Well-formed, but it breaks a rule.
     Invalid,
     /// The keys are locked, or the passphrase is not the right one.
     Locked,
-    /// Not now: the pool is full, a peer does not answer, the node stops.
+    /// Not now: the pool, or what one sender may have in it, is full.
+    PoolFull,
+    /// Not now: a peer does not answer, the node stops.
     Unavailable,
     /// A fault of this machine.
     Internal,
@@ -46,6 +51,12 @@ impl Failure {
 impl From<Closed> for Failure {
     fn from(error: Closed) -> Self {
         Self::new(FailureKind::Unavailable, error.to_string())
+    }
+}
+
+impl From<NotKept> for Failure {
+    fn from(error: NotKept) -> Self {
+        Self::new(FailureKind::Internal, error.to_string())
     }
 }
 
@@ -102,7 +113,12 @@ impl From<PoolRefusal> for Failure {
     fn from(refusal: PoolRefusal) -> Self {
         let kind = match &refusal {
             PoolRefusal::AlreadyKnown => FailureKind::Conflict,
-            PoolRefusal::Full | PoolRefusal::SenderFull { .. } => FailureKind::Unavailable,
+            PoolRefusal::FeeTooLow { .. } => FailureKind::FeeTooLow,
+            PoolRefusal::TooManyFollow { .. } => FailureKind::Conflict,
+            PoolRefusal::Full { .. }
+            | PoolRefusal::FullBehind
+            | PoolRefusal::SenderFull { .. }
+            | PoolRefusal::WaitingFull { .. } => FailureKind::PoolFull,
             PoolRefusal::Fault(fault) if fault.blame() == Blame::Sender => FailureKind::Invalid,
             PoolRefusal::Fault(_) => FailureKind::Conflict,
             PoolRefusal::Source(_) => FailureKind::Internal,

@@ -33,7 +33,7 @@ use crate::{
     lab::Lab,
     meeting,
     metrics::Metrics,
-    miner,
+    miner, pool,
     relay::Relay,
     wallet::{OWN_NAME, Wallet},
 };
@@ -58,6 +58,8 @@ pub struct Parts {
     pub relay: Relay,
     /// Signed transactions of others.
     pub intake: Intake,
+    /// Keeps what is submitted here from one run to the next.
+    pub journal: pool::Journal,
     /// Who is ahead.
     pub catch_up: catch_up::Handle,
     /// The miner.

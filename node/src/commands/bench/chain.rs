@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use bard_chain::engine::Engine;
+use bard_chain::{engine::Engine, mempool::Limits};
 
 use super::{Figure, Scale, workload};
 use crate::{
@@ -36,8 +36,8 @@ fn import(blocks: u32, transfers: u32) -> Result<f64, String> {
     let Opened { store, restored, .. } =
         Store::open(fresh.path(), Arc::clone(&workload.spec)).map_err(|error| error.to_string())?;
     let engine = Engine::restore(Arc::clone(&workload.spec), restored);
-    let (handle, keeper) =
-        keeper::start(engine, store, metrics::Chain::default()).map_err(|error| error.to_string())?;
+    let (handle, keeper) = keeper::start(engine, store, Limits::default(), metrics::Chain::default())
+        .map_err(|error| error.to_string())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {

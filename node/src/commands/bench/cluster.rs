@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bard_chain::{
-    address::Address, engine::Engine, hash::BlockId, rules::isolated::CheckedTransaction, spec::ChainSpec,
-    target::Target,
+    address::Address, engine::Engine, hash::BlockId, mempool::Limits, rules::isolated::CheckedTransaction,
+    spec::ChainSpec, target::Target,
 };
 use bard_protocol::{Agent, Identity, NetworkConfig, NetworkHandle};
 use tokio::{
@@ -78,7 +78,8 @@ impl Cluster {
         let metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), clock::now());
         let Opened { store, restored, .. } = Store::open(dir, Arc::clone(spec)).map_err(|error| failed(&error))?;
         let engine = Engine::restore(Arc::clone(spec), restored);
-        let (keeper, task) = keeper::start(engine, store, metrics.chain.clone()).map_err(|error| failed(&error))?;
+        let (keeper, task) =
+            keeper::start(engine, store, Limits::default(), metrics.chain.clone()).map_err(|error| failed(&error))?;
         let config = NetworkConfig {
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().map_err(|_| "no address")?],
             bootstrap,

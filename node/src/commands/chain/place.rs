@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bard_chain::{engine::Engine, presets, spec::ChainSpec};
+use bard_chain::{engine::Engine, mempool::Limits, presets, spec::ChainSpec};
 use clap::Args;
 
 use crate::{
@@ -103,8 +103,8 @@ pub(super) fn with_keeper<T>(
 ) -> Result<T, String> {
     let Opened { store, restored, .. } = opened;
     let engine = Engine::restore(Arc::clone(spec), restored);
-    let (handle, keeper) =
-        keeper::start(engine, store, metrics::Chain::default()).map_err(|error| error.to_string())?;
+    let (handle, keeper) = keeper::start(engine, store, Limits::default(), metrics::Chain::default())
+        .map_err(|error| error.to_string())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let done = work(&runtime, &handle);

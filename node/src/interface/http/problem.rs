@@ -80,6 +80,12 @@ impl From<Failure> for Problem {
             FailureKind::Conflict => {
                 Self::new(StatusCode::CONFLICT, "conflict", "It contradicts the state of the chain", failure.message)
             }
+            FailureKind::FeeTooLow => {
+                Self::new(StatusCode::CONFLICT, "fee-too-low", "The fee is too low to replace another", failure.message)
+            }
+            FailureKind::PoolFull => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "pool-full", "The pool is full", failure.message)
+            }
             FailureKind::Invalid => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "It breaks a rule", failure.message)
             }

@@ -98,7 +98,7 @@ impl Chain {
         let bytes: Vec<_> = transactions.iter().map(encoding::encode).collect();
         let mut pool = Mempool::default();
         for checked in check_transactions(spec, self.engine.chain(), &bytes, &isolated::in_batches) {
-            pool.admit(Arc::new(checked.unwrap()), &self.ledger).unwrap();
+            pool.admit(Arc::new(checked.unwrap()), Timestamp::ZERO, &self.ledger).unwrap();
         }
         let now = Timestamp::new(self.engine.tip().timestamp.get() + spec.target_interval_ms);
         Template::build(&self.engine, &pool, &self.ledger, self.miner, now).unwrap()

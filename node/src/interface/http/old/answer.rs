@@ -72,11 +72,13 @@ impl Refusal {
 
     fn status_of(failure: &Failure) -> StatusCode {
         match failure.kind {
-            FailureKind::Unavailable | FailureKind::Internal => StatusCode::SERVICE_UNAVAILABLE,
+            FailureKind::PoolFull | FailureKind::Unavailable | FailureKind::Internal => StatusCode::SERVICE_UNAVAILABLE,
             FailureKind::Locked => StatusCode::FORBIDDEN,
-            FailureKind::Malformed | FailureKind::NotFound | FailureKind::Conflict | FailureKind::Invalid => {
-                StatusCode::BAD_REQUEST
-            }
+            FailureKind::Malformed
+            | FailureKind::NotFound
+            | FailureKind::Conflict
+            | FailureKind::FeeTooLow
+            | FailureKind::Invalid => StatusCode::BAD_REQUEST,
         }
     }
 }

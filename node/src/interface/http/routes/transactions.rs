@@ -137,8 +137,8 @@ async fn transaction(State(service): State<Service>, id: Segment, _: NoQuery) ->
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Page {
-    /// The first, as the page before named it in `next`; the oldest if left out. A new tip begins the count anew: then the
-    /// next page may repeat transactions, but leaves none out.
+    /// The first, as the page before named it in `next`; the oldest if left out. A reorganisation begins the count anew: then
+    /// the next page may repeat transactions. One that replaced another has the place of that one.
     #[param(maximum = 9_007_199_254_740_991_u64)]
     from: Option<u64>,
     /// How many at most; 1,000 if left out.
@@ -148,7 +148,7 @@ struct Page {
 
 /// Transactions that wait to be mined
 #[utoipa::path(get, path = "/api/v1/pool", tag = "chain", params(Page),
-    responses((status = 200, description = "A page, in the order of arrival.", body = view::json::PoolPage)))]
+    responses((status = 200, description = "A page, in an order in which each can be mined.", body = view::json::PoolPage)))]
 async fn pool(State(service): State<Service>, Query(page): Query<Page>) -> Answer {
     let limit = extract::page(page.limit, DEFAULT_POOL_PAGE, MAX_POOL_PAGE)?;
     answer(&service, Command::PoolPage { from: extract::exact("from", page.from)?, limit }).await

@@ -1,0 +1,102 @@
+//! The keeper's pool: what is admitted, what leaves, and who is told.
+
+use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+use bard_chain::{
+    mempool::{Admitted, Mempool, Plan, PoolRefusal},
+    rules::isolated::CheckedTransaction,
+    source::SourceError,
+    units::Timestamp,
+};
+
+use super::{ChainEvent, Task, Verdicts};
+use crate::{clock, metrics::pool_reason};
+
+impl Task {
+    pub(super) fn read_pool(&self) -> RwLockReadGuard<'_, Mempool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write_pool(&self) -> RwLockWriteGuard<'_, Mempool> {
+        self.pool.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait.
+    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) {
+        let mut pool = self.write_pool();
+        let done = planned.and_then(|plan| plan.map_or(Ok(()), |plan| pool.take(plan, clock::now(), &self.reader)));
+        if let Err(error) = done {
+            tracing::error!(%error, "the pool could not follow the chain and is emptied");
+            pool.clear();
+        }
+    }
+
+    /// Lets go what is in the pool too long.
+    pub(super) fn expire(&self) {
+        let planned = self.read_pool().expire(clock::now(), &self.reader);
+        if !matches!(planned, Ok(None)) {
+            let before = self.read_pool().departures();
+            self.carry_out(planned);
+            let after = self.read_pool().departures();
+            let expired = after.expired.saturating_sub(before.expired);
+            let with_them = after.impossible.saturating_sub(before.impossible);
+            tracing::info!(expired, with_them, "transactions were in the pool too long and left it");
+            self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+        }
+    }
+
+    /// Takes transactions back that were in the pool of an earlier run. How many, is the answer.
+    pub(super) fn readmit(&self, transactions: Vec<(Timestamp, Arc<CheckedTransaction>)>) -> usize {
+        let now = clock::now();
+        let mut pool = self.write_pool();
+        let verdicts: Vec<_> =
+            transactions.iter().map(|(since, one)| pool.readmit(Arc::clone(one), *since, now, &self.reader)).collect();
+        drop(pool);
+        let both = transactions.into_iter().zip(&verdicts);
+        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|((_, one), _)| one).collect());
+        verdicts.iter().flatten().count()
+    }
+
+    pub(super) fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Verdicts {
+        let now = clock::now();
+        let mut pool = self.write_pool();
+        let verdicts: Verdicts =
+            transactions.iter().map(|transaction| pool.admit(Arc::clone(transaction), now, &self.reader)).collect();
+        drop(pool);
+        self.count(verdicts.iter().map(|verdict| verdict.as_ref().err()));
+        let both = transactions.into_iter().zip(&verdicts);
+        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|(ready, _)| ready).collect());
+        verdicts
+    }
+
+    pub(super) fn admit_all(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), (usize, PoolRefusal)> {
+        let result = self.write_pool().admit_all(transactions, clock::now(), &self.reader);
+        match &result {
+            Ok(()) => self.count(transactions.iter().map(|_| None)),
+            Err((_, refusal)) => self.count([Some(refusal)]),
+        }
+        if result.is_ok() {
+            self.announce(transactions.to_vec());
+        }
+        result
+    }
+
+    pub(super) fn count<'a>(&self, verdicts: impl IntoIterator<Item = Option<&'a PoolRefusal>>) {
+        for refusal in verdicts {
+            match refusal {
+                Some(refusal) => self.counts.not_admitted(pool_reason(refusal)),
+                None => {
+                    self.counts.admitted.inc();
+                }
+            }
+        }
+    }
+
+    pub(super) fn announce(&self, transactions: Vec<Arc<CheckedTransaction>>) {
+        if transactions.is_empty() {
+            return;
+        }
+        self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+        let _ = self.events.send(ChainEvent::Transactions { transactions });
+    }
+}

@@ -1,0 +1,220 @@
+//! The pool from one run of the node to the next: [`file`] is read at the start, written anew now and then and at the end, and
+//! whatever is submitted at this node is added to it before it is acknowledged.
+//!
+//! So a node that is killed at any instant still has every transaction that it told anybody is in its pool; of those that
+//! others sent it, it has what was there when the file was last written anew, and asks its peers for the rest when they meet.
+//! Nothing that is wrong with the file stops the node.
+
+mod file;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bard_chain::{rules::isolated::CheckedTransaction, units::Timestamp};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::file::FILE;
+use self::file::{Found, Kept, PoolFile};
+use crate::{
+    clock,
+    keeper::{self, Closed},
+};
+
+/// Batches that wait to be added; whoever brings one more waits.
+const QUEUE: usize = 64;
+/// How often the pool is looked at: what is too old leaves it, and if it changed, the file is written anew.
+const EVERY: Duration = Duration::from_secs(60);
+/// With so many bytes added, the file is written anew at once: about as much as the pool itself may come to.
+const MAX_ADDED: u64 = 64 << 20;
+/// Transactions of an earlier run that are checked at a time: enough for their signatures to be checked together on all cores.
+const CHECKED_TOGETHER: usize = 4_096;
+
+/// A transaction is in the pool, but could not be written down.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the transaction is in the pool, but would be lost if the node stopped now: {0}")]
+pub struct NotKept(String);
+
+/// Transactions to be added to the file, and who waits until they are.
+struct Addition {
+    all: Vec<Kept>,
+    reply: oneshot::Sender<Result<(), NotKept>>,
+}
+
+/// The way to have transactions kept. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal(mpsc::Sender<Addition>);
+
+impl std::fmt::Debug for Addition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Addition").field("count", &self.all.len()).finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// Returns when transactions that are in the pool would be there again if the machine lost power now. Those of the same
+    /// moment share one write.
+    ///
+    /// # Errors
+    /// Why they would not.
+    pub async fn keep(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), NotKept> {
+        if transactions.is_empty() {
+            return Ok(());
+        }
+        let stopping = || NotKept("the node is stopping".to_owned());
+        let now = clock::now();
+        let all = transactions.iter().map(|one| (now, Arc::clone(one))).collect();
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Addition { all, reply }).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+}
+
+/// The task behind it, to be run.
+pub struct Task {
+    keeper: keeper::Handle,
+    /// Away while it is being written.
+    file: Option<PoolFile>,
+    additions: mpsc::Receiver<Addition>,
+    /// Whether the last attempt to write failed, and a line of the log said so.
+    failing: bool,
+    /// Whether the file has no transactions: then that of an empty pool need not be written.
+    empty: bool,
+}
+
+/// Reads what an earlier run left in a data directory and has the keeper take it back into the pool.
+///
+/// # Errors
+/// Where the keeper is gone. What is wrong with the file is a line of the log.
+pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task), Closed> {
+    let file = PoolFile::new(dir, keeper.chain());
+    let max_len = keeper.spec().max_block_len();
+    let work = move || {
+        let (found, problem) = file.read(max_len);
+        if let Some(problem) = problem {
+            let aside = file.set_aside().map_or_else(
+                |error| format!("it cannot be set aside ({error}) and will be replaced"),
+                |to| format!("it is set aside as {}", to.display()),
+            );
+            tracing::warn!("{} {problem}: {aside}, and what comes before the damage is taken", file.path().display());
+        }
+        (file, found)
+    };
+    let Ok((file, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
+    if !found.is_empty() {
+        let (count, taken) = (found.len(), take_back(&keeper, found).await?);
+        tracing::info!(taken, of = count, "transactions of the pool of an earlier run are back");
+        keeper.expire().await?;
+    }
+    let (sender, additions) = mpsc::channel(QUEUE);
+    let task = Task { keeper, file: Some(file), additions, failing: false, empty: false };
+    Ok((Journal(sender), task))
+}
+
+/// Admits transactions of an earlier run by the ordinary door. What a block confirmed since, or what no longer applies, is
+/// refused there.
+async fn take_back(keeper: &keeper::Handle, found: Vec<Found>) -> Result<usize, Closed> {
+    let mut taken = 0;
+    let mut rest = found.into_iter();
+    loop {
+        let (times, bytes): (Vec<Timestamp>, Vec<Vec<u8>>) = rest.by_ref().take(CHECKED_TOGETHER).unzip();
+        if bytes.is_empty() {
+            return Ok(taken);
+        }
+        let checked = keeper.check_transactions(bytes).await?;
+        // A time that is still to come is that of a clock which was set back since.
+        let now = clock::now();
+        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((since.min(now), one.ok()?)));
+        taken += keeper.readmit(good.collect()).await?;
+    }
+}
+
+impl Task {
+    /// Keeps the file until `stop`, then writes it once more.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.keeper.watch_pool();
+        // That it fails is in the log.
+        let _ = self.rewrite().await;
+        let mut next = Instant::now() + EVERY;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                addition = self.additions.recv() => match addition {
+                    Some(first) => self.add(first).await,
+                    // Nobody is left to submit anything.
+                    None => { stop.cancelled().await; break }
+                },
+                () = tokio::time::sleep_until(next) => {
+                    next = Instant::now() + EVERY;
+                    // An error says that the node is stopping.
+                    let _ = self.keeper.expire().await;
+                    if changes.has_changed().unwrap_or(false) || self.failing {
+                        changes.mark_unchanged();
+                        let _ = self.rewrite().await;
+                    }
+                }
+            }
+        }
+        self.additions.close();
+        // Whatever came to be added is in the pool, and so in the file that is written now.
+        let result = self.rewrite().await;
+        while let Ok(addition) = self.additions.try_recv() {
+            let _ = addition.reply.send(result.clone());
+        }
+    }
+
+    /// Adds what waits to be added, all together.
+    async fn add(&mut self, first: Addition) {
+        let mut replies = vec![first.reply];
+        let mut all = first.all;
+        while let Ok(Addition { all: mut more, reply }) = self.additions.try_recv() {
+            all.append(&mut more);
+            replies.push(reply);
+        }
+        let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
+        // A new file holds these too, for they are in the pool. After a failure it is tried first.
+        let result = match long || self.failing {
+            true => self.rewrite().await,
+            false => self.write(move |file| file.append(&all)).await,
+        };
+        self.empty = false;
+        for reply in replies {
+            // Whoever asked may be gone.
+            let _ = reply.send(result.clone());
+        }
+    }
+
+    async fn rewrite(&mut self) -> Result<(), NotKept> {
+        let all: Vec<Kept> = self.keeper.pool().contents().map(|(since, one)| (since, Arc::clone(one))).collect();
+        if all.is_empty() && self.empty && !self.failing {
+            return Ok(());
+        }
+        self.empty = all.is_empty();
+        self.write(move |file| file.rewrite(&all)).await
+    }
+
+    /// Writes where waiting for the disk disturbs nobody. That it begins to fail is one line of the log.
+    async fn write(
+        &mut self,
+        how: impl FnOnce(&mut PoolFile) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), NotKept> {
+        let gone = || NotKept("the node is stopping".to_owned());
+        let mut file = self.file.take().ok_or_else(gone)?;
+        let work = move || {
+            let result = how(&mut file);
+            (file, result)
+        };
+        let (file, result) = tokio::task::spawn_blocking(work).await.map_err(|_| gone())?;
+        let result = result.map_err(|error| format!("{} cannot be written: {error}", file.path().display()));
+        self.file = Some(file);
+        if let Err(problem) = &result
+            && !self.failing
+        {
+            tracing::warn!("{problem}; transactions that are submitted here are not acknowledged until it can be");
+        }
+        self.failing = result.is_err();
+        result.map_err(NotKept)
+    }
+}
