@@ -126,7 +126,7 @@ impl Service {
 
     /// Signs actions as transactions one after the other and puts all of them in the pool, or none.
     async fn submit_signed_by(&self, key: &SecretKey, fee: Amount, actions: Vec<Action>) -> Result<Reply, Failure> {
-        let _turn = self.0.signing.lock().await;
+        let turn = self.0.signing.lock().await;
         let keeper = &self.parts().keeper;
         let mut nonce = {
             let pool = keeper.pool();
@@ -144,6 +144,8 @@ impl Service {
             .collect::<Result<_, _>>()
             .map_err(|fault| Failure::from(PoolRefusal::from(fault)))?;
         keeper.admit_all(checked.clone()).await?.map_err(|(_, refusal)| Failure::from(refusal))?;
+        // The next may sign meanwhile, and share the write.
+        drop(turn);
         let kept = self.parts().journal.keep(&checked).await;
         self.parts().relay.announce_transactions(checked.clone()).await;
         kept?;
