@@ -344,6 +344,21 @@ class Page(unittest.TestCase):
         self.assertEqual(browser.count("[data-switch]:disabled, #delay:disabled"), 3)
         self.assertEqual(browser.violations(), [])
 
+    def test_a_peer_is_banned_and_pardoned(self):
+        node, other = self.node(), self.node()
+        lesson(node, other)
+        browser = self.browser
+        browser.open(node, "peers")
+        browser.sees("same block")
+        browser.find("button[data-key^='ban ']").click()
+        browser.sees("End the ban")
+        browser.sees("banned by order")
+        browser.sees("There are none.")
+        self.assertEqual(browser.violations(), [])
+        browser.find("button[data-key^='lift ']").click()
+        until("nobody is banned", lambda: browser.count("button[data-key^='lift ']") == 0)
+        until("they meet again", lambda: browser.count("button[data-key^='ban ']") == 1)
+
     def test_a_refusal_is_told_in_german(self):
         node = self.node()
         browser = self.browser

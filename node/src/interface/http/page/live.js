@@ -21,6 +21,9 @@ export const state = {
   node: null,
   status: null,
   peers: [],
+  // The last peers that left, and who is banned.
+  departed: [],
+  bans: [],
   forks: [],
   keys: [],
   locked: false,
@@ -50,7 +53,11 @@ const QUESTIONS = {
     state.status = await get('/api/v1/status');
   },
   peers: async () => {
-    state.peers = (await get('/api/v1/peers')).peers;
+    const { peers, departed } = await get('/api/v1/peers');
+    Object.assign(state, { peers, departed });
+  },
+  bans: async () => {
+    state.bans = (await get('/api/v1/bans')).bans;
   },
   forks: async () => {
     state.forks = (await get(`/api/v1/forks?depth=${DEPTH}`)).blocks;
@@ -149,7 +156,7 @@ function happened(kind, data) {
     ['status', 'forks', 'peers'].forEach(ask);
     setTimeout(() => ['status', 'peers'].forEach(ask), SAID);
   }
-  if (kind === 'peer') ['status', 'peers'].forEach(ask);
+  if (kind === 'peer') ['status', 'peers', 'bans'].forEach(ask);
   else ask('status');
   if (kind === 'reorg') state.reorg = data;
   // A miner also tells of each of its blocks, which is news already.
@@ -194,7 +201,7 @@ function look() {
     if (state.alive !== false) {
       ask('peers');
       ask('forks');
-      if (looks % 5 === 0) ['keys', 'node', 'lab'].forEach(ask);
+      if (looks % 5 === 0) ['keys', 'node', 'lab', 'bans'].forEach(ask);
     }
     if (stream?.readyState === EventSource.CLOSED && state.alive) follow();
   }

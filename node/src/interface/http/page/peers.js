@@ -5,20 +5,30 @@ import { explain, send } from './api.js';
 import { field, form } from './forms.js';
 import { ask, listen, state } from './live.js';
 import { agreement, drawNetwork, SIGNS } from './network.js';
-import { number, t } from './text.js';
+import { moment, number, t } from './text.js';
 import { found } from './words.js';
 
-function row(peer, trouble) {
-  const kind = agreement(peer);
-  const drop = async () => {
+// How many of those that left are shown.
+const LEFT = 8;
+
+// A button that changes something about a peer, and tells what went wrong.
+function act(what, peer, trouble, change) {
+  const click = async () => {
     try {
-      await send('DELETE', `/api/v1/peers/${encodeURIComponent(peer.peer_id)}`);
+      await change();
       trouble.replaceChildren();
     } catch (error) {
       trouble.replaceChildren(explain(error));
     }
-    ask('peers');
+    ['peers', 'bans'].forEach(ask);
   };
+  const name = t(`peers.${what}One`, { peer: shortPeer(peer) });
+  return el('button.plain', { type: 'button', 'data-key': `${what} ${peer}`, click, 'aria-label': name }, t(`peers.${what}`));
+}
+
+function row(peer, trouble) {
+  const kind = agreement(peer);
+  const id = peer.peer_id;
   return [
     [el('code', { title: peer.peer_id }, shortPeer(peer.peer_id)), el('br'), stranger(peer.agent, 60)],
     el(`span.agreement.${kind}`, {}, `${SIGNS[kind]} ${t(`agreement.${kind}`)}`),
@@ -34,15 +44,44 @@ function row(peer, trouble) {
           peer.faults.map((fault) => el('li', {}, stranger(fault))),
         ),
     el(
-      'button.plain',
-      {
-        type: 'button',
-        'data-key': peer.peer_id,
-        click: drop,
-        'aria-label': t('peers.dropOne', { peer: shortPeer(peer.peer_id) }),
-      },
-      t('peers.drop'),
+      'span.row',
+      {},
+      act('drop', id, trouble, () => send('DELETE', `/api/v1/peers/${encodeURIComponent(id)}`)),
+      act('ban', id, trouble, () => send('POST', '/api/v1/bans', { peer: id })),
     ),
+  ];
+}
+
+// Who is not spoken to, and who left; nothing where there is nobody.
+function others(trouble) {
+  const lift = (ban) =>
+    act('lift', ban.peer, trouble, () => send('DELETE', `/api/v1/bans?peer=${encodeURIComponent(ban.peer)}`));
+  const id = (peer) => el('code', { title: peer }, shortPeer(peer));
+  return [
+    state.bans.length > 0 && [
+      el('h3', {}, t('peers.banned')),
+      table(
+        t('peers.banned'),
+        ['who', 'until', 'by', 'why', 'act'].map((one) => t(`peers.head.${one}`)),
+        state.bans.map((ban) => [
+          id(ban.peer),
+          moment(ban.until),
+          t(`peers.by.${ban.by}`),
+          ban.reason === '' ? '-' : stranger(ban.reason, 200),
+          lift(ban),
+        ]),
+      ),
+    ],
+    state.departed.length > 0 && [
+      el('h3', {}, t('peers.departed')),
+      table(
+        t('peers.departed'),
+        ['who', 'when', 'why'].map((one) => t(`peers.head.${one}`)),
+        state.departed
+          .slice(0, LEFT)
+          .map((one) => [id(one.peer_id), moment(one.at), el('span', { lang: 'en' }, stranger(one.reason, 200))]),
+      ),
+    ],
   ];
 }
 
@@ -76,6 +115,7 @@ export function showView(main) {
   const picture = el('div');
   const list = el('div');
   const trouble = el('div', { role: 'alert' });
+  const apart = el('div');
   const self = el('div');
   main.append(
     el('h1', { tabindex: -1 }, t('nav.peers')),
@@ -86,7 +126,7 @@ export function showView(main) {
       el('section.card', {}, el('h2', {}, t('network.title')), picture, el('p.note', {}, t('network.legend'))),
       form({ key: 'register', path: '/api/v1/peers', fields: [field('address', { hint: t('field.address.hint') })] }),
     ),
-    el('section.card', {}, el('h2', {}, t('peers.title')), list, trouble),
+    el('section.card', {}, el('h2', {}, t('peers.title')), list, trouble, apart),
     el('section.card', {}, el('h2', {}, t('peers.own')), self),
   );
   const heads = ['who', 'agreement', 'height', 'found', 'way', 'latency', 'faults', 'act'];
@@ -101,6 +141,7 @@ export function showView(main) {
             state.peers.map((peer) => row(peer, trouble)),
           ),
     );
+    show(apart, [state.bans, state.departed], () => el('div', {}, others(trouble)));
     if (state.node !== null) show(self, { ...state.node, uptime_ms: 0 }, own);
   };
   update();
