@@ -15,7 +15,9 @@ const PASSED_ON: &[(&str, &str, &[&str])] = &[
         "…",
         &[
             "ended in an unfinished write: its last",
-            "was missing: it was made anew from",
+            ": it was made anew from",
+            "missing",
+            "unfinished",
             "was of another version of this software: it was made anew from",
             "set aside as",
         ],

@@ -282,7 +282,7 @@ mod tests {
         let by_hand = PeerId::random();
         conduct.ban(by_a_person(by_hand, 1), START);
         for _ in 0..MAX_PEERS + 10 {
-            conduct.note(PeerId::random(), Fault::Fatal, "", START);
+            conduct.note(PeerId::random(), Fault::Fatal, "", START + POINT_DECAY);
         }
         assert!(conduct.is_banned(&by_hand), "strangers who are banned do not lift what a person decided");
         assert!(!conduct.is_banned(&banned) && conduct.pardon(START).contains(&banned), "the one that ends first");

@@ -172,7 +172,8 @@ async fn too_many_questions_are_declined_here_and_there() {
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (id, handle) = (one.id(), two.handle.clone());
-        asking.spawn(async move { handle.request(id, SyncRequest::PoolIds, DEADLINE).await });
+        let question = SyncRequest::Headers { locator: Vec::new(), limit: 1 };
+        asking.spawn(async move { handle.request(id, question, DEADLINE).await });
     }
     let mut busy = 0;
     while busy < 4 {
@@ -182,10 +183,10 @@ async fn too_many_questions_are_declined_here_and_there() {
     }
     for _ in 0..16 {
         let NetworkEvent::Request { reply, .. } = one.event().await else { panic!("a request") };
-        reply.send(SyncResponse::PoolIds(Vec::new()));
+        reply.send(SyncResponse::Headers(Vec::new()));
     }
     while let Some(answer) = asking.join_next().await {
-        assert_eq!(answer.expect("no panic"), Ok(SyncResponse::PoolIds(Vec::new())));
+        assert_eq!(answer.expect("no panic"), Ok(SyncResponse::Headers(Vec::new())));
     }
 }
 
