@@ -21,6 +21,7 @@ pub struct NewPeer {
 #[serde(deny_unknown_fields)]
 pub struct NewBan {
     /// Its id in the network.
+    #[schema(examples("12D3KooWEgj3frYEYvBmhwA5ZuxdE3iFRrjkdUsDKQ5NAdocqm9H"))]
     pub peer: String,
     /// For how long; a day if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
