@@ -15,7 +15,7 @@ use bard_tests::{
     process::{Node, wait_until},
 };
 
-use crate::arena::{Arena, LITTLE, PATIENCE, attack};
+use crate::arena::{Arena, LITTLE, PATIENCE, attack, faults};
 
 /// The block after the tip with two transfers that no pool has, changed, and sealed again.
 fn block(chain: &MemoryNode, change: impl FnOnce(&mut Block)) -> Block {
@@ -41,7 +41,7 @@ fn compact(block: &Block) -> Vec<u8> {
 /// A peer that tells these transactions of a block when asked for some, and these whole blocks, and refuses all else.
 fn teller(node: &Node, some: Vec<Transaction>, whole: Vec<Block>) -> HostilePeer {
     let encoded = |all: &[Transaction]| all.iter().map(encoding::encode).collect::<Vec<_>>();
-    attack(
+    let peer = attack(
         node,
         Guise::with_script(move |request| match request {
             SyncRequest::BlockTransactions { .. } => Answer::Message(SyncResponse::BlockTransactions(encoded(&some))),
@@ -50,7 +50,10 @@ fn teller(node: &Node, some: Vec<Transaction>, whole: Vec<Block>) -> HostilePeer
             }
             _ => Answer::Message(SyncResponse::Refused(RefusedReason::Unknown)),
         }),
-    )
+    );
+    // Nobody is asked before it is known to be of this chain.
+    wait_until("the peer is known", PATIENCE, || faults(node, &peer.id()).is_some());
+    peer
 }
 
 /// What a counter of a node stands at.

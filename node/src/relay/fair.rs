@@ -149,8 +149,11 @@ mod tests {
 
     const ROOM: Room = Room { per_peer: 4, all: 6 };
 
+    /// Peers, the greatest first: of lines as long as each other the greatest peer's counts as the longest.
     fn peers<const N: usize>() -> [PeerId; N] {
-        std::array::from_fn(|_| PeerId::random())
+        let mut peers = std::array::from_fn(|_| PeerId::random());
+        peers.sort_by(|one, other| other.cmp(one));
+        peers
     }
 
     #[tokio::test]
