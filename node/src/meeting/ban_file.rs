@@ -172,7 +172,11 @@ fn write(path: &Path, bans: &[Ban], now: Timestamp) -> io::Result<()> {
     let mut file = fs::File::create(&beside)?;
     file.write_all(&serde_json::to_vec_pretty(&content)?)?;
     file.sync_all()?;
-    fs::rename(beside, path)
+    fs::rename(beside, path)?;
+    // Or a loss of power could bring the old one back.
+    #[cfg(unix)]
+    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())?;
+    Ok(())
 }
 
 #[cfg(test)]

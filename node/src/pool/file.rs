@@ -107,10 +107,11 @@ impl PoolFile {
         Err("is damaged, or of another chain".to_owned())
     }
 
-    /// Moves it out of the way, where it takes the place of one that was moved there before. Returns where to.
+    /// Copies it beside, in the place of one that was copied there before. Returns where to. It stays where it is until it is
+    /// written anew: what is whole in it must outlive a loss of power until then.
     pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
         let aside = self.path.with_extension("log.damaged");
-        fs::rename(&self.path, &aside).map(|()| aside)
+        fs::copy(&self.path, &aside).map(|_| aside)
     }
 
     /// Writes it anew with these transactions, durably. It is renamed into its place, so that there is always a whole one.
@@ -307,8 +308,12 @@ mod tests {
         assert_eq!((found.len(), problem.as_deref()), (0, Some("is damaged, or of another chain")));
         fs::write(dir.path().join(FILE), header(FORMAT + 1, presets::dev().chain_id())).expect("written");
         assert_eq!(file(dir.path()).read(1_000).1.as_deref(), Some("is of a newer version of this software"));
-        let aside = file(dir.path()).set_aside().expect("moved");
+        let mut writer = file(dir.path());
+        let aside = writer.set_aside().expect("copied");
         assert!(aside.ends_with("pool.log.damaged") && aside.exists());
+        assert!(dir.path().join(FILE).exists(), "nothing is lost before there is a new one");
+        writer.rewrite(&[]).expect("written");
         assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None));
+        assert!(aside.exists());
     }
 }

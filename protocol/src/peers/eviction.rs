@@ -62,7 +62,7 @@ mod tests {
     fn the_youngest_of_the_most_crowded_range_goes() {
         assert_eq!(choose(Vec::new()), None);
         let one = guest(1);
-        assert_eq!(choose(vec![one.clone()]), Some(one.peer), "a newcomer that finds only protected ones goes itself");
+        assert_eq!(choose(vec![one.clone()]), Some(one.peer), "there is nobody else");
         let mut guests: Vec<_> = (0..20).map(guest).collect();
         guests[19].range = range(2);
         assert_eq!(choose(guests.clone()), Some(guests[18].peer), "the youngest of all is alone in its range");

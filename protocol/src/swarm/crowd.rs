@@ -1,5 +1,7 @@
 //! More inbound peers than this node wants: some are parted from, so that newcomers have a chance.
 
+use core::time::Duration;
+
 use super::{Driver, links::Link};
 use crate::{
     peers::eviction::{self, Guest},
@@ -9,20 +11,24 @@ use crate::{
 /// Inbound connections beyond those that this node wants: newcomers that are weighed against the others.
 pub(crate) const SPARE: u32 = 8;
 
+/// How long a newcomer is left alone, to show what it is good for: the youngest would go first otherwise, and that is always
+/// the newcomer. [`SPARE`] bounds how many there are.
+const TRIAL: Duration = Duration::from_secs(10);
+
 impl Driver {
     /// Parts from inbound peers that are too many.
-    pub(super) fn thin_out(&mut self) {
+    pub(super) fn thin_out(&mut self, now: Duration) {
         let most = usize::try_from(self.max_peers).unwrap_or(usize::MAX);
         let inbound = self.links.values().filter(|link| link.is_inbound() && link.parting.is_none()).count();
         for _ in most..inbound {
-            let Some(peer) = eviction::choose(self.guests()) else { return };
+            let Some(peer) = eviction::choose(self.guests(now)) else { return };
             self.part_from(peer, "others have more need of the place");
             self.book.release(peer);
         }
     }
 
-    /// The inbound peers that nobody named.
-    fn guests(&self) -> Vec<Guest> {
+    /// The inbound peers that nobody named and that are not quite new.
+    fn guests(&self, now: Duration) -> Vec<Guest> {
         let guest = |link: &Link, peer| Guest {
             peer,
             range: link.connections.first().and_then(|oldest| Range::of(&oldest.address)),
@@ -31,6 +37,7 @@ impl Driver {
             useful_at: link.useful_at,
         };
         let all = self.links.iter().filter(|(_, link)| link.is_inbound() && link.parting.is_none());
+        let all = all.filter(|(_, link)| now.saturating_sub(link.since) >= TRIAL);
         let unnamed = all.filter(|(peer, _)| !self.book.is_named(peer));
         unnamed.map(|(peer, link)| guest(link, *peer)).collect()
     }

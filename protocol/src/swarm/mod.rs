@@ -290,7 +290,7 @@ impl Driver {
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
         self.prune(now);
-        self.thin_out();
+        self.thin_out(now);
         self.dial_due(now);
         self.visit_points(now);
         self.seek_relays(now);

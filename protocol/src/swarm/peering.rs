@@ -191,6 +191,8 @@ impl Driver {
         let (address, _) = split_peer_id(remote_of(endpoint).clone());
         debug!(%peer, "disconnected: {why}");
         if let Some(link) = self.links.get_mut(&peer) {
+            let is_silent = |connection: &Connection| connection.id == id && connection.lost_pings >= MAX_LOST_PINGS;
+            let why = if link.connections.iter().any(is_silent) { "it no longer answers".to_owned() } else { why };
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
                 Some(oldest) => self.book.turned(peer, oldest.direction),
@@ -408,7 +410,6 @@ impl Driver {
                 known.lost_pings = known.lost_pings.saturating_add(1);
                 if known.lost_pings >= MAX_LOST_PINGS {
                     warn!(%peer, "a peer no longer answers");
-                    link.parting = Some("it no longer answers".to_owned());
                     self.swarm.close_connection(connection);
                 }
             }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bard_chain::presets;
 use bard_protocol::{Agent, Direction, Identity, NetworkConfig, NetworkHandle, Origin, PeerInfo};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,27 +37,8 @@ impl Node {
     async fn start(places: &[Place], trackers: &[HostPort]) -> Self {
         let config = NetworkConfig {
             chain: CHAIN,
-            specification: "".into(),
-            secret: None,
-            max_block_len: 1 << 20,
-            identity: Identity::generate(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("one")],
-            listen_optional: false,
-            bootstrap: Vec::new(),
-            external: Vec::new(),
-            mdns: false,
-            upnp: false,
-            kademlia: false,
-            exchange: false,
-            autonat: false,
-            relay_server: false,
-            rendezvous: Vec::new(),
-            known: Vec::new(),
-            bans: Vec::new(),
-            max_peers: NetworkConfig::DEFAULT_MAX_PEERS,
-            target_outbound: NetworkConfig::DEFAULT_TARGET_OUTBOUND,
-            agent: Agent::new("test"),
-            seed: 1,
+            ..NetworkConfig::alone(&presets::dev(), Identity::generate(), Agent::new("test"))
         };
         let mut network = bard_protocol::start(config).await.expect("a network");
         let dir = tempfile::tempdir().expect("a directory");
