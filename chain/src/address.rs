@@ -1,11 +1,11 @@
 //! Addresses: an ed25519 public key, written as bech32m (BIP-350) with the prefix `bard`.
 
-use core::{fmt, str::FromStr};
+use core::{cmp::Ordering, fmt, str::FromStr};
 
 use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::hash::FixedBytes;
+use crate::hash::{self, FixedBytes};
 
 /// The human-readable part of every address.
 const PREFIX: Hrp = Hrp::parse_unchecked("bard");
@@ -13,8 +13,20 @@ const PREFIX: Hrp = Hrp::parse_unchecked("bard");
 /// Who pays, is paid or holds: the 32 bytes of an ed25519 public key.
 ///
 /// Any 32 bytes are an address; only those that are a key whose secret somebody has can ever spend.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address([u8; 32]);
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        hash::order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Characters of an address: the prefix with its `1`, 52 of the key, 6 of the checksum.
 const TEXT_LEN: usize = 63;

@@ -3,7 +3,7 @@
 //! Every hash but the seal is BLAKE3 in key-derivation mode, one context a purpose, so that bytes hashed for one
 //! purpose can never stand for another.
 
-use core::{fmt, str::FromStr};
+use core::{cmp::Ordering, fmt, str::FromStr};
 use std::sync::OnceLock;
 
 use blake3::hazmat::{self, HasherExt};
@@ -110,11 +110,30 @@ impl ContentHasher {
 #[error("expected 64 lower-case hex digits")]
 pub struct NotAHash;
 
+/// The order of 32 bytes, the first first. Of those that look random the first eight nearly always decide, and comparing them
+/// as one number costs a tenth of a call; trees of accounts and transactions do little else.
+pub(crate) fn order(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
+    let first = |bytes: &[u8; 32]| bytes.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first));
+    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+}
+
 macro_rules! hash_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub struct $name([u8; 32]);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                order(&self.0, &other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// Length in bytes.

@@ -136,8 +136,17 @@ impl World {
         assert_eq!(effects.outcome, *outcome);
         let step = self.node.step(&effects);
         let replayed = self.pool.replayed(step.clone(), self.now, self.node.ledger()).expect("in memory");
+        let before = self.places();
         self.pool.follow(step, self.now, self.node.ledger()).expect("in memory");
         assert_eq!(seen(&self.pool), seen(&replayed), "both ways end in the same pool");
+        if *outcome == Outcome::Extended {
+            let stays = |(id, place): (&TransactionId, &u64)| before.get(id).is_none_or(|old| old == place);
+            assert!(self.places().iter().all(stays), "what stays has its place");
+        }
+    }
+
+    fn places(&self) -> std::collections::BTreeMap<TransactionId, u64> {
+        self.pool.transactions_from(0).map(|(place, one)| (one.id(), place)).collect()
     }
 
     fn reorganise(&mut self, depth: usize, attempts: &[Attempt]) {

@@ -8,7 +8,7 @@ pub mod apply;
 pub mod commitment;
 mod expand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
     address::Address,
@@ -84,6 +84,10 @@ impl Delta {
 
     /// Adds what came after this.
     pub fn then(&mut self, later: &Self) {
+        if *self == Self::default() {
+            *self = later.clone();
+            return;
+        }
         for (address, change) in &later.accounts {
             self.accounts.entry(*address).and_modify(|known| known.after = change.after).or_insert(*change);
         }
@@ -162,11 +166,13 @@ impl<V: View> Overlay<V> {
     /// # Errors
     /// Where its value before could not be read.
     pub fn set_account(&mut self, address: Address, after: Account) -> Result<(), SourceError> {
-        let before = match self.delta.accounts.get(&address) {
-            Some(change) => change.before,
-            None => self.base.account(&address)?,
-        };
-        self.delta.accounts.insert(address, Change { before, after });
+        match self.delta.accounts.entry(address) {
+            Entry::Occupied(mut known) => known.get_mut().after = after,
+            Entry::Vacant(new) => {
+                let before = self.base.account(&address)?;
+                new.insert(Change { before, after });
+            }
+        }
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 //!
 //! What must be done is found out first, while others read the pool, and done then, which takes as long as what changes is
 //! large. Only transactions of accounts and about items that the blocks touched are looked at again, and of these not those
-//! which find what they found before, as after a block with what came first in the pool. It comes to the same as replaying the whole pool on the new ledger, which is what is done after a reorganisation: what was undone comes first, and
-//! that moves everything.
+//! which find what they found before, as after a block with what came first in the pool. It comes to the same as replaying the
+//! whole pool on the new ledger. That is what is done after a reorganisation, for what was undone comes first and moves
+//! everything; and after blocks that confirmed most of the pool, for then it is less work.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,8 +44,22 @@ pub struct Step {
 impl Step {
     /// Adds what changed in the ledger.
     pub fn touch(&mut self, state: &Delta) {
-        self.accounts.extend(state.accounts.keys());
-        self.items.extend(state.items.keys().cloned());
+        extend(&mut self.accounts, state.accounts.keys().copied());
+        extend(&mut self.items, state.items.keys().cloned());
+    }
+
+    /// Adds transactions of a block that joined the chain.
+    pub fn confirm(&mut self, ids: &[TransactionId]) {
+        extend(&mut self.confirmed, ids.iter().copied());
+    }
+}
+
+/// Adds to a set. An empty one is made of all at once, which costs a fraction.
+fn extend<T: Ord>(set: &mut BTreeSet<T>, more: impl Iterator<Item = T>) {
+    if set.is_empty() {
+        *set = more.collect();
+    } else {
+        set.extend(more);
     }
 }
 
@@ -130,8 +145,12 @@ impl Mempool {
         if !step.undone.is_empty() {
             return Ok(Plan(Course::Whole(Box::new(self.replayed(step, now, ledger)?))));
         }
-        let mut ripple = Ripple::new(&self.book, ledger, usize::MAX);
         let confirmed: BTreeSet<_> = step.confirmed.iter().filter_map(|id| self.book.place(id)).collect();
+        // To let one in again costs about what it costs to take one out.
+        if self.book.ready.len().saturating_sub(confirmed.len()) < confirmed.len() {
+            return Ok(Plan(Course::Whole(Box::new(self.replayed(step, now, ledger)?))));
+        }
+        let mut ripple = Ripple::new(&self.book, ledger, usize::MAX);
         let Confirmed { accounts, items } = self.confirmed(&confirmed);
         let touched: BTreeSet<_> = step.accounts.iter().chain(accounts.keys()).collect();
         for address in touched {
@@ -227,14 +246,20 @@ impl Mempool {
     pub fn replayed<V: View>(&self, step: Step, now: Timestamp, ledger: &V) -> Result<Self, SourceError> {
         let mut pool = Self { departures: self.departures, ..Self::new(self.limits) };
         pool.book.next = self.book.next;
-        let undone = step.undone.into_iter().map(|one| (Arc::new(one), now));
-        let ready = self.book.ready.values().map(|entry| (Arc::clone(&entry.transaction), entry.since));
+        // Places stay where nothing comes before them.
+        let stay = step.undone.is_empty();
+        let undone = step.undone.into_iter().map(|one| (None, Arc::new(one), now));
+        let ready = self.book.ready.iter().map(|(place, entry)| {
+            let place = stay.then_some(*place);
+            (place, Arc::clone(&entry.transaction), entry.since)
+        });
         let mut gaps = Vec::new();
-        for (transaction, since) in undone.chain(ready) {
+        for (place, transaction, since) in undone.chain(ready) {
             if step.confirmed.contains(&transaction.id()) {
                 add(&mut pool.departures.mined, 1);
                 continue;
             }
+            pool.book.next = place.unwrap_or(pool.book.next);
             let waiter = Waiter { transaction, since, waits: now };
             match pool.enter(&waiter, ledger) {
                 Ok(()) => {}
@@ -243,6 +268,7 @@ impl Mempool {
                 Err(_) => add(&mut pool.departures.impossible, 1),
             }
         }
+        pool.book.next = pool.book.next.max(self.book.next);
         for waiter in self.waiting.all().cloned().chain(gaps) {
             pool.come_back(waiter, &step.confirmed, ledger)?;
         }

@@ -21,6 +21,9 @@ const QUEUE: usize = 256;
 const TOGETHER: usize = 2_000;
 /// So many are checked or admitted at a time: while one waits for the pool, the next is being checked.
 const TURNS: usize = 2;
+/// So many are being written to the disk at a time, which takes as long for one as for all: while they wait, more are checked.
+/// With so many waiting, nothing more is taken.
+const KEPT_TOGETHER: usize = 32;
 
 /// Transactions of one request, and who waits for what comes of them.
 struct Offer {
@@ -61,8 +64,10 @@ impl Intake {
 impl Task {
     /// Runs until the node stops.
     pub async fn run(mut self) {
-        let turns = Arc::new(Semaphore::new(TURNS));
-        while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+        let (turns, kept) = (Arc::new(Semaphore::new(TURNS)), Arc::new(Semaphore::new(KEPT_TOGETHER)));
+        while let (Ok(turn), Ok(keeping)) =
+            (Arc::clone(&turns).acquire_owned().await, Arc::clone(&kept).acquire_owned().await)
+        {
             let Some(first) = self.offers.recv().await else { return };
             let mut count = first.all.len();
             let mut offers = vec![first];
@@ -74,37 +79,40 @@ impl Task {
             }
             let (keeper, journal, relay) = (self.keeper.clone(), self.journal.clone(), self.relay.clone());
             tokio::spawn(async move {
-                take(&keeper, &journal, &relay, offers).await;
+                let (waiting, answered) = take(&keeper, offers).await;
                 drop(turn);
+                answer(&journal, &relay, waiting, answered).await;
+                drop(keeping);
             });
         }
     }
 }
 
-/// Takes what is offered and answers everybody.
-async fn take(keeper: &keeper::Handle, journal: &Journal, relay: &Relay, offers: Vec<Offer>) {
+/// How many transactions somebody offered, and the way to tell what comes of them.
+type Waiting = (usize, oneshot::Sender<Result<Vec<Answered>, Failure>>);
+
+/// Takes what is offered into the pool. What comes of it is to be told when it is kept.
+async fn take(keeper: &keeper::Handle, offers: Vec<Offer>) -> (Vec<Waiting>, Result<Verdicts, Closed>) {
     let mut all = Vec::new();
     let mut waiting = Vec::with_capacity(offers.len());
     for Offer { all: mut some, reply } in offers {
         waiting.push((some.len(), reply));
         all.append(&mut some);
     }
-    let (mut answers, admitted) = match answer_all(keeper, all).await {
-        Ok((mut answers, admitted)) => {
-            if let Err(error) = journal.keep(&admitted).await {
-                let not_kept = Failure::from(error);
-                answers
-                    .iter_mut()
-                    .filter(|one| one.outcome.is_ok())
-                    .for_each(|one| one.outcome = Err(not_kept.clone()));
-            }
-            (answers.into_iter(), admitted)
-        }
-        Err(Closed) => {
-            waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
-            return;
-        }
+    (waiting, answer_all(keeper, all).await)
+}
+
+/// Keeps what was taken, then answers everybody, then tells the other nodes.
+async fn answer(journal: &Journal, relay: &Relay, waiting: Vec<Waiting>, answered: Result<Verdicts, Closed>) {
+    let Ok((mut answers, admitted)) = answered else {
+        waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
+        return;
     };
+    if let Err(error) = journal.keep(&admitted).await {
+        let not_kept = Failure::from(error);
+        answers.iter_mut().filter(|one| one.outcome.is_ok()).for_each(|one| one.outcome = Err(not_kept.clone()));
+    }
+    let mut answers = answers.into_iter();
     for (count, reply) in waiting {
         // Whoever asked may be gone.
         let _ = reply.send(Ok(answers.by_ref().take(count).collect()));
@@ -113,9 +121,10 @@ async fn take(keeper: &keeper::Handle, journal: &Journal, relay: &Relay, offers:
 }
 
 type Checked = Arc<bard_chain::rules::isolated::CheckedTransaction>;
+/// What came of each transaction, and those that were admitted.
+type Verdicts = (Vec<Answered>, Vec<Checked>);
 
-/// What came of each, and those that were admitted.
-async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<(Vec<Answered>, Vec<Checked>), Closed> {
+async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<Verdicts, Closed> {
     let checked = keeper.check_transactions(all).await?;
     let good: Vec<_> = checked.iter().flatten().cloned().collect();
     let mut verdicts = keeper.admit(good).await?.into_iter();

@@ -7,6 +7,7 @@ use std::{
 
 use bard_chain::{
     address::Address,
+    block::Header,
     branch::Branch,
     engine::{Outcome, Refused, Tip},
     hash::{BlockId, ChainId},
@@ -14,7 +15,7 @@ use bard_chain::{
     mempool::{Admitted, Mempool, PoolRefusal},
     rules::{
         in_chain::Position,
-        isolated::{self, CheckedTransaction, Isolated, Unsigned},
+        isolated::{self, CheckedTransaction, Isolated, Part, Unsigned},
     },
     signature::{self, Claim},
     spec::ChainSpec,
@@ -189,13 +190,23 @@ impl Handle {
     /// # Errors
     /// [`Closed`].
     pub async fn submit(&self, bytes: impl Into<Arc<[u8]>>) -> Result<Submitted, Closed> {
+        let bytes = bytes.into();
+        self.submit_unsigned(move |spec| Unsigned::read(spec, &bytes)).await
+    }
+
+    /// Submits a block that `read` gives.
+    async fn submit_unsigned(
+        &self,
+        read: impl FnOnce(&ChainSpec) -> Result<Unsigned, Invalid> + Send + 'static,
+    ) -> Result<Submitted, Closed> {
         let (checked_sender, checked) = oneshot::channel();
         let (reply, submitted) = oneshot::channel();
         let permit = self.inbox.reserve().await.map_err(|_| Closed)?;
-        let (bytes, handle) = (bytes.into(), self.clone());
+        let handle = self.clone();
         self.workers.spawn(move || {
+            let block = read(&handle.spec).and_then(|block| handle.check_signatures(block));
             // Whoever asked may be gone; then nobody waits for the answer.
-            let _ = checked_sender.send(handle.check_block(&bytes).map(Arc::new));
+            let _ = checked_sender.send(block.map(Arc::new));
         });
         permit.send(Request::Block { checked, reply });
         Ok(submitted)
@@ -209,13 +220,19 @@ impl Handle {
         self.submit(bytes).await?.await.map_err(|_| Closed)
     }
 
-    /// Everything that can be told from the block alone; the signatures on all cores, but for those checked in the pool.
-    fn check_block(&self, bytes: &[u8]) -> Result<Isolated, Invalid> {
-        let unsigned = Unsigned::read(&self.spec, bytes)?;
+    /// Submits a block in parts and waits for what comes of it. Those that are known must be of this chain.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn accept_parts(&self, header: Header, parts: Vec<Part>) -> Result<BlockReply, Closed> {
+        self.submit_unsigned(move |spec| Unsigned::assemble(spec, header, &parts)).await?.await.map_err(|_| Closed)
+    }
+
+    /// The signatures of a block on all cores, but for those checked in the pool.
+    fn check_signatures(&self, unsigned: Unsigned) -> Result<Isolated, Invalid> {
         let known: std::collections::HashSet<_> = {
             let pool = self.pool();
-            let ids = unsigned.transaction_ids().iter();
-            ids.filter(|id| pool.get(id).is_some()).copied().collect()
+            unsigned.unchecked_ids().filter(|id| pool.get(id).is_some()).copied().collect()
         };
         unsigned.check_signatures(self.chain, &|id| known.contains(id), &all_hold_in_parallel)
     }

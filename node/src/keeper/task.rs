@@ -354,7 +354,7 @@ impl Task {
         }
         group.moved |= !effects.connected.is_empty();
         for Connected { block, .. } in effects.connected {
-            group.step.confirmed.extend(block.transaction_ids());
+            group.step.confirm(block.transaction_ids());
             group.events.push(ChainEvent::Block { block });
         }
     }

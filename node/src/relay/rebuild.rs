@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bard_chain::{
+    block::Header,
     engine::{Outcome, Refused},
     hash::{BlockId, TransactionId},
     invalid::{Blame, Invalid},
+    rules::isolated::{CheckedTransaction, Part},
 };
 use bard_protocol::{
     Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
@@ -18,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use super::blocks::age;
 use crate::{
-    keeper::{self, Closed},
+    keeper::{self, BlockReply, Closed},
     metrics,
 };
 
@@ -51,8 +53,16 @@ pub(super) enum Rebuilt {
     Not,
 }
 
-/// The bytes of a block and where its last transactions came from.
-type Found = Option<(Vec<u8>, &'static str)>;
+/// What was found of a block.
+enum Found {
+    /// Its transactions.
+    Parts(Header, Vec<Part>),
+    /// Its bytes.
+    Whole(Vec<u8>),
+}
+
+/// It, and where the last of it came from.
+type Way = Option<(Found, &'static str)>;
 
 impl Rebuild {
     pub(super) async fn run(self) -> Result<Rebuilt, Closed> {
@@ -60,13 +70,16 @@ impl Rebuild {
             Some(found) => Some(found),
             None => self.whole().await,
         };
-        let Some((bytes, way)) = found else { return Ok(self.given_up()) };
-        let first = self.keeper.accept(bytes).await?;
+        let Some((found, way)) = found else { return Ok(self.given_up()) };
+        let first = self.accept(found).await?;
         let (result, way) = match first {
-            // Another transaction had the same short id, or the announcement was not of this block: only the whole tells.
-            Err(Refused::Invalid(Invalid::TransactionsRoot | Invalid::Encoding(_))) if way != "whole" => {
-                let Some((bytes, way)) = self.whole().await else { return Ok(self.given_up()) };
-                (self.keeper.accept(bytes).await?, way)
+            // Another transaction had the same short id, the announcement was not of this block, or the peer told something
+            // else: only the whole tells.
+            Err(Refused::Invalid(Invalid::TransactionsRoot | Invalid::Encoding(_) | Invalid::TooLarge { .. }))
+                if way != "whole" =>
+            {
+                let Some((found, way)) = self.whole().await else { return Ok(self.given_up()) };
+                (self.accept(found).await?, way)
             }
             first => (first, way),
         };
@@ -90,23 +103,31 @@ impl Rebuild {
         Ok(Rebuilt::Judged)
     }
 
+    async fn accept(&self, found: Found) -> Result<BlockReply, Closed> {
+        match found {
+            Found::Parts(header, parts) => self.keeper.accept_parts(header, parts).await,
+            Found::Whole(bytes) => self.keeper.accept(bytes).await,
+        }
+    }
+
     fn given_up(&self) -> Rebuilt {
         self.counts.rebuilt("not");
         Rebuilt::Not
     }
 
     /// From the pool, and what is missing there from the peer.
-    async fn by_pool(&self) -> Result<Found, Closed> {
-        let pool: Vec<(TransactionId, Arc<[u8]>)> =
-            self.keeper.pool().transactions().map(|one| (one.id(), Arc::clone(one.bytes()))).collect();
+    async fn by_pool(&self) -> Result<Way, Closed> {
+        let pool: Vec<(TransactionId, Arc<CheckedTransaction>)> =
+            self.keeper.pool().transactions().map(|one| (one.id(), Arc::clone(one))).collect();
         let compact = self.compact.clone();
         // With a large pool it takes some milliseconds.
         let filled = tokio::task::spawn_blocking(move || compact.fill(pool.into_iter())).await;
-        let mut filled: Filled<Arc<[u8]>> = filled.map_err(|_| Closed)?;
+        let mut filled: Filled<Arc<CheckedTransaction>> = filled.map_err(|_| Closed)?;
         let missing = filled.missing();
-        let limit = self.keeper.spec().max_block_len();
+        let found =
+            |filled: Filled<_>, way| filled.into_parts().map(|(header, parts)| (Found::Parts(header, parts), way));
         if missing.is_empty() {
-            return Ok(filled.bytes(limit).map(|bytes| (bytes, "pool")));
+            return Ok(found(filled, "pool"));
         }
         tracing::debug!(block = %self.block, missing = missing.len(), "transactions of a block are missing");
         if missing.len() > MAX_BLOCK_TRANSACTIONS {
@@ -115,13 +136,13 @@ impl Rebuild {
         let request = SyncRequest::BlockTransactions { block: self.block, indices: missing };
         let Some(SyncResponse::BlockTransactions(transactions)) = self.ask(&request).await else { return Ok(None) };
         let complete = filled.complete(transactions);
-        Ok(filled.bytes(limit).filter(|_| complete).map(|bytes| (bytes, "asked")))
+        Ok(found(filled, "asked").filter(|_| complete))
     }
 
     /// The whole block, from the peer.
-    async fn whole(&self) -> Found {
+    async fn whole(&self) -> Way {
         match self.ask(&SyncRequest::Blocks { ids: vec![self.block] }).await {
-            Some(SyncResponse::Blocks(mut blocks)) => blocks.pop().map(|bytes| (bytes, "whole")),
+            Some(SyncResponse::Blocks(mut blocks)) => blocks.pop().map(|bytes| (Found::Whole(bytes), "whole")),
             _ => None,
         }
     }

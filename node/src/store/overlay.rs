@@ -95,7 +95,12 @@ pub(super) struct Layer {
 impl Layer {
     /// Adds the changes of a later commit.
     pub(super) fn absorb(&mut self, later: Self) {
-        self.bytes = self.bytes.saturating_add(later.weight());
+        let bytes = later.weight();
+        if self.is_empty() {
+            *self = Self { bytes, commits: 1, ..later };
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
         self.commits = self.commits.saturating_add(1);
         self.blocks.extend(later.blocks);
         self.heights.extend(later.heights);

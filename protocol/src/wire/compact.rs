@@ -10,6 +10,7 @@ use bard_chain::{
     block::{Block, Header},
     encoding,
     hash::TransactionId,
+    rules::isolated::Part,
     transaction::id_of,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -127,7 +128,7 @@ impl Compact {
     }
 
     /// Finds the transactions among `pool`; two of the same short id are as good as none.
-    pub fn fill<T: AsRef<[u8]>>(&self, pool: impl Iterator<Item = (TransactionId, T)>) -> Filled<T> {
+    pub fn fill<T>(&self, pool: impl Iterator<Item = (TransactionId, T)>) -> Filled<T> {
         let key = ShortIds::of(&self.header);
         let mut wanted: HashMap<ShortId, Option<Option<T>>> =
             self.short_ids.iter().map(|short| (*short, Some(None))).collect();
@@ -145,11 +146,11 @@ impl Compact {
         let mut slots = Vec::with_capacity(self.count());
         for index in 0_u32.. {
             if let Some((_, bytes)) = prefilled.next_if(|(at, _)| *at == index) {
-                slots.push(Slot::Given(bytes.clone()));
+                slots.push(Some(Part::Bytes(bytes.clone())));
             } else if let Some(short) = short_ids.next() {
                 // Taken out: a short id that is in the block twice is found once, and the other asked for.
                 let found = wanted.get_mut(short).and_then(Option::take).flatten();
-                slots.push(found.map_or(Slot::Missing, Slot::Found));
+                slots.push(found.map(Part::Known));
             } else {
                 break;
             }
@@ -158,49 +159,35 @@ impl Compact {
     }
 }
 
-/// A place in a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Slot<T> {
-    Given(Vec<u8>),
-    Found(T),
-    Missing,
-}
-
 /// A block that is being put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled<T> {
     header: Header,
-    slots: Vec<Slot<T>>,
+    /// `None` where a transaction is missing.
+    slots: Vec<Option<Part<T>>>,
 }
 
-impl<T: AsRef<[u8]>> Filled<T> {
+impl<T> Filled<T> {
     /// The indices of the transactions that are missing.
     pub fn missing(&self) -> Vec<u32> {
-        (0_u32..).zip(&self.slots).filter(|(_, slot)| matches!(slot, Slot::Missing)).map(|(index, _)| index).collect()
+        (0_u32..).zip(&self.slots).filter(|(_, slot)| slot.is_none()).map(|(index, _)| index).collect()
     }
 
     /// Puts in what was missing, in its order; `false` if there is not as much as is missing.
     pub fn complete(&mut self, transactions: Vec<Vec<u8>>) -> bool {
         let mut transactions = transactions.into_iter();
-        for slot in self.slots.iter_mut().filter(|slot| matches!(slot, Slot::Missing)) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_none()) {
             match transactions.next() {
-                Some(bytes) => *slot = Slot::Given(bytes),
+                Some(bytes) => *slot = Some(Part::Bytes(bytes)),
                 None => return false,
             }
         }
         transactions.next().is_none()
     }
 
-    /// The canonical bytes of the block; `None` while something is missing, or where it got longer than a block may be.
-    pub fn bytes(&self, max_block_len: usize) -> Option<Vec<u8>> {
-        let parts = self.slots.iter().map(|slot| match slot {
-            Slot::Given(bytes) => Some(bytes.as_slice()),
-            Slot::Found(bytes) => Some(bytes.as_ref()),
-            Slot::Missing => None,
-        });
-        let parts: Vec<&[u8]> = parts.collect::<Option<_>>()?;
-        let length = parts.iter().map(|part| part.len()).fold(0_usize, usize::saturating_add);
-        (length <= max_block_len).then(|| bard_chain::block::assemble(&self.header, &parts))
+    /// The header, and the transactions in their order; `None` while something is missing.
+    pub fn into_parts(self) -> Option<(Header, Vec<Part<T>>)> {
+        Some((self.header, self.slots.into_iter().collect::<Option<_>>()?))
     }
 }
 
@@ -277,6 +264,16 @@ mod tests {
         block.transactions.iter().map(|one| (one.id(), encoding::encode(one))).collect()
     }
 
+    fn bytes_of(filled: Filled<Vec<u8>>) -> Option<Vec<u8>> {
+        let (header, parts) = filled.into_parts()?;
+        let bytes = |part: &Part<Vec<u8>>| match part {
+            Part::Known(bytes) | Part::Bytes(bytes) => bytes.clone(),
+        };
+        let parts: Vec<_> = parts.iter().map(bytes).collect();
+        let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
+        Some(bard_chain::block::assemble(&header, &parts))
+    }
+
     fn compact_of(bytes: Vec<u8>) -> Compact {
         match read(bytes, MAX_BLOCK_LEN) {
             Ok(Announcement::Compact(compact)) => *compact,
@@ -292,8 +289,7 @@ mod tests {
         assert!(message.len() < 200 * 6 + 300, "{} bytes", message.len());
         let filled = compact_of(message).fill(pool(&block).into_iter().rev());
         assert_eq!(filled.missing(), Vec::<u32>::new());
-        assert_eq!(filled.bytes(MAX_BLOCK_LEN), Some(bytes.clone()));
-        assert_eq!(filled.bytes(bytes.len() / 2), None, "longer than a block may be");
+        assert_eq!(bytes_of(filled), Some(bytes));
     }
 
     #[test]
@@ -302,11 +298,11 @@ mod tests {
         let mut pool = pool(&block);
         let (last, third) = (pool.remove(99).1, pool.remove(3).1);
         let mut filled = compact_of(announce(encoding::encode(&block))).fill(pool.into_iter());
-        assert_eq!((filled.missing(), filled.bytes(MAX_BLOCK_LEN)), (vec![3, 99], None));
+        assert_eq!((filled.missing(), bytes_of(filled.clone())), (vec![3, 99], None));
         assert!(!filled.clone().complete(vec![third.clone()]), "too few");
         assert!(!filled.clone().complete(vec![third.clone(), last.clone(), last.clone()]), "too many");
         assert!(filled.complete(vec![third, last]));
-        assert_eq!(filled.bytes(MAX_BLOCK_LEN), Some(encoding::encode(&block)));
+        assert_eq!(bytes_of(filled), Some(encoding::encode(&block)));
     }
 
     #[test]
@@ -317,7 +313,7 @@ mod tests {
         let read = compact_of(encoding::encode(&compact));
         assert_eq!(read, compact);
         let pool = pool(&block).into_iter().filter(|(id, _)| *id != lacking);
-        assert_eq!(read.fill(pool).bytes(MAX_BLOCK_LEN), Some(encoding::encode(&block)));
+        assert_eq!(bytes_of(read.fill(pool)), Some(encoding::encode(&block)));
     }
 
     #[test]
@@ -376,7 +372,7 @@ mod tests {
             bytes[at] = to;
             if let Ok(Announcement::Compact(compact)) = read(bytes.clone(), MAX_BLOCK_LEN) {
                 prop_assert_eq!(encoding::encode(&*compact), bytes, "one spelling");
-                let _ = compact.fill(pool(&block).into_iter()).bytes(MAX_BLOCK_LEN);
+                let _ = bytes_of(compact.fill(pool(&block).into_iter()));
             }
         }
     }
