@@ -17,12 +17,14 @@ const PREFIX: Hrp = Hrp::parse_unchecked("bard");
 pub struct Address([u8; 32]);
 
 impl Ord for Address {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         hash::order(&self.0, &other.0)
     }
 }
 
 impl PartialOrd for Address {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

@@ -112,6 +112,7 @@ pub struct NotAHash;
 
 /// The order of 32 bytes, the first first. Of those that look random the first eight nearly always decide, and comparing them
 /// as one number costs a tenth of a call; trees of accounts and transactions do little else.
+#[inline]
 pub(crate) fn order(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
     let first = |bytes: &[u8; 32]| bytes.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first));
     first(one).cmp(&first(other)).then_with(|| one.cmp(other))
@@ -124,12 +125,14 @@ macro_rules! hash_type {
         pub struct $name([u8; 32]);
 
         impl Ord for $name {
+            #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 order(&self.0, &other.0)
             }
         }
 
         impl PartialOrd for $name {
+            #[inline]
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
             }

@@ -206,7 +206,7 @@ fn gossip_config(max_block_len: usize, blocks: &TopicHash) -> Result<gossipsub::
     builder
         .mesh_n_for_topic(4, blocks.clone())
         .mesh_n_low_for_topic(3, blocks.clone())
-        .mesh_n_high_for_topic(8, blocks.clone());
+        .mesh_n_high_for_topic(5, blocks.clone());
     builder
         // Messages prove themselves by work and signatures; anonymity hides where they come from and halves the cost.
         .validation_mode(ValidationMode::Anonymous)
