@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -47,8 +48,11 @@ const FIRST_REQUEST: usize = 16;
 const REACH: usize = 2_048;
 /// Bytes of fetched blocks that may wait for their turn; beyond it nothing more is asked for.
 const BUFFER: usize = 32 << 20;
-/// Blocks handed to the keeper that are not yet accepted.
-const SUBMITTED: usize = 48;
+/// The fewest and the most blocks handed to the keeper that are not yet accepted. Fewer than its inbox holds, or asking for more
+/// would wait too; small ones are many, so that it can make a group of them durable while the next are checked.
+const SUBMITTED: RangeInclusive<usize> = 48..=192;
+/// Bytes of these blocks, about.
+const SUBMITTED_LEN: usize = 8 << 20;
 /// When fewer blocks than this are left to fetch, the next headers are asked for.
 const HEADERS_AHEAD: usize = 4_000;
 /// Headers kept before their chain has shown more work than ours: at about 250 bytes each, 25 MB.
@@ -385,7 +389,8 @@ impl Session {
     }
 
     async fn submit_ready(&mut self) -> Result<(), Stopped> {
-        while self.submitted.len() < SUBMITTED {
+        let most = SUBMITTED_LEN.checked_div(self.average).unwrap_or(0).clamp(*SUBMITTED.start(), *SUBMITTED.end());
+        while self.submitted.len() < most {
             let Some(Fetched { id, bytes, from }) = self.window.next_ready() else { return Ok(()) };
             self.submitted.push_back((id, from, self.keeper.submit(bytes).await?));
         }

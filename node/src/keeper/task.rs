@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bard_chain::{
@@ -31,12 +31,16 @@ use crate::{
 
 /// Requests that wait at the keeper's door; whoever brings one more waits. Blocks are in it as their bytes being checked, so
 /// it also bounds how many checks are under way.
-const INBOX: usize = 64;
+const INBOX: usize = 256;
 /// Events kept for a slow reader before it loses the oldest.
 const EVENTS: usize = 1024;
-/// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what
-/// repeating would cost, and how long the first of them waits for its reply.
-const GROUP: usize = 64;
+/// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what repeating
+/// would cost.
+const GROUP: usize = 128;
+/// Bytes of these blocks; beyond it nothing more is written before. It bounds what a group holds in memory.
+const GROUP_LEN: usize = 4 << 20;
+/// How long the first of them waits at most, but for the last one's own time.
+const GROUP_TIME: Duration = Duration::from_millis(50);
 /// Refused blocks remembered, so that another copy costs nothing; the oldest is forgotten for one more.
 const REMEMBERED_REFUSALS: usize = 4096;
 
@@ -169,10 +173,27 @@ impl Refusals {
 /// Blocks that were written but are not yet durable, with those who wait for them.
 #[derive(Default)]
 struct Group {
+    /// When the first was written.
+    began: Option<Instant>,
+    /// Bytes of the blocks.
+    length: usize,
     replies: Vec<(oneshot::Sender<BlockReply>, Accepted)>,
     events: Vec<ChainEvent>,
     step: Step,
     moved: bool,
+}
+
+impl Group {
+    fn is_full(&self) -> bool {
+        let late = self.began.is_some_and(|began| began.elapsed() >= GROUP_TIME);
+        late || self.replies.len() >= GROUP || self.length >= GROUP_LEN
+    }
+
+    fn add(&mut self, length: usize, reply: oneshot::Sender<BlockReply>, accepted: Accepted) {
+        self.began.get_or_insert_with(Instant::now);
+        self.length = self.length.saturating_add(length);
+        self.replies.push((reply, accepted));
+    }
 }
 
 struct Task {
@@ -215,7 +236,7 @@ impl Task {
 
     /// The next request; before waiting for one, what was written is made durable.
     fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Result<Option<Request>, KeeperError> {
-        if self.group.replies.len() < GROUP
+        if !self.group.is_full()
             && let Ok(request) = requests.try_recv()
         {
             return Ok(Some(request));
@@ -245,6 +266,7 @@ impl Task {
         }
         // No answer: the check panicked, which nothing a stranger sends can cause; the block is dropped, the node lives.
         let Ok(block) = ready else { return Ok(()) };
+        let length = block.as_ref().map_or(0, |block| block.bytes().len());
         let result = block.map_err(Refused::from).and_then(|block| self.accept(&block));
         self.counts.block(result.as_ref().map(|(accepted, _)| &accepted.outcome));
         match result {
@@ -252,7 +274,7 @@ impl Task {
                 Ok(()) => {
                     self.engine.adopt(&effects);
                     self.note(effects);
-                    self.group.replies.push((reply, accepted));
+                    self.group.add(length, reply, accepted);
                 }
                 // Nothing was changed, and what is stored can be read: the node waits for room.
                 Err(full @ StoreError::Full { .. }) => {
@@ -367,7 +389,7 @@ impl Task {
         let began = Instant::now();
         self.store.sync()?;
         self.counts.committed(self.group.replies.len(), began.elapsed());
-        let Group { replies, events, step, moved } = std::mem::take(&mut self.group);
+        let Group { replies, events, step, moved, .. } = std::mem::take(&mut self.group);
         if moved {
             let planned = self.read_pool().plan(step, clock::now(), &self.reader);
             self.carry_out(planned.map(Some));

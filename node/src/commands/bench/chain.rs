@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Empty blocks that are imported.
-const EMPTY: u32 = 20_000;
+pub(super) const EMPTY: u32 = 20_000;
 
 /// Blocks full of transfers beside the signature ceiling, and empty blocks.
 pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, String> {

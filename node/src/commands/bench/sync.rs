@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Figure, Scale, chain::temporary, workload};
+use super::{
+    Figure, Scale,
+    chain::{EMPTY, temporary},
+    workload,
+};
 use crate::registry::{FILE, NodeFile};
 
 /// How long a node may take to start, and the blocks to arrive.
@@ -29,10 +33,25 @@ impl Drop for Node {
     }
 }
 
-/// A late joiner takes the whole chain from one peer.
+/// A late joiner takes the whole chain from one peer: full blocks, then empty ones.
 pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, String> {
+    let full = sync(scale.blocks, scale.transfers)? * f64::from(scale.transfers);
+    let empty = sync(EMPTY, 0)?;
+    Ok(vec![
+        Figure {
+            name: format!("sync of {} blocks of {} transfers", scale.blocks, scale.transfers),
+            value: full,
+            unit: "tx/s",
+            beside: Some(("the signature ceiling", signatures)),
+        },
+        Figure { name: format!("sync of {EMPTY} empty blocks"), value: empty, unit: "blocks/s", beside: None },
+    ])
+}
+
+/// Blocks a second.
+fn sync(blocks: u32, transfers: u32) -> Result<f64, String> {
     let (made, fresh) = (temporary()?, temporary()?);
-    let workload = workload::make(made.path(), scale.blocks, scale.transfers)?;
+    let workload = workload::make(made.path(), blocks, transfers)?;
     let spec = made.path().join("spec.toml");
     std::fs::write(&spec, workload.spec.to_toml()).map_err(|error| error.to_string())?;
     let (source, joiner) = (start(made.path(), &spec, &[])?, start(fresh.path(), &spec, &[])?);
@@ -46,16 +65,9 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
     until("the blocks arrive", || {
         let status = ureq::get(format!("{}api/v1/status", joiner.file.api)).call().ok()?;
         let status: Value = status.into_body().read_json().ok()?;
-        (status.get("height")?.as_u64()? >= u64::from(scale.blocks)).then_some(())
+        (status.get("height")?.as_u64()? >= u64::from(blocks)).then_some(())
     })?;
-    let seconds = began.elapsed().as_secs_f64();
-    let value = f64::from(scale.blocks) * f64::from(scale.transfers) / seconds;
-    Ok(vec![Figure {
-        name: format!("sync of {} blocks of {} transfers", scale.blocks, scale.transfers),
-        value,
-        unit: "tx/s",
-        beside: Some(("the signature ceiling", signatures)),
-    }])
+    Ok(f64::from(blocks) / began.elapsed().as_secs_f64())
 }
 
 /// Starts a node of this very program, with these options besides, and waits until it listens.

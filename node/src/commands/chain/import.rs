@@ -26,8 +26,10 @@ use crate::{
     keeper::{self, BlockReply, Submitted},
 };
 
-/// Blocks under way: they are checked on all cores and stored in order.
-const AHEAD: usize = 64;
+/// Blocks under way: they are checked on all cores and stored in order, in groups that are smaller than this.
+const AHEAD: usize = 192;
+/// Bytes of them, from which on no more are read.
+const AHEAD_LEN: usize = 8 << 20;
 
 /// What to read where.
 #[derive(Args, Clone, Debug)]
@@ -63,7 +65,7 @@ pub(super) fn run(options: &ImportOptions) -> Result<(), String> {
     chains::save_spec(home.unwrap_or(&dir), &spec).map_err(|error| error.to_string())?;
     let (read, height) = with_keeper(&spec, opened, |runtime, keeper| {
         let bar = progress::blocks("import", 0);
-        let mut import = Import { archive, keeper, bar, pending: VecDeque::new(), stored: 0, known: 0 };
+        let mut import = Import { archive, keeper, bar, pending: VecDeque::new(), pending_len: 0, stored: 0, known: 0 };
         let done = runtime.block_on(import.run());
         import.bar.finish_and_clear();
         done?;
@@ -73,14 +75,16 @@ pub(super) fn run(options: &ImportOptions) -> Result<(), String> {
     print(&format!("{stored} blocks imported, {known} were there already: {} is at height {height}", spec.name))
 }
 
-/// A block under way: its height, where it lies in the archive, and the way to what comes of it.
-type Pending = (u64, u64, Submitted);
+/// A block under way: its height, where it lies in the archive, its length in bytes, and the way to what comes of it.
+type Pending = (u64, u64, usize, Submitted);
 
 struct Import<'a> {
     archive: Reader<BufReader<Box<dyn Read>>>,
     keeper: &'a keeper::Handle,
     bar: ProgressBar,
     pending: VecDeque<Pending>,
+    /// Bytes of these.
+    pending_len: usize,
     stored: u64,
     known: u64,
 }
@@ -91,7 +95,7 @@ impl Import<'_> {
             let next = self.archive.next();
             // What came before a damage is kept.
             let last = !matches!(next, Ok(Some(_)));
-            while self.pending.len() >= AHEAD || (last && !self.pending.is_empty()) {
+            while self.pending.len() >= AHEAD || self.pending_len >= AHEAD_LEN || (last && !self.pending.is_empty()) {
                 self.settle().await?;
             }
             match next {
@@ -113,14 +117,17 @@ impl Import<'_> {
             self.known = self.known.saturating_add(1);
             return Ok(());
         }
+        let length = bytes.len();
         let submitted = self.keeper.submit(bytes).await.map_err(|error| error.to_string())?;
-        self.pending.push_back((height, offset, submitted));
+        self.pending.push_back((height, offset, length, submitted));
+        self.pending_len = self.pending_len.saturating_add(length);
         Ok(())
     }
 
     /// Waits for the oldest block under way.
     async fn settle(&mut self) -> Result<(), String> {
-        let Some((height, offset, submitted)) = self.pending.pop_front() else { return Ok(()) };
+        let Some((height, offset, length, submitted)) = self.pending.pop_front() else { return Ok(()) };
+        self.pending_len = self.pending_len.saturating_sub(length);
         let reply = submitted.await.map_err(|_| "the store failed".to_owned())?;
         let refused = |why: String| {
             let kept = height.saturating_sub(1);
