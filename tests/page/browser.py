@@ -12,6 +12,8 @@ from selenium.webdriver.common.by import By
 from node import until
 
 AXE = pathlib.Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+# How long a script of a check may take, in seconds.
+PATIENCE = 120
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 # Looks at each element with text of its own. What scrolls by itself, and a list's cells that end in dots, may hold more than is seen.
@@ -51,6 +53,8 @@ class Browser:
             options.add_argument(one)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        # As long as on a machine that does much else beside.
+        self.driver.set_script_timeout(PATIENCE)
         self.size(1024, 768)
 
     def close(self):
