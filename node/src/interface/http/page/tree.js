@@ -19,6 +19,8 @@ const ROWS = 6;
 const NEWEST = 2;
 // A drawing that is a little too wide is drawn smaller instead, down to this part of its size; below that it scrolls.
 const SMALLEST = 0.9;
+// About the width of a page's scroll bar, in px.
+const BAR = 16;
 // Room below a block for who has it as the last one, a line each, in units of the drawing.
 const WHO = 15;
 // How wide a letter is about, where it is said how many blocks are left out.
@@ -177,7 +179,9 @@ function draw(width, seen) {
   const wide = isDown ? 2 * shape.margin + across * shape.lane + shape.width : length;
   const isTold = shown.some((block) => lane.get(block.hash) === across && whoIsAt(block.hash).length > 0);
   const tall = isDown ? length : 4 + across * shape.lane + shape.height + (isTold ? 2 * WHO + 8 : 4);
-  const fits = isDown ? 1 : Math.min(1, Math.max(SMALLEST, width / (wide * scale)));
+  // The same whether the page has a scroll bar or not: else one drawing could make it come, and the next one go.
+  const sure = width - BAR + innerWidth - document.documentElement.clientWidth;
+  const fits = isDown ? 1 : Math.min(1, Math.max(SMALLEST, sure / (wide * scale)));
   return svg(
     'svg',
     { class: isDown ? 'tree down' : 'tree', width: wide * scale * fits, height: tall * scale * fits, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
