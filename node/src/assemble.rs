@@ -170,6 +170,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         network: handle.clone(),
         miner: miner.clone(),
         catch_up: catching_up.clone(),
+        lab: lab.clone(),
     };
     let (events, events_task) = events::new(started.get(), &sources);
     metrics.sample(Box::new(Sample { sources, events: events.clone() }));

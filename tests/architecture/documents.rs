@@ -12,6 +12,9 @@ use bard_tests::workspace::root;
 const OTHER_PAGES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md"];
 
+/// The largest picture in docs/pictures, in bytes: whoever reads a page on a phone waits for all that it shows.
+const LARGEST_PICTURE: u64 = 80 << 10;
+
 fn pages() -> Vec<PathBuf> {
     let docs = fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("readable").path());
     let docs = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
@@ -118,5 +121,22 @@ mod tests {
     #[test]
     fn links_in_code_are_none() {
         assert_eq!(links("[a](b.md#c)\n```\n[x](y)\n```\n[d](e)"), ["b.md#c", "e"]);
+    }
+}
+
+#[test]
+fn every_picture_is_small_and_shown() {
+    let shown: BTreeSet<String> = pages().iter().flat_map(|page| links(&read(page))).collect();
+    let pictures = fs::read_dir(root().join("docs/pictures")).expect("docs/pictures");
+    let names: Vec<_> = pictures.map(|entry| entry.expect("readable")).collect();
+    assert!(!names.is_empty(), "the pictures were found");
+    for picture in names {
+        let name = picture.file_name().into_string().expect("a name in UTF-8");
+        let size = picture.metadata().expect("readable").len();
+        assert!(size < LARGEST_PICTURE, "docs/pictures/{name} has {size} bytes");
+        assert!(
+            shown.iter().any(|link| link.ends_with(&format!("pictures/{name}"))),
+            "nothing shows docs/pictures/{name}"
+        );
     }
 }

@@ -12,7 +12,35 @@ from selenium.webdriver.common.by import By
 from node import until
 
 AXE = pathlib.Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+# How long a script of a check may take, in seconds.
+PATIENCE = 120
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+# Looks at each element with text of its own. What scrolls by itself, and a list's cells that end in dots, may hold more than is seen.
+CROWDED = """
+const found = [];
+const page = document.documentElement;
+if (page.scrollWidth > page.clientWidth) found.push(`the page is ${page.scrollWidth} wide`);
+const has = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== '');
+const name = (one) => `${one.tagName}.${one.getAttribute('class') ?? ''} ${one.textContent.trim().slice(0, 40)}`;
+for (const one of document.querySelectorAll('header *, main *')) {
+  if (!has(one) || one.closest('svg, option, .hidden, .skip, thead') || !one.checkVisibility()) continue;
+  const box = one.getBoundingClientRect();
+  const card = one.closest('.card, header, main').getBoundingClientRect();
+  const scrolls = one.closest('.scroll, .picture, .content, .bytes, .list');
+  if (!scrolls && (box.left < card.left - 1 || box.right > card.right + 1)) found.push(`sticks out: ${name(one)}`);
+  const isCut = getComputedStyle(one).overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1;
+  if (isCut && !one.matches('.miner, select, input, textarea')) found.push(`is cut: ${name(one)}`);
+}
+for (const text of document.querySelectorAll('main svg text')) {
+  const box = text.getBoundingClientRect();
+  const room = text.ownerSVGElement.getBoundingClientRect();
+  if (box.left < room.left - 1 || box.right > room.right + 1 || box.bottom > room.bottom + 1) found.push(`out of its drawing: ${name(text)}`);
+  const frame = text.parentNode.querySelector?.(':scope > rect')?.getBoundingClientRect();
+  if (frame && (box.left < frame.left || box.right > frame.right)) found.push(`wider than its box: ${name(text)}`);
+}
+return found;
+"""
 
 
 class Browser:
@@ -25,6 +53,8 @@ class Browser:
             options.add_argument(one)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        # As long as on a machine that does much else beside.
+        self.driver.set_script_timeout(PATIENCE)
         self.size(1024, 768)
 
     def close(self):
@@ -86,6 +116,11 @@ class Browser:
                 return None
 
         return until(f"{form} is answered", answer)
+
+    def crowded(self):
+        """What of the view that is shown has no room: what is wider than the page or sticks out of its card, text that is cut, text of a
+        drawing that is outside of its box or of the drawing."""
+        return self.run(CROWDED)
 
     def trouble(self):
         """What the browser complained about since it was last asked."""

@@ -1,7 +1,7 @@
 """What the page at `/` does, seen in a browser.
 
     checks.py                    all checks
-    checks.py NAME...            some, as `Page.test_five_steps`
+    checks.py NAME...            some, as `Page.test_five_steps` or `Looks`
     checks.py --pictures DIR     a picture of each view, at three widths, light and dark
 """
 
@@ -17,49 +17,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
+from lesson import VIEWS, WIDTHS, Case, lesson
+from looks import Looks  # Its checks are run with those below.
 from node import BARD, Node, until
 
 # What a first visit may load, in bytes.
 FIRST_LOAD = 150 << 10
-VIEWS = ["overview", "chain", "transactions", "accounts", "items", "records", "peers", "do", "lab", "words", "block/1", "item/camera", "account/alice"]
-WIDTHS = [(360, 740), (1024, 768), (1920, 1080)]
 
 
-def lesson(node, other):
-    """Something of everything: a fork that was settled, payments, an item, a record, a peer."""
-    node.mine(1)
-    other.mine(2)
-    node.connect(other)
-    node.agree(other)
-    node.post("/api/v1/wallet/transfer", **{"from": "alice", "to": "bob", "amount": 120})
-    node.post("/api/v1/wallet/items/camera/request", **{"from": "alice"})
-    node.post("/api/v1/wallet/record", **{"from": "carol", "text": "Meeting at noon"})
-    node.mine(1)
-    node.post("/api/v1/wallet/items/camera/transfer", **{"from": "alice", "to": "dave"})
-    node.mine(1)
-    node.post("/api/v1/wallet/transfer", **{"from": "bob", "to": "carol", "amount": 7})
-    node.agree(other)
-
-
-class Page(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.close)
-
-    def setUp(self):
-        self.browser.size(1024, 768)
-        self.browser.trouble()
-
-    def tearDown(self):
-        # Before its node is ended: a page that is open goes on asking.
-        self.browser.driver.get("about:blank")
-
-    def node(self, *options):
-        node = Node(*options)
-        self.addCleanup(node.close)
-        return node
-
+class Page(Case):
     def test_five_steps(self):
         node, other = self.node(), self.node()
         browser = self.browser
@@ -297,6 +263,20 @@ class Page(unittest.TestCase):
             self.assertIn("one does not show its work", check(file, broken))
             self.assertIn("This is no receipt", check(file, other))
 
+    def test_what_another_switches_in_the_laboratory_is_told(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node)
+        until("the page knows of the laboratory", lambda: browser.run("return performance.getEntriesByName(`${location.origin}/api/v1/lab`).length") > 0)
+        node.call("PUT", "/api/v1/lab", {"apart": True, "delay_ms": 500})
+        browser.sees("The laboratory is on: this node is cut off, its link is slow (0.5 s).", "body > .lab")
+        browser.sees("this node is cut off", ".news .lab")
+        node.call("PUT", "/api/v1/lab", {"apart": False, "delay_ms": 0})
+        until("nothing is on", lambda: browser.text("body > .lab") == "")
+        browser.sees("The laboratory is off.", ".news")
+        # By the events alone: it asked once, when it was opened.
+        self.assertEqual(browser.run("return performance.getEntriesByName(`${location.origin}/api/v1/lab`).length"), 1)
+
     def test_the_laboratory_makes_forks_and_heals_them(self):
         node, other = self.node(), self.node()
         node.connect(other)
@@ -411,35 +391,6 @@ class Page(unittest.TestCase):
         browser.find("[data-switch=mining]").click()
         until("it rests", lambda: not node.status()["mining"]["enabled"])
         browser.sees("Start mining")
-
-    def test_everybody_can_use_every_view(self):
-        node, other = self.node(), self.node()
-        lesson(node, other)
-        browser = self.browser
-        for language in ["en", "de"]:
-            for dark in [False, True]:
-                # Colours do not depend on the width, nor widths on the colours.
-                width, height = WIDTHS[0] if dark else WIDTHS[1]
-                browser.size(width, height, dark)
-                browser.open(node)
-                browser.run("localStorage.setItem('language', arguments[0])", language)
-                browser.open(node)
-                for view in VIEWS:
-                    browser.go(view)
-                    self.assertEqual(browser.violations(), [], f"{view}, {language}, dark: {dark}, {width} wide")
-                    over = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                    self.assertLessEqual(over, 0, f"{view} is wider than {width}, {language}")
-        # Also while a mistake is told, and while a word is explained.
-        browser.go("do")
-        browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "999999999"})
-        self.assertEqual(browser.violations(), [])
-        browser.go("block/1")
-        browser.run("arguments[0].focus()", browser.find("button.word"))
-        browser.find("[role=tooltip]")
-        self.assertEqual(browser.violations(), [])
-        browser.run("localStorage.clear()")
-        refused = [one for one in browser.trouble() if "wallet/transfer" not in one]
-        self.assertEqual(refused, [])
 
     def test_the_keyboard_is_enough(self):
         node = self.node()

@@ -90,6 +90,25 @@ fn blocks_and_transactions_are_held_back_in_both_directions() {
 }
 
 #[test]
+fn what_is_switched_is_told_to_whoever_watches() {
+    let node = Node::start();
+    let mut told = Events::follow(&node, "types=lab,block", None);
+    switch(&node, &json!({ "apart": true }));
+    let first = told.next().unwrap();
+    assert_eq!((first.kind.as_str(), first.data), ("lab", json!({ "apart": true, "delay_ms": 0, "rival": false })));
+    // What stays as it is is no news: the next that is told is another switch.
+    switch(&node, &json!({ "apart": true }));
+    switch(&node, &json!({}));
+    switch(&node, &json!({ "delay_ms": 500 }));
+    assert_eq!(told.next().unwrap().data, json!({ "apart": true, "delay_ms": 500, "rival": false }));
+    switch(&node, &json!({ "apart": false, "delay_ms": 0 }));
+    // Whoever comes back hears of what came after the last that it knows.
+    let mut again = Events::follow(&node, "types=lab", Some(&first.id));
+    assert_eq!(again.next().unwrap().data["delay_ms"], json!(500));
+    assert_eq!(again.next().unwrap().data, json!({ "apart": false, "delay_ms": 0, "rival": false }));
+}
+
+#[test]
 fn a_rival_makes_forks_and_reorganisations() {
     let node = Node::start();
     let mut reorgs = Events::follow(&node, "types=reorg", None);

@@ -24,7 +24,7 @@ pub use self::{
     journal::{BACKLOG, Follower, Full, Journal, KEPT, MAX_FOLLOWERS, Missed, PATIENCE, Place, Reset},
     task::{Sources, Task, new},
 };
-use crate::{catch_up, miner};
+use crate::{catch_up, lab, miner};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,11 +41,14 @@ pub enum Kind {
     Mining,
     /// Catching up with others.
     Sync,
+    /// The laboratory.
+    Lab,
 }
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Self; 6] = [Self::Block, Self::Reorg, Self::Transaction, Self::Peer, Self::Mining, Self::Sync];
+    pub const ALL: [Self; 7] =
+        [Self::Block, Self::Reorg, Self::Transaction, Self::Peer, Self::Mining, Self::Sync, Self::Lab];
 
     /// Its name to programs.
     pub const fn name(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Kind {
             Self::Peer => "peer",
             Self::Mining => "mining",
             Self::Sync => "sync",
+            Self::Lab => "lab",
         }
     }
 }
@@ -142,6 +146,8 @@ pub enum Change {
         /// Height of the chain.
         height: Height,
     },
+    /// Something of the laboratory was switched: all that is on now.
+    Lab(lab::Settings),
 }
 
 /// Where catching up stands.
@@ -211,6 +217,7 @@ impl Change {
             Self::Connected(_) | Self::Lost(_) => Kind::Peer,
             Self::Mining(_) => Kind::Mining,
             Self::Sync { .. } => Kind::Sync,
+            Self::Lab(_) => Kind::Lab,
         }
     }
 }

@@ -12,7 +12,12 @@ use super::{
     Change, Journal, SyncState,
     journal::{self, Writer},
 };
-use crate::{catch_up, keeper, keeper::ChainEvent, miner};
+use crate::{
+    catch_up, keeper,
+    keeper::ChainEvent,
+    lab::{self, Lab},
+    miner,
+};
 
 /// How often the progress of catching up is told.
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
@@ -27,6 +32,8 @@ pub struct Sources {
     pub miner: miner::Handle,
     /// Catching up.
     pub catch_up: catch_up::Handle,
+    /// The laboratory.
+    pub lab: Lab,
 }
 
 /// The task, to be run.
@@ -36,9 +43,11 @@ pub struct Task {
     peers: watch::Receiver<Arc<Vec<PeerInfo>>>,
     miner: watch::Receiver<miner::Activity>,
     sync: watch::Receiver<Option<catch_up::Progress>>,
+    lab: watch::Receiver<lab::Settings>,
     writer: Writer,
     known: BTreeSet<PeerId>,
     activity: miner::Activity,
+    settings: lab::Settings,
     progress: Option<catch_up::Progress>,
     told: Instant,
     /// Blocks that catching up had brought when it last ended.
@@ -54,9 +63,11 @@ pub fn new(run: u64, sources: &Sources) -> (Journal, Task) {
         peers: sources.network.peers(),
         miner: sources.miner.watch(),
         sync: sources.catch_up.watch_progress(),
+        lab: sources.lab.watch(),
         writer,
         known: BTreeSet::new(),
         activity: sources.miner.activity(),
+        settings: sources.lab.settings(),
         progress: None,
         told: Instant::now(),
         fetched: 0,
@@ -89,6 +100,10 @@ impl Task {
                 },
                 changed = self.sync.changed() => match changed {
                     Ok(()) => self.sync_changed(),
+                    Err(_) => return,
+                },
+                changed = self.lab.changed() => match changed {
+                    Ok(()) => self.lab_changed(),
                     Err(_) => return,
                 },
             }
@@ -154,6 +169,15 @@ impl Task {
         if now.is_none() {
             self.fetched = self.keeper.counts().fetched.get();
         }
+    }
+
+    /// A switch that was put where it stood already is no news.
+    fn lab_changed(&mut self) {
+        let now = *self.lab.borrow_and_update();
+        if now != self.settings {
+            self.writer.push(Change::Lab(now));
+        }
+        self.settings = now;
     }
 
     fn tell(&mut self, state: SyncState, progress: catch_up::Progress) {

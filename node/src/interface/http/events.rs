@@ -42,7 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<Service> {
 #[into_params(parameter_in = Query)]
 struct Choice {
     /// Only events of these kinds, with commas between them; all if left out.
-    #[param(pattern = "^(block|reorg|transaction|peer|mining|sync)(,(block|reorg|transaction|peer|mining|sync))*$")]
+    #[param(
+        pattern = "^(block|reorg|transaction|peer|mining|sync|lab)(,(block|reorg|transaction|peer|mining|sync|lab))*$"
+    )]
     types: Option<String>,
     /// The id of the last event that is known: what came since is told. For clients that cannot set a header. `start` is
     /// before the first event that the node still keeps.

@@ -18,6 +18,6 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Peer(PeerEvent::Connected { peer_id, .. }) => Some(format!("* connected to {peer_id}")),
         Event::Peer(PeerEvent::Lost { peer_id }) => Some(format!("* lost {peer_id}; it is dialled again")),
         Event::Reset(reset) => Some(format!("(some news are missing: {})", reset.detail)),
-        Event::Transaction(_) | Event::Mining(_) | Event::Sync(_) | Event::Error(_) => None,
+        Event::Transaction(_) | Event::Mining(_) | Event::Sync(_) | Event::Lab(_) | Event::Error(_) => None,
     }
 }

@@ -51,6 +51,7 @@ export function showView(main) {
             one.pending.balance === one.balance ? '-' : number(one.pending.balance),
             number(one.nonce),
           ]),
+        0,
       );
     },
   });
@@ -83,6 +84,7 @@ export async function showAccount(main, [address]) {
               deed(one.sender, one.action),
               transactionLink(one.id),
             ]),
+            1,
           ),
   });
   main.append(

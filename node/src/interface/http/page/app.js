@@ -101,9 +101,9 @@ function frame() {
         }),
       ),
     ),
+    nav,
     gone,
     lab,
-    nav,
     main,
     el(
       'footer',
@@ -154,8 +154,13 @@ async function render() {
   const [name, ...rest] = place();
   const here = WITHIN[name] ?? name;
   for (const link of nav.children) {
-    if (link.dataset.view === here) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.dataset.view !== here) {
+      link.removeAttribute('aria-current');
+      continue;
+    }
+    link.setAttribute('aria-current', 'page');
+    // On a phone the menu is one line, which scrolls.
+    nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   }
   // What a view shows while it is not whole yet is not in sight.
   const content = el('div.view', { 'data-view': name });
@@ -167,7 +172,10 @@ async function render() {
     stop = await view(content, rest);
   } catch (error) {
     if (mine !== turn) return;
-    content.replaceChildren(el('h1', { tabindex: -1 }, t(`nav.${here}`)), explain(error));
+    content.replaceChildren(
+      el('h1', { tabindex: -1 }, t(`nav.${here}`)),
+      el('div.card', {}, explain(error), name !== here && el('p', {}, el('a', { href: `#/${here}` }, `← ${t(`nav.${here}`)}`))),
+    );
   }
   if (mine !== turn) {
     stop?.();

@@ -47,7 +47,7 @@ function transactions(block) {
     .slice(0, LISTED)
     .map((one, i) => [number(i + 1), deed(one.sender, one.action), number(one.fee), transactionLink(one.id)]);
   return [
-    table(t('block.transactions'), ['#', t('block.what'), t('block.fee'), t('block.id')], rows),
+    table(t('block.transactions'), ['#', t('block.what'), t('block.fee'), t('block.id')], rows, 1),
     block.transactions.length > LISTED && el('p.note', {}, t('block.more', { n: block.transactions.length - LISTED })),
   ];
 }
@@ -87,7 +87,7 @@ function checks(bytes, block, pow, next) {
   const isSame = found.id === block.hash && found.root === found.saidRoot;
   return [
     el(isSame ? 'p.good' : 'p.bad', {}, t(isSame ? 'tamper.untouched' : found.meets ? 'tamper.other' : 'tamper.refused')),
-    table(t('tamper.title'), [t('tamper.what'), t('tamper.says'), t('tamper.gives'), t('tamper.verdict')], rows),
+    table(t('tamper.title'), [t('tamper.what'), t('tamper.says'), t('tamper.gives'), t('tamper.verdict')], rows, 0),
   ];
 }
 
@@ -157,10 +157,8 @@ function tamper(original, block, pow, next) {
     el(
       'div.row',
       {},
-      el('label', { for: 'place' }, t('tamper.byte')),
-      input,
-      el('label', { for: 'value' }, t('tamper.value')),
-      value,
+      el('span.pair', {}, el('label', { for: 'place' }, t('tamper.byte')), input),
+      el('span.pair', {}, el('label', { for: 'value' }, t('tamper.value')), value),
       el('button', { type: 'button', click: () => set(bytes[place] ^ 1) }, t('tamper.flip')),
       el(
         'button.plain',

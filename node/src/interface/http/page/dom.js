@@ -87,13 +87,15 @@ export function facts(pairs, kind = 'dl.facts') {
 // A table of more columns is one of lists already on a screen that is not very wide.
 const WIDE = 6;
 
-// A table. On a narrow screen its rows are lists (see the style), so it says itself what it is, and each cell what it is of.
-export function table(caption, heads, rows) {
+// A table. On a narrow screen its rows are lists (see the style), so it says itself what it is, and each cell what it is of. There
+// the cell at `first` goes before the others and needs no name.
+export function table(caption, heads, rows, first = -1) {
+  const kinds = [heads.length > WIDE && 'wide', heads.length < 3 && 'narrow', first >= 0 && 'led'].filter(Boolean);
   return el(
     'div.scroll',
     { tabindex: 0, role: 'region', 'aria-label': caption },
     el(
-      heads.length > WIDE ? 'table.wide' : 'table',
+      ['table', ...kinds].join('.'),
       { role: 'table' },
       el('caption.hidden', {}, caption),
       el(
@@ -112,7 +114,7 @@ export function table(caption, heads, rows) {
           el(
             'tr',
             { role: 'row' },
-            row.map((cell, i) => el('td', { role: 'cell', 'data-label': heads[i] }, el('div', {}, cell))),
+            row.map((cell, i) => el(i === first ? 'td.first' : 'td', { role: 'cell', 'data-label': heads[i] }, el('div', {}, cell))),
           ),
         ),
       ),

@@ -29,6 +29,7 @@ export function showView(main) {
               t('nav.items'),
               [t('items.item'), t('items.holder')],
               all.map((one) => [itemLink(one.item), one.holder === null ? t('items.free') : who(one.holder)]),
+              0,
             ),
     },
   );
@@ -41,18 +42,22 @@ export function showView(main) {
       {},
       el('h2', {}, t('items.title')),
       el(
-        'form.row',
-        {
-          submit: (event) => {
-            event.preventDefault();
-            location.hash = `#/item/${encodeURIComponent(name.value.trim())}`;
+        'div.finder',
+        {},
+        el(
+          'form.row',
+          {
+            submit: (event) => {
+              event.preventDefault();
+              location.hash = `#/item/${encodeURIComponent(name.value.trim())}`;
+            },
           },
-        },
-        el('label', { for: 'find-item' }, t('items.find')),
-        name,
-        el('button', {}, t('list.show')),
+          el('label', { for: 'find-item' }, t('items.find')),
+          name,
+          el('button', {}, t('list.show')),
+        ),
+        el('div.row', {}, el('label', { for: 'state' }, t('items.which')), choice),
       ),
-      el('div.row', {}, el('label', { for: 'state' }, t('items.which')), choice),
       list.root,
     ),
   );

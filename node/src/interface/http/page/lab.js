@@ -136,12 +136,7 @@ export function showView(main) {
     );
   };
   update();
-  // Another page may switch it, too.
-  ask('lab');
-  const stop = listen((kind) => {
-    if (kind === 'status') ask('lab');
-    update();
-  });
+  const stop = listen(update);
   return () => {
     stop();
     tree.stop();

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 
-const KINDS = ['block', 'reorg', 'transaction', 'peer', 'mining', 'sync'];
+const KINDS = ['block', 'reorg', 'transaction', 'peer', 'mining', 'sync', 'lab'];
 // How often the node is asked for what no event tells, and how often while it does not answer, in ms.
 const LOOK = 2_000;
 const LOOK_WHILE_GONE = 700;
@@ -159,6 +159,7 @@ function happened(kind, data) {
   if (kind === 'peer') ['status', 'peers', 'bans'].forEach(ask);
   else ask('status');
   if (kind === 'reorg') state.reorg = data;
+  if (kind === 'lab') state.lab = { ...state.lab, ...data };
   // A miner also tells of each of its blocks, which is news already.
   const isNews =
     kind === 'mining'
@@ -201,7 +202,7 @@ function look() {
     if (state.alive !== false) {
       ask('peers');
       ask('forks');
-      if (looks % 5 === 0) ['keys', 'node', 'lab', 'bans'].forEach(ask);
+      if (looks % 5 === 0) ['keys', 'node', 'bans'].forEach(ask);
     }
     if (stream?.readyState === EventSource.CLOSED && state.alive) follow();
   }

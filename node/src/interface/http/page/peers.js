@@ -30,7 +30,7 @@ function row(peer, trouble) {
   const kind = agreement(peer);
   const id = peer.peer_id;
   return [
-    [el('code', { title: peer.peer_id }, shortPeer(peer.peer_id)), el('br'), stranger(peer.agent, 60)],
+    [el('code', { title: peer.peer_id }, shortPeer(peer.peer_id)), el('br'), el('span.note', {}, stranger(peer.agent, 60))],
     el(`span.agreement.${kind}`, {}, `${SIGNS[kind]} ${t(`agreement.${kind}`)}`),
     peer.tip === null ? '-' : blockLink(peer.tip, number(peer.height)),
     found(peer.found_by),
@@ -115,7 +115,7 @@ export function showView(main) {
   const picture = el('div');
   const list = el('div');
   const trouble = el('div', { role: 'alert' });
-  const apart = el('div');
+  const apart = el('div.apart');
   const self = el('div');
   main.append(
     el('h1', { tabindex: -1 }, t('nav.peers')),
@@ -124,10 +124,14 @@ export function showView(main) {
       'div.columns',
       {},
       el('section.card', {}, el('h2', {}, t('network.title')), picture, el('p.note', {}, t('network.legend'))),
-      form({ key: 'register', path: '/api/v1/peers', fields: [field('address', { hint: t('field.address.hint') })] }),
+      el(
+        'div.stack',
+        {},
+        form({ key: 'register', path: '/api/v1/peers', fields: [field('address', { hint: t('field.address.hint') })] }),
+        el('section.card', {}, el('h2', {}, t('peers.own')), self),
+      ),
     ),
     el('section.card', {}, el('h2', {}, t('peers.title')), list, trouble, apart),
-    el('section.card', {}, el('h2', {}, t('peers.own')), self),
   );
   const heads = ['who', 'agreement', 'height', 'found', 'way', 'latency', 'faults', 'act'];
   const update = () => {

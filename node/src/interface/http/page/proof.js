@@ -57,21 +57,27 @@ function found(proof) {
   const root = way === null ? null : hex(way.root);
   const said = proof.header.transactions_root;
   const holds = root === said;
-  return [
-    el(holds ? 'p.good' : 'p.bad', {}, holds ? '✓ ' : '✕ ', t(holds ? 'proof.holds' : 'proof.breaks')),
+  return el(
+    'div.proved',
+    {},
     el(
-      'p',
+      'div',
       {},
-      rich('proof.text', {
-        n: proof.path.length,
-        place: number(proof.index + 1),
-        all: number(proof.size),
-        block: blockLink(proof.header.hash, String(proof.header.height)),
-      }),
+      el(holds ? 'p.good.verdict' : 'p.bad.verdict', {}, holds ? '✓ ' : '✕ ', t(holds ? 'proof.holds' : 'proof.breaks')),
+      el(
+        'p',
+        {},
+        rich('proof.text', {
+          n: proof.path.length,
+          place: number(proof.index + 1),
+          all: number(proof.size),
+          block: blockLink(proof.header.hash, String(proof.header.height)),
+        }),
+      ),
+      el('p.note', {}, t('proof.why')),
     ),
     el('div.scroll', { tabindex: 0, role: 'region', 'aria-label': t('proof.title') }, draw(way?.steps ?? [], said, holds)),
-    el('p.note', {}, t('proof.why')),
-  ];
+  );
 }
 
 // A button that fetches the proof of a transaction and shows it below.
@@ -80,7 +86,7 @@ export function proofOf(id) {
   const button = el('button.plain', { type: 'button', 'data-proof': true }, t('proof.show'));
   button.addEventListener('click', async () => {
     try {
-      output.replaceChildren(...found(await get(`/api/v1/transactions/${id}/proof`)));
+      output.replaceChildren(found(await get(`/api/v1/transactions/${id}/proof`)));
     } catch (error) {
       output.replaceChildren(explain(error));
     }

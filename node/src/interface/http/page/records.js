@@ -165,6 +165,7 @@ export function showView(main) {
               el('span.short', {}, stranger(one.action.content_type, KIND)),
               el('a.record', { href: `#/tx/${one.id}` }, stranger(one.action.text ?? one.action.hex, 160)),
             ]),
+            3,
           ),
   });
   main.append(

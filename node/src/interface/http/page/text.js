@@ -4,6 +4,9 @@ import { el } from './dom.js';
 
 export const LANGUAGES = { en: 'English', de: 'Deutsch' };
 
+// How times and numbers are written in each.
+const LOCALES = { en: 'en-GB', de: 'de' };
+
 let messages = {};
 let rules = new Intl.PluralRules('en');
 let numbers = new Intl.NumberFormat('en');
@@ -29,7 +32,7 @@ export async function load(wanted) {
   messages = await answer.json();
   language = wanted;
   rules = new Intl.PluralRules(wanted);
-  numbers = new Intl.NumberFormat(wanted, { maximumFractionDigits: 1 });
+  numbers = new Intl.NumberFormat(LOCALES[wanted], { maximumFractionDigits: 1 });
   document.documentElement.lang = wanted;
 }
 
@@ -113,15 +116,15 @@ export function tick() {
 
 // A time, whole.
 export function moment(time) {
-  return new Date(time).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
+  return new Date(time).toLocaleString(LOCALES[language], { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
-// The time of day; of another day, with the day.
+// The time of day; of another day, with the day. The whole of it is the text that a pointer finds.
 export function clock(time) {
   const date = new Date(time);
   const isToday = date.toDateString() === new Date().toDateString();
   const text = isToday
-    ? date.toLocaleTimeString(language)
-    : date.toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' });
+    ? date.toLocaleTimeString(LOCALES[language])
+    : date.toLocaleString(LOCALES[language], { day: '2-digit', month: '2-digit', hour: '2-digit', minute: '2-digit' });
   return el('time', { datetime: time, title: moment(time) }, text);
 }

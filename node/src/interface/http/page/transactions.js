@@ -19,6 +19,7 @@ function waiting(all, count) {
       t('pool.title'),
       [t('block.what'), t('block.fee'), t('block.id')],
       all.map((one) => [deed(one.sender, one.action), number(one.fee), transactionLink(one.id)]),
+      0,
     ),
     count > all.length && el('p.note', {}, t('block.more', { n: count - all.length })),
   ];
@@ -36,6 +37,7 @@ function mined(blocks) {
       ago(one.in.timestamp),
       transactionLink(one.id),
     ]),
+    1,
   );
 }
 

@@ -7,7 +7,7 @@ import { t } from './text.js';
 // How blocks are drawn where there is room for several side by side, and how on a phone: there the newest is above, and branches
 // lie to the right. `between` is the room from one block to the next, `lane` the way from one branch to the next.
 const ACROSS = { width: 104, height: 52, between: 34, lane: 92, margin: 30, isDown: false };
-const DOWN = { width: 144, height: 68, between: 26, lane: 158, margin: 2, isDown: true };
+const DOWN = { width: 144, height: 80, between: 24, lane: 158, margin: 2, isDown: true };
 // As wide as that the blocks are side by side, in units of the drawing.
 const WIDE = 480;
 // The chain and the branches that are drawn; those of more lanes are told of in words alone.
@@ -17,6 +17,12 @@ const LANES = 5;
 const COLUMNS = 5;
 const ROWS = 6;
 const NEWEST = 2;
+// A drawing that is a little too wide is drawn smaller instead, down to this part of its size; below that it scrolls.
+const SMALLEST = 0.9;
+// About the width of a page's scroll bar, in px.
+const BAR = 16;
+// Room below a block for who has it as the last one, a line each, in units of the drawing.
+const WHO = 15;
 // How wide a letter is about, where it is said how many blocks are left out.
 const LETTER = 7;
 // Forks that are told of.
@@ -41,23 +47,24 @@ function lanes(blocks) {
   return { lane, byHash };
 }
 
+// Who has a block as the last one, a line each.
 function whoIsAt(hash) {
   const who = state.status?.tip === hash ? [t('tree.me')] : [];
   const n = state.peers.filter((peer) => peer.tip === hash).length;
-  if (n > 0) who.push(t('tree.peers', { n }));
-  return who.join(' + ');
+  if (n > 0) who.push((who.length > 0 ? '+ ' : '') + t('tree.peers', { n }));
+  return who;
 }
 
 function box(block, { x, y }, shape, isNew) {
   const where = whoIsAt(block.hash);
   const kind = block.active ? 'active' : block.verdict === 'invalid' ? 'invalid' : 'stale';
-  const name = [t('tree.block', { height: block.height, hash: shortHash(block.hash) }), t(`tree.${kind}`), where]
+  const name = [t('tree.block', { height: block.height, hash: shortHash(block.hash) }), t(`tree.${kind}`), where.join(' ')]
     .filter(Boolean)
     .join(', ');
   const middle = x + shape.width / 2;
-  const whoAt = shape.isDown ? y + 60 : y + shape.height + 20;
-  // One below the other, who has a block stands in its box; without that, the rest is in the middle.
-  const lower = shape.isDown && where === '' ? 8 : 0;
+  // One below the other, who has a block stands in its box; the less of that there is, the lower the rest.
+  const lower = shape.isDown ? 10 - 6 * where.length : 0;
+  const whoAt = shape.isDown ? y + 58 + lower : y + shape.height + WHO + 3;
   return svg(
     'a',
     { href: `#/block/${block.hash}`, class: `block ${kind}${isNew ? ' new' : ''}`, 'aria-label': name, 'data-key': block.hash },
@@ -65,12 +72,13 @@ function box(block, { x, y }, shape, isNew) {
     svg('rect', { x, y, width: shape.width, height: shape.height, rx: 8 }),
     svg('text', { x: middle, y: y + 22 + lower, class: 'height' }, String(block.height)),
     svg('text', { x: middle, y: y + 41 + lower, class: 'hash' }, `${kind === 'invalid' ? '✕ ' : ''}${shortHash(block.hash)}`),
-    where && svg('text', { x: middle, y: whoAt, class: 'who' }, where),
+    where.map((line, i) => svg('text', { x: middle, y: whoAt + WHO * i, class: 'who' }, line)),
   );
 }
 
-// The heights that are drawn, the lowest first: the newest, those around forks, and more of the newest where there is room.
-function columns(top, room) {
+// The heights that are drawn, the lowest first: the newest, those around forks, and more of the newest where there is room; `most` is how many
+// are drawn rather than leaving out one alone.
+function columns(top, room, most) {
   const all = new Set();
   for (let i = 0; i < Math.min(NEWEST, room) && i <= top; i += 1) all.add(top - i);
   const stale = state.forks
@@ -82,6 +90,8 @@ function columns(top, room) {
     if (all.size + fresh.length <= room) fresh.forEach((one) => all.add(one));
   }
   for (let height = top; height >= 0 && all.size < room; height -= 1) all.add(height);
+  // Where one alone would be left out, it is drawn: to say so takes nearly its room.
+  for (const height of [...all]) if (all.size < most && !all.has(height + 1) && all.has(height + 2)) all.add(height + 1);
   return [...all].sort((one, other) => one - other);
 }
 
@@ -90,7 +100,8 @@ function places(heights, shape) {
   const size = shape.isDown ? shape.height : shape.width;
   const at = new Map();
   const gaps = [];
-  let along = shape.margin;
+  // One below the other, the lowest has an arrow to what is not drawn.
+  let along = shape.margin + (shape.isDown && heights[0] > 0 ? shape.between : 0);
   heights.forEach((height, i) => {
     const n = i === 0 ? 0 : height - heights[i - 1] - 1;
     if (n > 0) {
@@ -133,7 +144,9 @@ function draw(width, seen) {
   const { isDown } = shape;
   const top = Math.max(0, ...state.forks.map((block) => block.height));
   const room = Math.floor((width / scale - 2 * ACROSS.margin - LETTER * 8) / (ACROSS.width + ACROSS.between));
-  const { at, gaps, length } = places(columns(top, isDown ? ROWS : Math.max(COLUMNS, room)), shape);
+  const most = Math.floor((width / scale / SMALLEST - 2 * ACROSS.margin + ACROSS.between) / (ACROSS.width + ACROSS.between));
+  const heights = isDown ? columns(top, ROWS, ROWS) : columns(top, Math.max(COLUMNS, room), most);
+  const { at, gaps, length } = places(heights, shape);
   const { lane, byHash } = lanes(state.forks);
   const shown = state.forks.filter((block) => at.has(block.height) && lane.get(block.hash) < LANES);
   const across = Math.max(0, ...shown.map((block) => lane.get(block.hash)));
@@ -164,10 +177,14 @@ function draw(width, seen) {
   });
   const boxes = shown.map((block) => box(block, place(block), shape, seen !== null && !seen.has(block.hash)));
   const wide = isDown ? 2 * shape.margin + across * shape.lane + shape.width : length;
-  const tall = isDown ? length : 4 + (across + 1) * shape.lane - 10;
+  const isTold = shown.some((block) => lane.get(block.hash) === across && whoIsAt(block.hash).length > 0);
+  const tall = isDown ? length : 4 + across * shape.lane + shape.height + (isTold ? 2 * WHO + 8 : 4);
+  // The same whether the page has a scroll bar or not: else one drawing could make it come, and the next one go.
+  const sure = width - BAR + innerWidth - document.documentElement.clientWidth;
+  const fits = isDown ? 1 : Math.min(1, Math.max(SMALLEST, sure / (wide * scale)));
   return svg(
     'svg',
-    { class: isDown ? 'tree down' : 'tree', width: wide * scale, height: tall * scale, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
+    { class: isDown ? 'tree down' : 'tree', width: wide * scale * fits, height: tall * scale * fits, viewBox: `0 0 ${wide} ${tall}`, role: 'presentation' },
     marker(),
     links,
     texts,

@@ -59,6 +59,7 @@ const NEWS = {
         })
       : t('news.lost', { peer: shortPeer(one.peer_id) }),
   mining: (one) => t(one.enabled ? 'news.mining' : 'news.rests', { n: one.threads }),
+  lab: (one) => experiment(one) || t('news.lab.off'),
   sync: (one) => t(`news.sync.${one.state}`, { height: one.height, target: one.target_height, n: one.accepted }),
 };
 
@@ -68,8 +69,7 @@ export function news({ kind, data, at }) {
 }
 
 // What of the laboratory is switched on, in a line; empty where nothing is.
-export function experiment() {
-  const { lab } = state;
+export function experiment(lab = state.lab) {
   const on = [
     lab?.apart && t('lab.is.apart'),
     lab?.delay_ms > 0 && t('lab.is.delay', { n: number(lab.delay_ms / 1000) }),

@@ -10,11 +10,12 @@ use bard_chain::{
 use bard_protocol::{Direction, PeerInfo};
 
 use super::{
-    ActionEvent, BlockEvent, Dialled, Event, MiningEvent, PeerEvent, ReorgEvent, SyncEvent, SyncState, TransactionEvent,
+    ActionEvent, BlockEvent, Dialled, Event, LabEvent, MiningEvent, PeerEvent, ReorgEvent, SyncEvent, SyncState,
+    TransactionEvent,
 };
 use crate::{
     application::events::{Brief, Change, SyncState as State},
-    catch_up, clock, miner,
+    catch_up, clock, lab, miner,
 };
 
 impl From<&Change> for Event {
@@ -37,6 +38,7 @@ impl From<&Change> for Event {
             Change::Lost(peer) => Self::Peer(PeerEvent::Lost { peer_id: peer.to_string() }),
             Change::Mining(activity) => Self::Mining(activity.into()),
             Change::Sync { state, progress, height } => Self::Sync(SyncEvent::new(*state, progress, *height)),
+            Change::Lab(settings) => Self::Lab(settings.into()),
         }
     }
 }
@@ -118,5 +120,15 @@ impl SyncEvent {
             State::Finished => SyncState::Finished,
         };
         Self { state, height: height.get(), target_height: progress.target.get(), accepted: progress.accepted }
+    }
+}
+
+impl From<&lab::Settings> for LabEvent {
+    fn from(settings: &lab::Settings) -> Self {
+        Self {
+            apart: settings.apart,
+            delay_ms: u64::try_from(settings.delay.as_millis()).unwrap_or(u64::MAX),
+            rival: settings.rival.is_some(),
+        }
     }
 }

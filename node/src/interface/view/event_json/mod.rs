@@ -32,6 +32,8 @@ pub enum Event {
     Mining(MiningEvent),
     /// The node catches up with others.
     Sync(SyncEvent),
+    /// Something of the laboratory was switched.
+    Lab(LabEvent),
     /// The stream cannot go on from where the client left it.
     Reset(ResetEvent),
     /// The stream ends.
@@ -224,6 +226,18 @@ pub enum SyncState {
     Finished,
 }
 
+/// Something of the laboratory was switched: all that is on now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LabEvent {
+    /// Whether this node is cut off: it sends nothing of the chain to its peers and takes nothing from them.
+    pub apart: bool,
+    /// For how long blocks and transactions are held back on their way in and out, in ms.
+    #[schema(maximum = 5000)]
+    pub delay_ms: u64,
+    /// Whether a second miner mines on a branch of its own, for the key `rival`.
+    pub rival: bool,
+}
+
 /// The stream cannot go on from where the client left it: it fetches anew what it needs.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ResetEvent {
@@ -285,6 +299,7 @@ impl Event {
             Self::Peer(one) => serde_json::to_string(one),
             Self::Mining(one) => serde_json::to_string(one),
             Self::Sync(one) => serde_json::to_string(one),
+            Self::Lab(one) => serde_json::to_string(one),
             Self::Reset(one) => serde_json::to_string(one),
             Self::Error(one) => serde_json::to_string(one),
         }
@@ -313,13 +328,14 @@ impl Event {
 }
 
 /// The names of events with the schemas of their data.
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 9] = [
     ("block", "BlockEvent"),
     ("reorg", "ReorgEvent"),
     ("transaction", "TransactionEvent"),
     ("peer", "PeerEvent"),
     ("mining", "MiningEvent"),
     ("sync", "SyncEvent"),
+    ("lab", "LabEvent"),
     ("reset", "ResetEvent"),
     ("error", "ErrorEvent"),
 ];
@@ -336,6 +352,7 @@ mod tests {
             (Event::Peer(lost), "peer"),
             (Event::Mining(MiningEvent { enabled: true, threads: 1, hash_rate: 1.5, mined: 7 }), "mining"),
             (Event::Sync(SyncEvent { state: SyncState::Started, height: 1, target_height: 9, accepted: 0 }), "sync"),
+            (Event::Lab(LabEvent { apart: true, delay_ms: 500, rival: false }), "lab"),
             (Event::reset(Reset::Expired), "reset"),
             (Event::too_slow(), "error"),
         ] {

@@ -8,7 +8,8 @@ use utoipa::{
 };
 
 use super::{
-    BlockEvent, ErrorEvent, MiningEvent, NAMES, PeerEvent, ReorgEvent, ResetEvent, SyncEvent, TransactionEvent,
+    BlockEvent, ErrorEvent, LabEvent, MiningEvent, NAMES, PeerEvent, ReorgEvent, ResetEvent, SyncEvent,
+    TransactionEvent,
 };
 
 /// An event as the stream carries it, for the description: its fields by their names, the data as a text that is JSON.
@@ -51,6 +52,7 @@ impl ToSchema for Streamed {
         add::<PeerEvent>(all);
         add::<MiningEvent>(all);
         add::<SyncEvent>(all);
+        add::<LabEvent>(all);
         add::<ResetEvent>(all);
         add::<ErrorEvent>(all);
     }
