@@ -67,7 +67,9 @@ def kubernetes():
     must(named <= ports, f"the policy lets {named} in, there are {ports}")
     mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     claims = [claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]]
-    must(mounted == {"data": "/data"} and claims == ["data"], "the data has no place that stays")
+    must(mounted["data"] == "/data" and claims == ["data"], "the data has no place that stays")
+    volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
+    must(set(mounted) == volumes | set(claims), f"{set(mounted)} is mounted, there are {volumes | set(claims)}")
     environment = {one["name"]: one for one in container["env"]}
     peers = environment["BARD_BOOTSTRAP"]["value"].split(",")
     must(len(peers) == stateful["replicas"], f"{len(peers)} addresses for {stateful['replicas']} nodes")
