@@ -65,6 +65,9 @@ pub(super) enum Stopped {
     /// Nobody has the bodies any more.
     #[error("no connected peer has the blocks that are missing")]
     NoBodies,
+    /// The connected peers began with later states.
+    #[error("the connected peers have blocks from height {0} on only: one with the whole chain is needed")]
+    BodiesOnlyFrom(Height),
     /// A block is invalid.
     #[error("block {id} is invalid: {reason}")]
     Invalid {
@@ -111,7 +114,7 @@ pub(super) struct Session {
     /// Where the headers end that were checked.
     position: Option<Position>,
     /// Ids whose chain does not yet have more work than ours.
-    unproven: Vec<BlockId>,
+    unproven: Vec<(BlockId, Height)>,
     all_headers: bool,
     under_way: BTreeMap<PeerId, usize>,
     stalls: BTreeMap<PeerId, u32>,
@@ -172,7 +175,7 @@ impl Session {
                 return Ok(());
             }
             if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
-                return Err(Stopped::NoBodies);
+                return Err(self.no_bodies());
             }
             let next_headers = async {
                 match &mut headers {
@@ -229,7 +232,7 @@ impl Session {
                 return Err(Stopped::Peer("its chain changed while it was followed".to_owned()));
             }
             Some(position) => position,
-            None => self.keeper.position(first.parent).await?.ok_or_else(|| {
+            None => self.position_after(&first.parent).await?.ok_or_else(|| {
                 Stopped::Peer("its chain left ours further back than this chain lets a reorganisation reach".to_owned())
             })?,
         };
@@ -245,7 +248,7 @@ impl Session {
             let fresh = std::mem::take(&mut self.unproven);
             let reader = self.keeper.reader().clone();
             // Blocks that are stored already, as after a session that was cut off, need not be fetched again.
-            self.window.extend(fresh.into_iter().filter(|id| !matches!(reader.header(id), Ok(Some(_)))));
+            self.window.extend(fresh.into_iter().filter(|(id, _)| !matches!(reader.header(id), Ok(Some(_)))));
         } else if self.unproven.len() > MAX_UNPROVEN_HEADERS {
             return Err(Stopped::Peer("its headers do not show more work than this node's chain has".to_owned()));
         }
@@ -253,12 +256,34 @@ impl Session {
         Ok(())
     }
 
+    /// Where the header after a known one stands. This node cannot follow a chain that left its own below the state it began
+    /// with.
+    async fn position_after(&self, parent: &BlockId) -> Result<Option<Position>, Stopped> {
+        let (reader, floor) = (self.keeper.reader(), self.keeper.reader().floor());
+        // What cannot be read is not known either.
+        let fork = reader.header(parent).ok().flatten().map(|header| header.height);
+        if let Some(fork) = fork.filter(|fork| *fork < floor) {
+            let reason = Invalid::ForkBelowStart { fork, floor };
+            tracing::warn!(peer = %self.leader, %reason, "a chain with more work cannot be followed");
+            return Err(Stopped::Peer(reason.to_string()));
+        }
+        Ok(self.keeper.position(*parent).await?)
+    }
+
+    /// Why there is nobody left to ask for blocks.
+    fn no_bodies(&self) -> Stopped {
+        let peers = self.peers.borrow();
+        let lowest =
+            peers.values().filter_map(|standing| standing.status.as_ref()).map(|status| status.blocks_from).min();
+        lowest.filter(|lowest| *lowest > Height::new(1)).map_or(Stopped::NoBodies, Stopped::BodiesOnlyFrom)
+    }
+
     /// Checks headers one after the other, off this thread, up to the first that breaks a rule.
     async fn check_headers(
         &self,
         from: Position,
         headers: Vec<Header>,
-    ) -> Result<(Position, Vec<BlockId>, Option<Invalid>), Stopped> {
+    ) -> Result<(Position, Vec<(BlockId, Height)>, Option<Invalid>), Stopped> {
         let spec = Arc::clone(self.keeper.spec());
         let check = move || {
             let now = clock::now();
@@ -268,7 +293,7 @@ impl Session {
                     Ok(after) => position = after,
                     Err(reason) => return (position, ids, Some(reason)),
                 }
-                ids.push(position.id());
+                ids.push((position.id(), position.height()));
             }
             (position, ids, None)
         };
@@ -319,6 +344,7 @@ impl Session {
     }
 
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
+        let standings = Arc::clone(&self.peers.borrow());
         for _ in 0..REQUESTS_PER_PEER {
             for peer in peers {
                 if under_way + requests.len() >= MAX_REQUESTS {
@@ -329,7 +355,9 @@ impl Session {
                 if self.under_way.get(peer).is_some_and(|count| *count >= REQUESTS_PER_PEER) {
                     continue;
                 }
-                let ids = self.window.assign(*peer, self.request_size(), reach);
+                let from = standings.get(peer).and_then(|standing| standing.status.as_ref());
+                let from = from.map_or(Height::ZERO, |status| status.blocks_from);
+                let ids = self.window.assign(*peer, self.request_size(), reach, from);
                 if ids.is_empty() {
                     continue;
                 }
