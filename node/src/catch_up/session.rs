@@ -232,7 +232,7 @@ impl Session {
                 return Err(Stopped::Peer("its chain changed while it was followed".to_owned()));
             }
             Some(position) => position,
-            None => self.position_after(&first.parent).await?.ok_or_else(|| {
+            None => self.position_before(&headers).await?.ok_or_else(|| {
                 Stopped::Peer("its chain left ours further back than this chain lets a reorganisation reach".to_owned())
             })?,
         };
@@ -256,18 +256,25 @@ impl Session {
         Ok(())
     }
 
-    /// Where the header after a known one stands. This node cannot follow a chain that left its own below the state it began
-    /// with.
-    async fn position_after(&self, parent: &BlockId) -> Result<Option<Position>, Stopped> {
-        let (reader, floor) = (self.keeper.reader(), self.keeper.reader().floor());
+    /// Where these headers begin, the first of which follows a known block. This node cannot follow a chain that left its own
+    /// below the state it began with.
+    async fn position_before(&self, headers: &[Header]) -> Result<Option<Position>, Stopped> {
+        let Some(parent) = headers.first().map(|first| first.parent) else { return Ok(None) };
+        let (reader, floor, pow) = (self.keeper.reader(), self.keeper.reader().floor(), self.keeper.spec().pow);
         // What cannot be read is not known either.
-        let fork = reader.header(parent).ok().flatten().map(|header| header.height);
-        if let Some(fork) = fork.filter(|fork| *fork < floor) {
-            let reason = Invalid::ForkBelowStart { fork, floor };
-            tracing::warn!(peer = %self.leader, %reason, "a chain with more work cannot be followed");
-            return Err(Stopped::Peer(reason.to_string()));
+        let before = reader.header(&parent).ok().flatten().map(|header| header.height);
+        if let Some(before) = before.filter(|before| *before < floor) {
+            // The leader begins with a block that both have, which is not always the last of them.
+            let same =
+                headers.iter().take_while(|header| reader.is_active(&header.id(pow)).unwrap_or_default()).count();
+            let fork = Height::new(before.get().saturating_add(same as u64));
+            if fork < floor && same < headers.len() {
+                let reason = Invalid::ForkBelowStart { fork, floor };
+                tracing::warn!(peer = %self.leader, %reason, "a chain with more work cannot be followed");
+                return Err(Stopped::Peer(reason.to_string()));
+            }
         }
-        Ok(self.keeper.position(*parent).await?)
+        Ok(self.keeper.position(parent).await?)
     }
 
     /// Why there is nobody left to ask for blocks.
