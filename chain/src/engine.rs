@@ -112,6 +112,8 @@ pub struct Restored {
     pub side: Vec<(BlockId, Node)>,
     /// The running commitment at the tip.
     pub commitment: Commitment,
+    /// Height of the state that the store began with, below which nothing can be undone: 0 where it has every block.
+    pub floor: Height,
 }
 
 /// The state of the chain: the tree of known blocks, and the commitment to the ledger at its tip.
@@ -121,6 +123,8 @@ pub struct Engine {
     chain: ChainId,
     tree: Tree,
     commitment: Commitment,
+    /// Blocks up to this height have no undo.
+    floor: Height,
 }
 
 /// What a change of the active chain does to the ledger.
@@ -143,13 +147,13 @@ impl Engine {
         let chain = spec.chain_id();
         let node = Node { header, work: Work::ZERO, anchor: None, arrival: 0, invalid: false };
         let tree = Tree::new(&spec, chain.into(), node);
-        Self { commitment: spec.genesis_commitment(), chain, tree, spec }
+        Self { commitment: spec.genesis_commitment(), floor: Height::ZERO, chain, tree, spec }
     }
 
     /// Where another engine left off.
     pub fn restore(spec: Arc<ChainSpec>, restored: Restored) -> Self {
         let mut engine = Self::genesis(spec);
-        let Restored { active, side, commitment } = restored;
+        let Restored { active, side, commitment, floor } = restored;
         let mut active = active.into_iter();
         if let Some((id, node)) = active.next() {
             engine.tree = Tree::new(&engine.spec, id, node);
@@ -162,6 +166,7 @@ impl Engine {
             engine.tree.insert(&engine.spec, id, node);
         }
         engine.commitment = commitment;
+        engine.floor = floor;
         engine
     }
 
@@ -178,6 +183,11 @@ impl Engine {
     /// The known blocks.
     pub const fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Height of the state that it began with, below which it never goes back: 0 where it has every block.
+    pub const fn floor(&self) -> Height {
+        self.floor
     }
 
     /// The running commitment at the tip.
@@ -209,6 +219,7 @@ impl Engine {
         self.check_parent(&block.header().parent)?;
         // Before the header's own rules: of a branch that left too far back, the ancestors they look at may be forgotten.
         let (fork, mut path) = self.tree.path_from_active(&self.spec, &block.header().parent)?;
+        self.check_floor(&fork)?;
         path.push(id);
         let node = self.node_of(block, now)?;
         if node.work <= self.tree.tip_work() {
@@ -255,6 +266,12 @@ impl Engine {
             self.tree.activate(effects.disconnected.len(), connected);
             self.commitment = effects.commitment.clone();
         }
+    }
+
+    /// Refuses a branch for which blocks would have to be undone that this node never had.
+    fn check_floor(&self, fork: &BlockId) -> Result<(), Invalid> {
+        let fork = self.tree.get(fork).map_or(Height::ZERO, |node| node.header.height);
+        if fork < self.floor { Err(Invalid::ForkBelowStart { fork, floor: self.floor }) } else { Ok(()) }
     }
 
     fn check_parent(&self, parent: &BlockId) -> Result<(), Invalid> {

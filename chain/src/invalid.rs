@@ -130,6 +130,16 @@ pub enum Invalid {
         /// The limit of the specification.
         limit: u64,
     },
+    /// The branch left the chain below the state that this node began with, whose blocks it never had.
+    #[error(
+        "the branch left the chain at height {fork}, and this node began with the state at height {floor}: it can go back no further"
+    )]
+    ForkBelowStart {
+        /// Height of the last block that it has in common with the chain.
+        fork: Height,
+        /// Height of the state that the node began with.
+        floor: Height,
+    },
     /// As many side branches are known as are kept, and this one has less work than each of them.
     #[error("too many side branches are known and this one has the least work")]
     TooManyBranches,
@@ -163,9 +173,11 @@ impl Invalid {
             | Self::TimeTooOld { .. }
             | Self::StateRoot
             | Self::RewardOverflow => Blame::Sender,
-            Self::UnknownParent { .. } | Self::TimeTooNew { .. } | Self::ForkTooDeep { .. } | Self::TooManyBranches => {
-                Blame::Nobody
-            }
+            Self::UnknownParent { .. }
+            | Self::TimeTooNew { .. }
+            | Self::ForkTooDeep { .. }
+            | Self::ForkBelowStart { .. }
+            | Self::TooManyBranches => Blame::Nobody,
         }
     }
 
@@ -192,6 +204,7 @@ impl Invalid {
             | Self::UnknownParent { .. }
             | Self::TimeTooNew { .. }
             | Self::ForkTooDeep { .. }
+            | Self::ForkBelowStart { .. }
             | Self::TooManyBranches => false,
         }
     }

@@ -62,6 +62,36 @@ array_form!(Receipt {
     headers: Vec<Header>,
 });
 
+/// A block that the reader of a receipt knows to be of the chain, and where it stands. As text: `HEIGHT:ID`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub block: BlockId,
+}
+
+/// A text that is not a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected HEIGHT:ID, such as 120:00ab... with 64 hex digits")]
+pub struct NotACheckpoint;
+
+impl core::fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}:{}", self.height, self.block)
+    }
+}
+
+impl core::str::FromStr for Checkpoint {
+    type Err = NotACheckpoint;
+
+    fn from_str(text: &str) -> Result<Self, NotACheckpoint> {
+        let (height, block) = text.split_once(':').ok_or(NotACheckpoint)?;
+        let height = Height::new(height.parse().map_err(|_| NotACheckpoint)?);
+        Ok(Self { height, block: block.parse().map_err(|_| NotACheckpoint)? })
+    }
+}
+
 /// What a receipt shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -81,6 +111,8 @@ pub struct Checked {
     pub confirmations: u64,
     /// The last block of the receipt.
     pub last: BlockId,
+    /// Its height.
+    pub last_height: Height,
     /// The work of all headers of the receipt, in hashes that it takes on average.
     pub work: Work,
     /// Whether the headers begin with the first block after the genesis block, and so obey all rules.
@@ -137,6 +169,12 @@ pub enum ReceiptFault {
         /// The block.
         block: BlockId,
     },
+    /// Where its reader knows a block to be, the receipt has another one, or none.
+    #[error("at height {} the receipt does not have block {}", checkpoint.height, checkpoint.block)]
+    OtherThanCheckpoint {
+        /// What the reader knows.
+        checkpoint: Checkpoint,
+    },
 }
 
 impl Receipt {
@@ -169,7 +207,8 @@ impl Receipt {
         let (ids, work) = if from_start { self.check_from_start(&spec)? } else { self.check_links(&spec)? };
         let missing = ReceiptFault::BlockMissing { height: self.height };
         let place = self.headers.iter().position(|header| header.height == self.height).ok_or(missing.clone())?;
-        let (Some(header), Some(block), Some(last)) = (self.headers.get(place), ids.get(place), ids.last()) else {
+        let ends = (self.headers.get(place), ids.get(place), ids.last(), self.headers.last());
+        let (Some(header), Some(block), Some(last), Some(last_header)) = ends else {
             return Err(missing);
         };
         let transaction = self.check_transaction(&spec)?;
@@ -190,9 +229,24 @@ impl Receipt {
             timestamp: header.timestamp,
             confirmations: u64::try_from(ids.len().saturating_sub(place)).unwrap_or(u64::MAX),
             last: *last,
+            last_height: last_header.height,
             work,
             from_start,
         })
+    }
+
+    /// [`Self::check`] by a reader who knows which block is at a height: whatever comes after it counts for nothing more.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check_against(&self, checkpoint: &Checkpoint) -> Result<Checked, ReceiptFault> {
+        let checked = self.check(None)?;
+        let spec = ChainSpec::from_toml(&self.specification).map_err(ReceiptFault::Specification)?;
+        let there = self.headers.iter().find(|header| header.height == checkpoint.height);
+        if there.is_none_or(|header| header.id(spec.pow) != checkpoint.block) {
+            return Err(ReceiptFault::OtherThanCheckpoint { checkpoint: *checkpoint });
+        }
+        Ok(checked)
     }
 
     /// Every rule that headers have; no clock limits their times.

@@ -57,6 +57,47 @@ pub fn end_part(accounts: u64, items: u64) -> Vec<u8> {
     encoding::encode(&(END, (accounts, items)))
 }
 
+/// A part, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Headers, each the parent of the next.
+    Headers(Vec<Header>),
+    /// Accounts, by address.
+    Accounts(Vec<(Address, Account)>),
+    /// Items, by name.
+    Items(Vec<(ItemName, Item)>),
+    /// The end: how many accounts and items there were.
+    End(u64, u64),
+}
+
+impl Part {
+    /// Reads a part; whether it is a good one in its place is for [`Check`] to say.
+    ///
+    /// # Errors
+    /// Where it is malformed, too long, or of no known kind.
+    pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        match encoding::peek_first(bytes, MAX_PART_LEN).ok_or(SnapshotError::Part)? {
+            HEADERS => entries(bytes).map(Self::Headers),
+            ACCOUNTS => entries(bytes).map(Self::Accounts),
+            ITEMS => entries(bytes).map(Self::Items),
+            END => {
+                let (_, (accounts, items)): (u8, (u64, u64)) = encoding::decode(bytes, MAX_PART_LEN)?;
+                Ok(Self::End(accounts, items))
+            }
+            _ => Err(SnapshotError::Part),
+        }
+    }
+
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Headers(_) => HEADERS,
+            Self::Accounts(_) => ACCOUNTS,
+            Self::Items(_) => ITEMS,
+            Self::End(..) => END,
+        }
+    }
+}
+
 /// Why a snapshot is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
@@ -93,6 +134,21 @@ pub enum SnapshotError {
     },
 }
 
+/// The change of the ledger that adds these accounts to one that lacks them.
+pub fn with_accounts(accounts: &[(Address, Account)]) -> Delta {
+    let change = |after: &Account| Change { before: Account::default(), after: *after };
+    Delta {
+        accounts: accounts.iter().map(|(address, account)| (*address, change(account))).collect(),
+        ..Delta::default()
+    }
+}
+
+/// The change of the ledger that adds these items to one that lacks them.
+pub fn with_items(items: &[(ItemName, Item)]) -> Delta {
+    let change = |after: &Item| Change { before: None, after: Some(*after) };
+    Delta { items: items.iter().map(|(name, item)| (name.clone(), change(item))).collect(), ..Delta::default() }
+}
+
 /// A snapshot that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -102,6 +158,8 @@ pub struct Checked {
     pub height: Height,
     /// Work of the headers.
     pub work: Work,
+    /// Where the block after it stands.
+    pub position: Position,
     /// The state root that the last header names and the state has.
     pub state_root: Hash32,
     /// How many accounts there are.
@@ -153,20 +211,25 @@ impl<'a> Check<'a> {
     /// # Errors
     /// [`SnapshotError`]; the check is of no further use then.
     pub fn part(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let kind: u8 = encoding::peek_first(bytes, MAX_PART_LEN).ok_or(SnapshotError::Part)?;
+        self.take(&Part::read(bytes)?)
+    }
+
+    /// [`Self::part`] of one that was read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take(&mut self, part: &Part) -> Result<(), SnapshotError> {
+        let kind = part.kind();
         if kind < self.kind || self.kind == END {
             return Err(SnapshotError::Order);
         }
         self.kind = kind;
-        match kind {
-            HEADERS => self.headers(&entries(bytes)?),
-            ACCOUNTS => self.accounts(&entries(bytes)?),
-            ITEMS => self.items(&entries(bytes)?),
-            END => {
-                let (_, counts): (u8, (u64, u64)) = encoding::decode(bytes, MAX_PART_LEN)?;
-                if counts == (self.accounts, self.items) { Ok(()) } else { Err(SnapshotError::Counts) }
-            }
-            _ => Err(SnapshotError::Part),
+        match part {
+            Part::Headers(headers) => self.headers(headers),
+            Part::Accounts(accounts) => self.accounts(accounts),
+            Part::Items(items) => self.items(items),
+            Part::End(accounts, items) if (*accounts, *items) == (self.accounts, self.items) => Ok(()),
+            Part::End(..) => Err(SnapshotError::Counts),
         }
     }
 
@@ -190,6 +253,7 @@ impl<'a> Check<'a> {
             state_root: expected,
             accounts: self.accounts,
             items: self.items,
+            position,
         })
     }
 
@@ -204,28 +268,24 @@ impl<'a> Check<'a> {
     }
 
     fn accounts(&mut self, accounts: &[(Address, Account)]) -> Result<(), SnapshotError> {
-        let mut delta = Delta::default();
         for (address, account) in accounts {
             if !is_next(&mut self.last_account, address) || account.is_empty() {
                 return Err(SnapshotError::Entries);
             }
-            delta.accounts.insert(*address, Change { before: Account::default(), after: *account });
             self.accounts = self.accounts.saturating_add(1);
         }
-        self.sum.apply(&delta);
+        self.sum.apply(&with_accounts(accounts));
         Ok(())
     }
 
     fn items(&mut self, items: &[(ItemName, Item)]) -> Result<(), SnapshotError> {
-        let mut delta = Delta::default();
-        for (name, item) in items {
+        for (name, _) in items {
             if !is_next(&mut self.last_item, name) || !name.is_valid() {
                 return Err(SnapshotError::Entries);
             }
-            delta.items.insert(name.clone(), Change { before: None, after: Some(*item) });
             self.items = self.items.saturating_add(1);
         }
-        self.sum.apply(&delta);
+        self.sum.apply(&with_items(items));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bard_chain::{
+    block::Header,
     encoding,
     hash::{BlockId, TransactionId},
     source::Source,
@@ -42,6 +43,7 @@ impl Server {
             work: tip.work,
             agent: self.agent.clone(),
             clock: clock::now(),
+            blocks_from: self.keeper.reader().blocks_from(),
         }
     }
 
@@ -104,7 +106,9 @@ impl Server {
     /// All that are asked for, or a refusal: some would be of no use.
     fn block_transactions(&self, id: &BlockId, indices: &[u32]) -> SyncResponse {
         let reader = self.keeper.reader();
-        let block = match reader.header(id).and_then(|known| known.map(|_| reader.block(id)).transpose()) {
+        let held = |header: &Header| reader.check_held(header.height).is_ok();
+        let header = reader.header(id).map(|known| known.filter(held));
+        let block = match header.and_then(|known| known.map(|_| reader.block(id)).transpose()) {
             Ok(Some(block)) => block,
             Ok(None) => return SyncResponse::Refused(RefusedReason::Unknown),
             Err(error) => {

@@ -48,7 +48,29 @@ fn a_file_goes_on_record_and_is_shown_to_be() {
     assert_eq!(written.trim(), text(&receipt));
     assert!(asked(&node, &["receipt", &id, "--out", text(&receipt)]).failure().contains("is there already"));
     let tip = node.tip();
+    // The same up to a checkpoint, with less behind it.
+    let bounded = dir.path().join("bounded.receipt");
+    asked(&node, &["receipt", &id, "--until", "2", "--out", text(&bounded)]).success();
+    let second = node.block_at(2).expect("mined");
+    assert!(
+        asked(&node, &["receipt", &id, "--until", "0", "-o", "-"]).failure().contains("is in block 1, after height 0")
+    );
+    assert!(asked(&node, &["receipt", &id, "--until", "9", "-o", "-"]).failure().contains("ends at height 3"));
+    for (until, status) in [("2", 200), ("0", 409), ("9", 409), ("-1", 400), ("x", 400)] {
+        let answer = node.get(&format!("/api/v1/transactions/{id}/receipt?until={until}"));
+        assert_eq!(answer.status, status, "{until}: {}", answer.body);
+    }
     drop(node);
+    let against = |checkpoint: &str| Run::new(["verify-receipt", text(&bounded), "--checkpoint", checkpoint]);
+    let shown = against(&format!("2:{second}")).success();
+    assert!(shown.contains("with 2 blocks from it to the last of the receipt, at height 2."), "{shown}");
+    assert!(shown.contains(&format!("Block {second} at height 2, which you know, is among its headers.")), "{shown}");
+    for (checkpoint, part) in [(format!("1:{second}"), "at height 1 the receipt"), (format!("3:{tip}"), "at height 3")]
+    {
+        assert!(against(&checkpoint).failure().contains(part), "{checkpoint}");
+    }
+    let document: Value = serde_json::from_str(&against(&format!("2:{second}")).arg("--json").success()).expect("JSON");
+    assert_eq!((document["last_height"].as_u64(), document["confirmations"].as_u64()), (Some(2), Some(2)));
     let verify = |words: &[&str]| Run::new([&["verify-receipt", text(&receipt)], words].concat());
     let shown = verify(&["--file", text(&file)]).success();
     for part in [&id, digest, "in block 1 ", "with 3 blocks", "The record is the SHA-256 digest of", "first block on"] {

@@ -6,6 +6,7 @@ use bard_chain::{
     block::{Block, Header},
     encoding,
     rules::isolated::Isolated,
+    units::Height,
     units::{Timestamp, Work},
 };
 use bard_protocol::{Agent, RefusedReason, Status, SyncRequest, SyncResponse};
@@ -39,7 +40,8 @@ pub(crate) fn claim(chain: &MemoryNode) -> Status {
 pub(crate) fn claim_of(chain: &MemoryNode, work: Work) -> Status {
     let tip = chain.engine().tip();
     let clock = Timestamp::new(tip.timestamp.get());
-    Status { chain: chain.engine().chain(), height: tip.height, tip: tip.id, work, agent: Agent::new("liar"), clock }
+    let (chain, blocks_from) = (chain.engine().chain(), Height::new(1));
+    Status { chain, height: tip.height, tip: tip.id, work, agent: Agent::new("liar"), clock, blocks_from }
 }
 
 /// A chain of blocks that a liar knows and may hand out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bard_chain::{
     block::Block,
     encoding::{self, EncodingError},
-    engine::{Outcome, Refused},
+    engine::{Engine, Outcome, Refused, Restored},
     invalid::{Invalid, TransactionFault},
     presets,
     rules::isolated::Isolated,
@@ -18,6 +18,8 @@ use bard_tests::{
     actions::{address, pay, record, request},
     chain_builder::{EASIEST, MemoryNode, easy_spec, seal, transactions_root, unseal},
 };
+
+use crate::restore::parts;
 
 /// The reason for which a block is refused when read from its bytes.
 fn refused_alone(node: &MemoryNode, block: &Block) -> Invalid {
@@ -265,6 +267,28 @@ pub(crate) fn a_branch_that_left_too_far_back() -> Invalid {
     let reason = refused_by_engine(&mut node, &branch[1]);
     assert_eq!(reason, Invalid::ForkTooDeep { depth: 6, limit: 5 });
     assert!(!reason.is_final(), "on another node's chain it may be right");
+    reason
+}
+
+pub(crate) fn a_branch_that_left_below_the_state_a_node_began_with() -> Invalid {
+    let mut node = MemoryNode::default();
+    node.extend_by(3);
+    let mut below = node.rival();
+    node.extend(Vec::new());
+    let mut at = node.rival();
+    // As after a start from the state at height 4.
+    let restored = Restored { floor: Height::new(4), ..parts(node.engine()) };
+    node.replace_engine(Engine::restore(Arc::clone(node.spec()), restored));
+    node.extend_by(2);
+    let heavier = below.extend_by(5);
+    let reason = refused_by_engine(&mut node, &heavier[0]);
+    assert_eq!(reason, Invalid::ForkBelowStart { fork: Height::new(3), floor: Height::new(4) });
+    assert!(!reason.is_final(), "a node with the whole chain may take it");
+    let unknown = refused_by_engine(&mut node, &heavier[1]);
+    assert_eq!(unknown, Invalid::UnknownParent { parent: heavier[0].id() }, "nothing of the branch is kept");
+    let outcomes: Vec<_> = at.extend_by(3).iter().map(|block| node.accept(block)).collect();
+    let expected = [Ok(Outcome::SideBranch), Ok(Outcome::SideBranch), Ok(Outcome::Reorganised)];
+    assert_eq!(outcomes, expected, "down to that state it goes back as any node");
     reason
 }
 

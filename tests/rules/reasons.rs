@@ -53,6 +53,7 @@ mod of_blocks {
         TimeTooOld, Sender <- a_time_not_after_the_median;
         TimeTooNew, Nobody <- a_time_too_far_in_the_future;
         ForkTooDeep, Nobody <- a_branch_that_left_too_far_back;
+        ForkBelowStart, Nobody <- a_branch_that_left_below_the_state_a_node_began_with;
         TooManyBranches, Nobody <- one_branch_more_than_are_kept;
         StateRoot, Sender <- another_state_than_the_header_says;
         RewardOverflow, Sender <- a_reward_that_does_not_fit;

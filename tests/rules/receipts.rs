@@ -5,7 +5,7 @@ use bard_chain::{
     hash::BlockId,
     invalid::{Invalid, TransactionFault},
     merkle::InclusionProof,
-    receipt::{Checked, MAX_HEADERS, Receipt, ReceiptFault, VERSION},
+    receipt::{Checked, Checkpoint, MAX_HEADERS, NotACheckpoint, Receipt, ReceiptFault, VERSION},
     transaction::Action,
     units::{Amount, Height},
 };
@@ -67,6 +67,28 @@ fn a_receipt_shows_what_it_holds() {
     assert_eq!((height, confirmations, from_start), (Height::new(4), 3, true));
     assert_eq!(block, receipt.headers[3].id(node.spec().pow));
     assert_eq!((last, work), (node.tip(), node.engine().tip().work));
+}
+
+#[test]
+fn a_receipt_up_to_a_checkpoint_is_held_to_it() {
+    let (node, receipt) = example();
+    let pow = node.spec().pow;
+    let bounded = Receipt { headers: receipt.headers[..5].to_vec(), ..receipt.clone() };
+    let at = |place: usize| Checkpoint { height: receipt.headers[place].height, block: receipt.headers[place].id(pow) };
+    let checked = bounded.check_against(&at(4)).expect("right");
+    assert_eq!((checked.last, checked.last_height, checked.confirmations), (at(4).block, Height::new(5), 2));
+    let short = Receipt { headers: receipt.headers[3..5].to_vec(), ..receipt.clone() };
+    assert!(short.check_against(&at(4)).is_ok() && short.check_against(&at(3)).is_ok());
+    let other = |checkpoint| Err(ReceiptFault::OtherThanCheckpoint { checkpoint });
+    assert_eq!(bounded.check_against(&at(5)), other(at(5)), "it ends before");
+    assert_eq!(short.check_against(&at(2)), other(at(2)), "it begins after");
+    let moved = Checkpoint { height: Height::new(4), ..at(4) };
+    assert_eq!(bounded.check_against(&moved), other(moved), "there, but at another height");
+    let text = at(4).to_string();
+    assert_eq!(text.parse(), Ok(at(4)));
+    for bad in [text.replace(':', "-"), text.replace("5:", "x:"), text.replace("5:", "5:0"), "5".to_owned()] {
+        assert_eq!(bad.parse::<Checkpoint>(), Err(NotACheckpoint), "{bad}");
+    }
 }
 
 #[test]

@@ -15,14 +15,19 @@ use bard_tests::{
 };
 
 /// What a store would hand back of an engine.
-fn parts(engine: &Engine) -> Restored {
+pub(crate) fn parts(engine: &Engine) -> Restored {
     let tree = engine.tree();
     let heights = (0..=engine.tip().height.get()).map(Height::new);
     let active: Vec<_> = heights.filter_map(|height| tree.active_at(height)).collect();
     let with_node = |id: &bard_chain::hash::BlockId| (*id, tree.get(id).expect("held").clone());
     let mut side: Vec<_> = tree.nodes().filter(|(id, _)| !tree.is_active(id)).map(|(id, _)| with_node(id)).collect();
     side.sort_by_key(|(_, node)| node.header.height);
-    Restored { active: active.iter().map(with_node).collect(), side, commitment: engine.commitment().clone() }
+    Restored {
+        active: active.iter().map(with_node).collect(),
+        side,
+        commitment: engine.commitment().clone(),
+        floor: engine.floor(),
+    }
 }
 
 /// The node after a restart.

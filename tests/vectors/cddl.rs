@@ -88,6 +88,7 @@ fn questions_and_answers() {
         work: Work::from_be_bytes([1; 32]),
         agent: Agent::new("bard/0.1.0"),
         clock: block.header().timestamp,
+        blocks_from: Height::new(1),
     };
     let transaction = block.block().transactions[0].id();
     let (ids, transactions) = (vec![block.id(); 3], vec![transaction; 3]);

@@ -243,6 +243,8 @@ pub enum Command {
         id: TransactionId,
         /// With which block its headers begin; with the first one where the chain is short enough, if left out.
         extent: Option<Extent>,
+        /// The height with which the headers end; the tip's, if left out.
+        until: Option<Height>,
     },
     /// Records, the newest first; those with a digest, the oldest first.
     Records {

@@ -54,6 +54,8 @@ pub struct Status {
     pub chain_name: String,
     /// Height of the tip.
     pub height: Height,
+    /// Height of the lowest block that the node has besides the genesis block; it has all above it.
+    pub blocks_from: Height,
     /// The tip.
     pub tip: BlockId,
     /// Time of the tip.
@@ -228,6 +230,8 @@ pub struct Balance {
 /// What a check of the whole chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
+    /// Height of the state that was checked as a whole, for the node began with it: 0 where the check began with block 1.
+    pub from: Height,
     /// Height that was reached.
     pub height: Height,
     /// Transactions that were checked.
@@ -311,6 +315,8 @@ pub enum Reply {
         transactions: Vec<Placed>,
         /// Where the next page begins, if there is one.
         next: Option<Place>,
+        /// The height from which on the history is known.
+        blocks_from: Height,
     },
     /// Transactions that went into the pool.
     Admitted(Vec<Arc<CheckedTransaction>>),
@@ -331,6 +337,8 @@ pub enum Reply {
         entries: Vec<Handover>,
         /// Where the next page begins, if there is one.
         next: Option<Place>,
+        /// The height from which on the history is known.
+        blocks_from: Height,
     },
     /// A part of the accounts.
     Accounts {

@@ -5,6 +5,7 @@ use bard_chain::{
     invalid::Invalid,
     ledger::{MemoryLedger, View, apply::ApplyError, commitment::Commitment},
     rules::{in_chain::Position, in_state, isolated::Unsigned},
+    snapshot::{Check, Part, SnapshotError, with_accounts, with_items},
     source::SourceError,
     units::{Height, Timestamp},
 };
@@ -38,13 +39,20 @@ impl From<SourceError> for Trouble {
     }
 }
 
+impl From<SnapshotError> for Trouble {
+    fn from(reason: SnapshotError) -> Self {
+        Self::Problem(format!("the state that this node began with is not right: {reason}"))
+    }
+}
+
 impl From<Invalid> for Trouble {
     fn from(reason: Invalid) -> Self {
         Self::Problem(reason.to_string())
     }
 }
 
-/// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root.
+/// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root. Of a chain that
+/// began with a state: all headers, that state against the last of them, and every block above.
 ///
 /// `progress` hears of each height that is done.
 ///
@@ -57,7 +65,7 @@ pub fn verify(
 ) -> Result<Verified, Failure> {
     for _ in 0..TRIES {
         let mut walk = Walk::new(keeper, gone, progress);
-        match walk.run() {
+        match walk.begin().and_then(|()| walk.run()) {
             Ok(()) => return Ok(walk.reached),
             Err(Trouble::Problem(problem)) => {
                 let at = walk.reached.height.next().unwrap_or(walk.reached.height);
@@ -93,8 +101,42 @@ impl<'a> Walk<'a> {
             position: Position::genesis(spec),
             commitment: spec.genesis_commitment(),
             ledger,
-            reached: Verified { height: Height::ZERO, transactions: 0, problem: None },
+            reached: Verified { from: Height::ZERO, height: Height::ZERO, transactions: 0, problem: None },
         }
+    }
+
+    /// Where the store began with a state, checks that, and begins there.
+    fn begin(&mut self) -> Result<(), Trouble> {
+        let reader = self.keeper.reader();
+        if reader.floor() == Height::ZERO {
+            return Ok(());
+        }
+        // What was taken was not too new then, and is not now.
+        let mut check = Check::new(self.keeper.spec(), Timestamp::new(u64::MAX));
+        let (mut ledger, mut commitment) = (MemoryLedger::default(), Commitment::default());
+        reader.visit_base(&mut |part| {
+            if self.gone.is_cancelled() {
+                return Err(Trouble::Gone);
+            }
+            check.take(&part)?;
+            let delta = match &part {
+                Part::Headers(_) | Part::End(..) => return Ok(()),
+                Part::Accounts(accounts) => with_accounts(accounts),
+                Part::Items(items) => with_items(items),
+            };
+            ledger.apply(&delta);
+            commitment.apply(&delta);
+            Ok(())
+        })?;
+        let checked = check.finish()?;
+        if reader.id_at(checked.height)? != Some(checked.tip) {
+            return Err(Trouble::Problem(
+                "the chain does not go on from the state that this node began with".to_owned(),
+            ));
+        }
+        (self.ledger, self.commitment, self.position) = (ledger, commitment, checked.position);
+        (self.reached.from, self.reached.height) = (checked.height, checked.height);
+        Ok(())
     }
 
     /// Goes up to the tip, and on with what came meanwhile, until the ledger that is kept can be compared.

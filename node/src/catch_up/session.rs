@@ -69,6 +69,9 @@ pub(super) enum Stopped {
     /// Nobody has the bodies any more.
     #[error("no connected peer has the blocks that are missing")]
     NoBodies,
+    /// The connected peers began with later states.
+    #[error("the connected peers have blocks from height {0} on only: one with the whole chain is needed")]
+    BodiesOnlyFrom(Height),
     /// A block is invalid.
     #[error("block {id} is invalid: {reason}")]
     Invalid {
@@ -115,7 +118,7 @@ pub(super) struct Session {
     /// Where the headers end that were checked.
     position: Option<Position>,
     /// Ids whose chain does not yet have more work than ours.
-    unproven: Vec<BlockId>,
+    unproven: Vec<(BlockId, Height)>,
     all_headers: bool,
     under_way: BTreeMap<PeerId, usize>,
     stalls: BTreeMap<PeerId, u32>,
@@ -176,7 +179,7 @@ impl Session {
                 return Ok(());
             }
             if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
-                return Err(Stopped::NoBodies);
+                return Err(self.no_bodies());
             }
             let next_headers = async {
                 match &mut headers {
@@ -233,7 +236,7 @@ impl Session {
                 return Err(Stopped::Peer("its chain changed while it was followed".to_owned()));
             }
             Some(position) => position,
-            None => self.keeper.position(first.parent).await?.ok_or_else(|| {
+            None => self.position_before(&headers).await?.ok_or_else(|| {
                 Stopped::Peer("its chain left ours further back than this chain lets a reorganisation reach".to_owned())
             })?,
         };
@@ -249,7 +252,7 @@ impl Session {
             let fresh = std::mem::take(&mut self.unproven);
             let reader = self.keeper.reader().clone();
             // Blocks that are stored already, as after a session that was cut off, need not be fetched again.
-            self.window.extend(fresh.into_iter().filter(|id| !matches!(reader.header(id), Ok(Some(_)))));
+            self.window.extend(fresh.into_iter().filter(|(id, _)| !matches!(reader.header(id), Ok(Some(_)))));
         } else if self.unproven.len() > MAX_UNPROVEN_HEADERS {
             return Err(Stopped::Peer("its headers do not show more work than this node's chain has".to_owned()));
         }
@@ -257,12 +260,41 @@ impl Session {
         Ok(())
     }
 
+    /// Where these headers begin, the first of which follows a known block. This node cannot follow a chain that left its own
+    /// below the state it began with.
+    async fn position_before(&self, headers: &[Header]) -> Result<Option<Position>, Stopped> {
+        let Some(parent) = headers.first().map(|first| first.parent) else { return Ok(None) };
+        let (reader, floor, pow) = (self.keeper.reader(), self.keeper.reader().floor(), self.keeper.spec().pow);
+        // What cannot be read is not known either.
+        let before = reader.header(&parent).ok().flatten().map(|header| header.height);
+        if let Some(before) = before.filter(|before| *before < floor) {
+            // The leader begins with a block that both have, which is not always the last of them.
+            let same =
+                headers.iter().take_while(|header| reader.is_active(&header.id(pow)).unwrap_or_default()).count();
+            let fork = Height::new(before.get().saturating_add(same as u64));
+            if fork < floor && same < headers.len() {
+                let reason = Invalid::ForkBelowStart { fork, floor };
+                tracing::warn!(peer = %self.leader, %reason, "a chain with more work cannot be followed");
+                return Err(Stopped::Peer(reason.to_string()));
+            }
+        }
+        Ok(self.keeper.position(parent).await?)
+    }
+
+    /// Why there is nobody left to ask for blocks.
+    fn no_bodies(&self) -> Stopped {
+        let peers = self.peers.borrow();
+        let lowest =
+            peers.values().filter_map(|standing| standing.status.as_ref()).map(|status| status.blocks_from).min();
+        lowest.filter(|lowest| *lowest > Height::new(1)).map_or(Stopped::NoBodies, Stopped::BodiesOnlyFrom)
+    }
+
     /// Checks headers one after the other, off this thread, up to the first that breaks a rule.
     async fn check_headers(
         &self,
         from: Position,
         headers: Vec<Header>,
-    ) -> Result<(Position, Vec<BlockId>, Option<Invalid>), Stopped> {
+    ) -> Result<(Position, Vec<(BlockId, Height)>, Option<Invalid>), Stopped> {
         let spec = Arc::clone(self.keeper.spec());
         let check = move || {
             let now = clock::now();
@@ -272,7 +304,7 @@ impl Session {
                     Ok(after) => position = after,
                     Err(reason) => return (position, ids, Some(reason)),
                 }
-                ids.push(position.id());
+                ids.push((position.id(), position.height()));
             }
             (position, ids, None)
         };
@@ -323,6 +355,7 @@ impl Session {
     }
 
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
+        let standings = Arc::clone(&self.peers.borrow());
         for _ in 0..REQUESTS_PER_PEER {
             for peer in peers {
                 if under_way + requests.len() >= MAX_REQUESTS {
@@ -333,7 +366,9 @@ impl Session {
                 if self.under_way.get(peer).is_some_and(|count| *count >= REQUESTS_PER_PEER) {
                     continue;
                 }
-                let ids = self.window.assign(*peer, self.request_size(), reach);
+                let from = standings.get(peer).and_then(|standing| standing.status.as_ref());
+                let from = from.map_or(Height::ZERO, |status| status.blocks_from);
+                let ids = self.window.assign(*peer, self.request_size(), reach, from);
                 if ids.is_empty() {
                     continue;
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bard_chain::hash::BlockId;
+use bard_chain::{hash::BlockId, units::Height};
 use bard_protocol::PeerId;
 
 /// A fetched block.
@@ -26,7 +26,7 @@ enum Slot {
 /// A sliding window over the blocks to fetch, in the order in which they must be accepted.
 #[derive(Debug, Default)]
 pub struct Window {
-    slots: VecDeque<(BlockId, Slot)>,
+    slots: VecDeque<(BlockId, Height, Slot)>,
     places: BTreeMap<BlockId, u64>,
     /// Place of the first slot.
     first: u64,
@@ -38,12 +38,12 @@ pub struct Window {
 
 impl Window {
     /// Adds blocks at the end; those already in it are left where they are.
-    pub fn extend(&mut self, ids: impl IntoIterator<Item = BlockId>) {
-        for id in ids {
+    pub fn extend(&mut self, blocks: impl IntoIterator<Item = (BlockId, Height)>) {
+        for (id, height) in blocks {
             let place = self.first + self.slots.len() as u64;
             if let std::collections::btree_map::Entry::Vacant(entry) = self.places.entry(id) {
                 entry.insert(place);
-                self.slots.push_back((id, Slot::Wanted));
+                self.slots.push_back((id, height, Slot::Wanted));
             }
         }
     }
@@ -63,15 +63,16 @@ impl Window {
         self.bytes
     }
 
-    /// Gives a peer the first `most` wanted blocks within the first `reach` of the window, but none it said it has not.
-    pub fn assign(&mut self, peer: PeerId, most: usize, reach: usize) -> Vec<BlockId> {
+    /// Gives a peer the first `most` wanted blocks within the first `reach` of the window, but none below the height from which
+    /// it has blocks, and none it said it has not.
+    pub fn assign(&mut self, peer: PeerId, most: usize, reach: usize, from: Height) -> Vec<BlockId> {
         let without = self.without.get(&peer);
         let mut ids = Vec::new();
-        for (id, slot) in self.slots.iter_mut().take(reach) {
+        for (id, height, slot) in self.slots.iter_mut().take(reach) {
             if ids.len() == most {
                 break;
             }
-            if matches!(slot, Slot::Wanted) && !without.is_some_and(|ids| ids.contains(id)) {
+            if matches!(slot, Slot::Wanted) && *height >= from && !without.is_some_and(|ids| ids.contains(id)) {
                 *slot = Slot::Asked(peer);
                 ids.push(*id);
             }
@@ -107,10 +108,10 @@ impl Window {
 
     /// The first block, if it is there: to be accepted next.
     pub fn next_ready(&mut self) -> Option<Fetched> {
-        if !matches!(self.slots.front(), Some((_, Slot::Fetched { .. }))) {
+        if !matches!(self.slots.front(), Some((_, _, Slot::Fetched { .. }))) {
             return None;
         }
-        let (id, slot) = self.slots.pop_front()?;
+        let (id, _, slot) = self.slots.pop_front()?;
         self.first += 1;
         self.places.remove(&id);
         let Slot::Fetched { bytes, from } = slot else { return None };
@@ -120,7 +121,7 @@ impl Window {
 
     fn slot(&mut self, id: &BlockId) -> Option<&mut Slot> {
         let index = usize::try_from(self.places.get(id)?.checked_sub(self.first)?).ok()?;
-        self.slots.get_mut(index).map(|(_, slot)| slot)
+        self.slots.get_mut(index).map(|(_, _, slot)| slot)
     }
 }
 
@@ -128,13 +129,16 @@ impl Window {
 mod tests {
     use super::*;
 
+    /// Where the blocks of a node with the whole chain begin.
+    const FIRST: Height = Height::new(1);
+
     fn id(n: u8) -> BlockId {
         BlockId::new([n; 32])
     }
 
     fn window(count: u8) -> Window {
         let mut window = Window::default();
-        window.extend((0..count).map(id));
+        window.extend((0..count).map(|n| (id(n), Height::new(u64::from(n) + 1))));
         window
     }
 
@@ -142,14 +146,14 @@ mod tests {
     fn blocks_come_out_in_order_whoever_sends_them() {
         let (one, two) = (PeerId::random(), PeerId::random());
         let mut window = window(4);
-        assert_eq!(window.assign(one, 2, 100), [id(0), id(1)]);
-        assert_eq!(window.assign(two, 2, 100), [id(2), id(3)]);
+        assert_eq!(window.assign(one, 2, 100, FIRST), [id(0), id(1)]);
+        assert_eq!(window.assign(two, 2, 100, FIRST), [id(2), id(3)]);
         assert!(window.fetched(id(2), vec![2], two));
         assert_eq!(window.next_ready(), None, "the first is missing");
         assert!(window.fetched(id(0), vec![0], one));
         assert_eq!(window.next_ready().map(|fetched| fetched.id), Some(id(0)));
         window.finished(&[id(0), id(1)], one, false);
-        assert_eq!(window.assign(two, 9, 100), [id(1)], "what did not come is asked from another");
+        assert_eq!(window.assign(two, 9, 100, FIRST), [id(1)], "what did not come is asked from another");
         assert!(window.fetched(id(1), vec![1], two));
         assert!(window.fetched(id(3), vec![3], two));
         let rest: Vec<_> = std::iter::from_fn(|| window.next_ready()).map(|fetched| fetched.id).collect();
@@ -162,7 +166,7 @@ mod tests {
     fn what_was_not_asked_is_not_taken() {
         let (one, two) = (PeerId::random(), PeerId::random());
         let mut window = window(2);
-        window.assign(one, 1, 100);
+        window.assign(one, 1, 100, FIRST);
         assert!(!window.fetched(id(0), vec![0], two));
         assert!(!window.fetched(id(9), vec![9], one));
         assert!(window.fetched(id(0), vec![0], one));
@@ -173,16 +177,25 @@ mod tests {
     fn a_peer_is_not_asked_again_for_what_it_lacks() {
         let (one, two) = (PeerId::random(), PeerId::random());
         let mut window = window(1);
-        assert_eq!(window.assign(one, 1, 100), [id(0)]);
+        assert_eq!(window.assign(one, 1, 100, FIRST), [id(0)]);
         window.finished(&[id(0)], one, true);
-        assert!(window.assign(one, 1, 100).is_empty());
-        assert_eq!(window.assign(two, 1, 100), [id(0)]);
+        assert!(window.assign(one, 1, 100, FIRST).is_empty());
+        assert_eq!(window.assign(two, 1, 100, FIRST), [id(0)]);
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_peer_below_where_its_blocks_begin() {
+        let (late, whole) = (PeerId::random(), PeerId::random());
+        let mut window = window(4);
+        assert!(window.assign(late, 9, 2, Height::new(3)).is_empty(), "both within reach are below");
+        assert_eq!(window.assign(late, 9, 100, Height::new(3)), [id(2), id(3)]);
+        assert_eq!(window.assign(whole, 9, 100, FIRST), [id(0), id(1)]);
     }
 
     #[test]
     fn nothing_beyond_reach_is_asked() {
         let mut window = window(10);
-        assert_eq!(window.assign(PeerId::random(), 10, 3).len(), 3);
-        assert!(window.assign(PeerId::random(), 10, 3).is_empty());
+        assert_eq!(window.assign(PeerId::random(), 10, 3, FIRST).len(), 3);
+        assert!(window.assign(PeerId::random(), 10, 3, FIRST).is_empty());
     }
 }

@@ -216,6 +216,8 @@ pub struct ItemAndHistory {
     pub item: Item<'static>,
     /// The first handovers.
     pub history: Vec<HandoverEntry>,
+    /// The height from which on the node knows them.
+    pub blocks_from: u64,
 }
 
 impl Answer {
@@ -263,10 +265,11 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         | Question::ReleaseItem { .. }
         | Question::TransferItem { .. } => Answer::Admitted(sign(client, question).await?),
         Question::Items { state } => Answer::Items { state, page: items(client, state).await? },
-        Question::Item { item } => Answer::Item(ItemAndHistory {
-            item: client.item(&item).await?,
-            history: client.item_history(&item, None, PAGE).await?.history,
-        }),
+        Question::Item { item } => {
+            let page = client.item_history(&item, None, PAGE).await?;
+            let (history, blocks_from) = (page.history, page.blocks_from);
+            Answer::Item(ItemAndHistory { item: client.item(&item).await?, history, blocks_from })
+        }
         Question::Balance { who, height } => Answer::Account(client.account_at(&own(who), height).await?),
         Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),
         Question::Wallets => Answer::Keys(client.keys().await?),

@@ -14,6 +14,6 @@ pub(crate) use handle::all_hold_in_parallel;
 pub use handle::{Accepted, BlockReply, Closed, Handle, Space, Submitted, Verdicts};
 // What is stored is read by the keeper's handle, in these terms.
 pub use crate::store::{
-    Counts, Handover, KnownBlock, KnownTree, NotAPlace, Page, PastError, Place, Placed, Room, Verdict,
+    Counts, Handover, KnownBlock, KnownTree, NotAPlace, NotHeld, Page, PastError, Place, Placed, Room, Verdict,
 };
 pub use task::{ChainEvent, Keeper, KeeperError, start};

@@ -21,6 +21,7 @@ use prometheus_client::{
 
 use self::{disk::Disk, process::Process};
 pub use self::{
+    process::resident_bytes,
     recorders::{Api, Chain, Relay},
     text::plain,
 };

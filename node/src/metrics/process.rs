@@ -48,7 +48,8 @@ impl Collector for Process {
     }
 }
 
-fn resident_bytes() -> Option<f64> {
+/// Memory of this process in use, in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse::<f64>().ok().map(|kilobytes| kilobytes * KILOBYTE)

@@ -24,7 +24,8 @@ const MAX_DEPTH: u64 = 10_000;
 pub enum Verdict {
     /// They apply: the block is on the active chain, or was.
     Valid,
-    /// Nobody tried: the block was never on the chain with the most work. All that can be told without the ledger is right.
+    /// Nobody tried: the block was never on the chain with the most work, or lies below the state that this node began with. All
+    /// that can be told without the ledger is right.
     Untried,
     /// The block, or one before it, breaks a rule.
     Invalid,

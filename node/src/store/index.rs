@@ -24,9 +24,10 @@ use redb::{
 use super::{
     chunks,
     disk::Disk,
+    header::Salt,
     history::{Events, HistoryKey},
     lately::Lately,
-    log::{Mark, Salt},
+    log::Mark,
     overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
 };
 

@@ -1,12 +1,6 @@
 //! The log: every change of the chain, in order, and the truth that all else is made from.
 //!
-//! | bytes | header |
-//! |---|---|
-//! | 8 | magic |
-//! | 4 | format, little endian, as all numbers here |
-//! | 32 | id of the chain |
-//! | 16 | salt, random |
-//! | 4 | CRC-32C of all before |
+//! What it begins with is in [`super::header`].
 //!
 //! | bytes | each record |
 //! |---|---|
@@ -21,26 +15,17 @@
 //! the damaged one was on the disk already; then the disk lost something it had. Nobody but this node knows the salt, so
 //! nobody can have a block stored whose content passes for such a record.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use bard_chain::hash::ChainId;
 
 use super::{
     disk::{Disk, Medium, OpenFile},
     error::StoreError,
+    header::{self, Base, FORMAT, HEADER_LEN, Salt, fresh_salt, take},
     record::{Location, Payload},
 };
 
-/// The format that is read and written here.
-pub(super) const FORMAT: u32 = 1;
-/// First bytes of every log.
-const MAGIC: [u8; 8] = *b"bardlog\n";
-/// Length of the header in bytes.
-pub(super) const HEADER_LEN: usize = 64;
 /// Length of what precedes each payload, in bytes.
 pub(super) const FRAME_LEN: usize = 24;
 /// The longest payload, in bytes: a reorganisation thousands of full blocks deep. It comes before any allocation, as does
@@ -48,9 +33,6 @@ pub(super) const FRAME_LEN: usize = 24;
 const MAX_PAYLOAD_LEN: u64 = 1 << 30;
 /// How much is read at a time when looking for whole records after a damaged one, in bytes.
 const SCAN_CHUNK: usize = 1 << 20;
-
-/// The random bytes of a log's header: which log it is.
-pub(super) type Salt = [u8; 16];
 
 /// The end of a record: enough to tell whether a log is the one that something was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +46,10 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Before the first record.
-    pub(super) const FIRST: Self = Self { start: HEADER_LEN as u64, end: HEADER_LEN as u64, crc: 0 };
+    /// Before the first record, which begins at `start`.
+    pub(super) const fn before(start: u64) -> Self {
+        Self { start, end: start, crc: 0 }
+    }
 }
 
 /// What precedes a payload.
@@ -95,13 +79,6 @@ impl Frame {
     }
 }
 
-/// Takes a fixed number of bytes off the front.
-fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
-    let (taken, rest) = bytes.split_first_chunk().map_or(([0; N], [].as_slice()), |(taken, rest)| (*taken, rest));
-    *bytes = rest;
-    taken
-}
-
 /// A record as it was read.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -114,6 +91,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The part of a state that it holds: such a record has no head, a commit always has one.
+    pub(super) fn part_of_base(&self) -> Option<&[u8]> {
+        (self.head_len == 0).then_some(&self.payload)
+    }
+
     /// Its head, and what follows it.
     pub(super) fn split(&self) -> (&[u8], &[u8]) {
         self.payload.split_at_checked(self.head_len).unwrap_or((&self.payload, &[]))
@@ -131,12 +113,23 @@ pub(super) struct LogReader {
     file: OpenFile,
     salt: Salt,
     path: Arc<PathBuf>,
+    base: Option<Base>,
 }
 
 impl LogReader {
     /// Which log this is.
     pub(super) const fn salt(&self) -> &Salt {
         &self.salt
+    }
+
+    /// The state that it begins with; `None` where it begins with the genesis block.
+    pub(super) const fn base(&self) -> Option<Base> {
+        self.base
+    }
+
+    /// Before the first record.
+    pub(super) const fn first(&self) -> Mark {
+        Mark::before(header::first_record(self.base.is_some()))
     }
 
     /// Where it lies.
@@ -186,7 +179,7 @@ impl LogReader {
 
     /// Whether this log holds, at the same place, the record that `mark` names.
     pub(super) fn holds(&self, mark: &Mark, file_len: u64) -> io::Result<bool> {
-        if *mark == Mark::FIRST {
+        if *mark == self.first() {
             return Ok(true);
         }
         Ok(self.record(mark.start, file_len)?.is_some_and(|record| record.mark == *mark))
@@ -232,6 +225,12 @@ pub(super) struct Log<M = OpenFile> {
 }
 
 impl Log {
+    /// A log without records that begins with a state, whose header is yet to be written.
+    pub(super) const fn with_base(medium: OpenFile, salt: Salt, path: PathBuf) -> Self {
+        let start = header::first_record(true);
+        Self { medium, salt, path, end: start, durable: start, stopped: None }
+    }
+
     /// Opens the log `name` of a directory, or begins one; its records are yet to be read, and its end to be found. `path` is
     /// what the file is called in messages.
     pub(super) fn open(
@@ -245,14 +244,15 @@ impl Log {
             begin(disk, name, chain).map_err(StoreError::io("create", &path))?;
         }
         let file = disk.open(name).map_err(StoreError::io("open", &path))?;
-        let salt = read_header(&file, &path, chain)?;
-        let reader = LogReader { file: Arc::clone(&file), salt, path: Arc::new(path.clone()) };
-        Ok((Self::on(file, salt, path), reader))
+        let (salt, base) = header::read(&file, &path, chain)?;
+        let reader = LogReader { file: Arc::clone(&file), salt, path: Arc::new(path.clone()), base };
+        let log = Self { end: reader.first().end, durable: reader.first().end, ..Self::on(file, salt, path) };
+        Ok((log, reader))
     }
 }
 
 impl<M: Medium> Log<M> {
-    /// A log without records, whose header was written.
+    /// A log without records that begins with the genesis block, whose header was written.
     pub(super) const fn on(medium: M, salt: Salt, path: PathBuf) -> Self {
         Self { medium, salt, path, end: HEADER_LEN as u64, durable: HEADER_LEN as u64, stopped: None }
     }
@@ -274,22 +274,27 @@ impl<M: Medium> Log<M> {
     }
 
     /// Writes a record, whose payload has [`FRAME_LEN`] bytes of room in front. On failure the log is as before.
-    pub(super) fn append(&mut self, mut payload: Payload) -> Result<Mark, StoreError> {
+    pub(super) fn append(&mut self, payload: Payload) -> Result<Mark, StoreError> {
+        self.append_bytes(payload.head_len, payload.bytes)
+    }
+
+    /// [`Log::append`] of bytes of which so many, after the room, are the head.
+    pub(super) fn append_bytes(&mut self, head_len: usize, mut bytes: Vec<u8>) -> Result<Mark, StoreError> {
         self.check_running()?;
-        let length = payload.bytes.len().saturating_sub(FRAME_LEN);
+        let length = bytes.len().saturating_sub(FRAME_LEN);
         let too_large = StoreError::TooLarge { length: length as u64, limit: MAX_PAYLOAD_LEN };
-        let (Ok(short), Ok(head_len)) = (u32::try_from(length), u32::try_from(payload.head_len)) else {
+        let (Ok(short), Ok(head_len)) = (u32::try_from(length), u32::try_from(head_len)) else {
             return Err(too_large);
         };
         if u64::from(short) > MAX_PAYLOAD_LEN {
             return Err(too_large);
         }
         let frame = Frame { length: short, head_len, durable: self.durable };
-        let (start, end) = (self.end, self.end.saturating_add(payload.bytes.len() as u64));
-        let Some((room, content)) = payload.bytes.split_first_chunk_mut::<FRAME_LEN>() else { return Err(too_large) };
+        let (start, end) = (self.end, self.end.saturating_add(bytes.len() as u64));
+        let Some((room, content)) = bytes.split_first_chunk_mut::<FRAME_LEN>() else { return Err(too_large) };
         let crc = frame.crc(&self.salt, start, content);
         *room = frame.to_bytes(&self.salt, crc);
-        if let Err(error) = self.medium.write_all_at(&payload.bytes, start) {
+        if let Err(error) = self.medium.write_all_at(&bytes, start) {
             return Err(self.cut_back(error));
         }
         self.end = end;
@@ -323,47 +328,16 @@ impl<M: Medium> Log<M> {
 
 /// Creates a log without records: whole or not at all.
 fn begin(disk: &dyn Disk, name: &str, chain: ChainId) -> io::Result<()> {
-    let mut salt = Salt::default();
-    getrandom::fill(&mut salt).map_err(io::Error::other)?;
-    let mut header = Vec::with_capacity(HEADER_LEN);
-    header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&FORMAT.to_le_bytes());
-    header.extend_from_slice(chain.as_bytes());
-    header.extend_from_slice(&salt);
-    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
     let unfinished = format!("{name}.new");
     let file = disk.create(&unfinished)?;
-    file.write_all_at(&header, 0)?;
-    file.sync_data()?;
-    disk.rename(&unfinished, name)?;
-    disk.sync_dir()?;
-    disk.sync_place()
+    file.write_all_at(&header::bytes(FORMAT, chain, &fresh_salt()?), 0)?;
+    finish(disk, &file, &unfinished, name)
 }
 
-/// Checks the header of a log of `chain`; returns its salt.
-fn read_header(file: &OpenFile, path: &Path, chain: ChainId) -> Result<Salt, StoreError> {
-    let damaged = || StoreError::Damaged { path: path.into(), offset: 0 };
-    let mut bytes = [0; HEADER_LEN];
-    file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged(),
-        _ => StoreError::io("read", path)(error),
-    })?;
-    let mut rest = bytes.as_slice();
-    if take(&mut rest) != MAGIC {
-        return Err(damaged());
-    }
-    // Before the checksum, which another format may have elsewhere.
-    let found = u32::from_le_bytes(take(&mut rest));
-    if found != FORMAT {
-        return Err(StoreError::FormatVersion { path: path.into(), found, known: FORMAT });
-    }
-    let (id, salt) = (ChainId::new(take(&mut rest)), take(&mut rest));
-    let (content, _) = bytes.split_at(HEADER_LEN.saturating_sub(4));
-    if u32::from_le_bytes(take(&mut rest)) != crc32c::crc32c(content) {
-        return Err(damaged());
-    }
-    if id != chain {
-        return Err(StoreError::OtherChain { path: path.into(), found: id, expected: chain });
-    }
-    Ok(salt)
+/// Makes a file durable, then gives it its name.
+pub(super) fn finish(disk: &dyn Disk, file: &OpenFile, unfinished: &str, name: &str) -> io::Result<()> {
+    file.sync_data()?;
+    disk.rename(unfinished, name)?;
+    disk.sync_dir()?;
+    disk.sync_place()
 }

@@ -17,7 +17,8 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `log.rs`, `record.rs` | the file, and what one record of it says |
+//! | `log.rs`, `header.rs`, `record.rs` | the file, what it begins with, and what one record of it says |
+//! | `base.rs` | a log that begins with a state |
 //! | `plan.rs` | what a record changes |
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
 //! | `chunks.rs` | how histories lie in the index |
@@ -27,11 +28,13 @@
 //! | `past.rs` | what an account or an item was at an earlier height |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
+mod base;
 mod chunks;
 mod disk;
 mod error;
 mod flusher;
 mod forks;
+mod header;
 mod history;
 mod index;
 mod lately;
@@ -60,15 +63,8 @@ use bard_chain::{
     spec::ChainSpec,
 };
 
-use self::{
-    disk::Disk,
-    flusher::Flusher,
-    log::{FRAME_LEN, Log},
-    overlay::Head,
-    plan::plan,
-    record::Payload,
-};
 pub use self::{
+    base::{BeginError, Beginning, NotHeld, begin},
     disk::{DirLock, KEEP_FREE_DEFAULT},
     error::StoreError,
     forks::{KnownBlock, KnownTree, Verdict},
@@ -76,6 +72,14 @@ pub use self::{
     overlay::Counts,
     past::PastError,
     reader::StoreReader,
+};
+use self::{
+    disk::Disk,
+    flusher::Flusher,
+    log::{FRAME_LEN, Log},
+    overlay::Head,
+    plan::plan,
+    record::Payload,
 };
 
 /// The store, for the one who writes.

@@ -11,8 +11,9 @@ use std::{
 use bard_chain::{
     engine::Restored,
     hash::BlockId,
-    ledger::{Change, Delta, View},
+    ledger::{Change, Delta, View, commitment::Commitment},
     rules::isolated::Isolated,
+    snapshot::Part,
     source::{Source, SourceError},
     spec::ChainSpec,
     tree::Node,
@@ -21,11 +22,12 @@ use bard_chain::{
 
 use super::{
     Opened, Store,
+    base::{self, UNFINISHED_LOG},
     disk::{Dir, DirLock, Disk, KEEP_FREE_DEFAULT},
     error::StoreError,
     flusher::{Flusher, flush},
     index::{Index, IndexError},
-    log::{HEADER_LEN, Log, LogReader, Mark, Record},
+    log::{Log, LogReader, Record},
     overlay::{Counts, Entry, Frozen, Head, Layer, State},
     plan::plan,
     reader::{Shared, StoreReader},
@@ -33,7 +35,7 @@ use super::{
 };
 
 /// The log's name in the data directory.
-const LOG: &str = "chain.log";
+pub(super) const LOG: &str = "chain.log";
 /// The index's name in the data directory.
 pub(super) const INDEX: &str = "index.redb";
 /// A file of this name is there while the index is being begun: an index beside it is half-made, and worth nothing.
@@ -99,6 +101,10 @@ pub(super) fn open_on(
     lock: Option<DirLock>,
     spec: Arc<ChainSpec>,
 ) -> Result<Opened, StoreError> {
+    // Of a start from a snapshot that did not come to its end.
+    if disk.length(UNFINISHED_LOG).map_err(StoreError::io("look for", dir.join(UNFINISHED_LOG)))?.is_some() {
+        disk.remove(UNFINISHED_LOG).map_err(StoreError::io("delete", dir.join(UNFINISHED_LOG)))?;
+    }
     let (mut log, reader) = Log::open(&*disk, LOG, dir.join(LOG), spec.chain_id())?;
     // What is replayed may get into the index, and so must be on the disk before.
     log.sync()?;
@@ -137,7 +143,7 @@ impl Opening<'_> {
         if began && self.has(INDEX)? {
             self.disk.remove(INDEX).map_err(StoreError::io("delete", self.index_path()))?;
         }
-        if self.log_len > HEADER_LEN as u64 && !self.has(INDEX)? {
+        if self.log_len > self.log.first().end && !self.has(INDEX)? {
             let what = if began { "unfinished" } else { "missing" };
             repairs.push(format!("{INDEX} was {what}: it was made anew from {LOG}"));
         }
@@ -249,10 +255,13 @@ impl Opening<'_> {
         let mut layer = Layer::default();
         layer.blocks.insert(id, entry);
         layer.heights.insert(0, Some(id));
-        layer.accounts = delta.accounts.iter().map(|(address, change)| (*address, Some(change.after))).collect();
-        let commitment = self.spec.genesis_commitment();
-        let counts = Counts::default().after(&delta);
-        let head = Head { mark: Mark::FIRST, tip: id, height: Height::ZERO, commitment, counts };
+        let (mut commitment, mut counts) = (Commitment::default(), Counts::default());
+        // Where the log begins with a state, that is all that there is.
+        if self.log.base().is_none() {
+            layer.accounts = delta.accounts.iter().map(|(address, change)| (*address, Some(change.after))).collect();
+            (commitment, counts) = (self.spec.genesis_commitment(), counts.after(&delta));
+        }
+        let head = Head { mark: self.log.first(), tip: id, height: Height::ZERO, commitment, counts };
         Frozen { layer, head }
     }
 
@@ -271,7 +280,9 @@ impl Opening<'_> {
                 flush(index, &reader.shared).map_err(SourceError::from)?;
             }
         }
-        if at < self.log_len && self.log.was_durable(at, self.log_len).map_err(read())? {
+        // A log that begins with a state got its name when all of that was on the disk.
+        let cut = self.log.base().is_some_and(|base| at < base.end);
+        if cut || at < self.log_len && self.log.was_durable(at, self.log_len).map_err(read())? {
             return Err(self.damaged(at).into());
         }
         Ok(at)
@@ -283,6 +294,12 @@ impl Opening<'_> {
 
     /// Makes the commit of one record visible.
     fn apply(&self, reader: &StoreReader, record: &Record) -> Result<(), Failure> {
+        if let Some(part) = record.part_of_base() {
+            let part = Part::read(part).map_err(|_| self.damaged(record.mark.start))?;
+            let (layer, head) = base::plan_part(reader, &part, record.mark)?;
+            reader.shared.state_mut().commit(layer, head);
+            return Ok(());
+        }
         let (head, parts) = record.split();
         let commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
         let mut stored = None;
@@ -338,5 +355,5 @@ fn restored(reader: &StoreReader, spec: &ChainSpec) -> Result<Restored, SourceEr
         }
     }
     let commitment = reader.shared.state().head.commitment.clone();
-    Ok(Restored { active, side, commitment })
+    Ok(Restored { active, side, commitment, floor: reader.floor() })
 }

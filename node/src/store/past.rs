@@ -37,6 +37,16 @@ pub enum PastError {
         /// Where the chain ends.
         tip: u64,
     },
+    /// It lies below the state that this node began with.
+    #[error(
+        "this node does not know what was at height {asked}: it began with the state at height {floor}; ask a node with the whole chain"
+    )]
+    BelowStart {
+        /// Which height was asked for.
+        asked: u64,
+        /// The height of the state.
+        floor: u64,
+    },
     /// It would take too long, or the chain changes too fast.
     #[error("{0}")]
     Busy(&'static str),
@@ -68,25 +78,26 @@ impl StoreReader {
     /// Where the chain does not reach so far, or the index could not be read.
     pub fn item_at(&self, name: &ItemName, height: Height) -> Result<Option<Item>, PastError> {
         self.steady(height, || {
-            let first = self.item_history(name, None, 1)?.entries;
-            if first.first().is_none_or(|first| first.place.height > height) {
-                return Ok(None);
-            }
             let Some(above) = height.next() else { return Ok(self.item(name)?) };
             let next = self.item_history(name, Some(Place { height: above, position: 0 }), 1)?.entries;
-            match next.first() {
-                Some(handover) => Ok(Some(Item { holder: handover.from })),
-                None => Ok(self.item(name)?),
-            }
+            let Some(next) = next.first().map(|next| next.place.height) else { return Ok(self.item(name)?) };
+            let lost = || SourceError(format!("the block at height {next} is gone"));
+            let id = self.id_at(next)?.ok_or_else(lost)?;
+            // Whether it was free, or nobody had named it yet, the history does not tell.
+            let found = self.undo(&id)?.items.into_iter().find(|(known, _)| known == name);
+            Ok(found.ok_or_else(|| SourceError(format!("block {id} did not change the item, as the index says")))?.1)
         })
     }
 
-    /// Refuses a height that the chain does not reach.
+    /// Refuses a height that the chain does not reach, or that lies below the state that the store began with.
     ///
     /// # Errors
-    /// [`PastError::AboveTip`].
+    /// [`PastError::AboveTip`], [`PastError::BelowStart`].
     pub fn check_height(&self, height: Height) -> Result<(), PastError> {
-        let tip = self.tip_height();
+        let (tip, floor) = (self.tip_height(), self.floor());
+        if height < floor {
+            return Err(PastError::BelowStart { asked: height.get(), floor: floor.get() });
+        }
         if height > tip { Err(PastError::AboveTip { asked: height.get(), tip: tip.get() }) } else { Ok(()) }
     }
 

@@ -206,7 +206,7 @@ impl StoreReader {
         Ok(self.entry(id)?.map(|entry| entry.header))
     }
 
-    /// The canonical bytes of a stored block, on whichever branch.
+    /// The canonical bytes of a stored block, on whichever branch; `None` too where it is known by its header alone.
     ///
     /// # Errors
     /// Where index or log could not be read.
@@ -217,6 +217,8 @@ impl StoreReader {
         match self.entry(id)? {
             None => Ok(None),
             Some(Entry { body: Some(at), .. }) => Ok(Some(self.part(&at)?.into())),
+            // Known by its header alone.
+            Some(Entry { body: None, header, .. }) if header.height > Height::ZERO => Ok(None),
             Some(Entry { body: None, .. }) => Ok(Some(Arc::clone(self.shared.genesis.bytes()))),
         }
     }
@@ -379,7 +381,9 @@ impl Source for StoreReader {
         if let Some(block) = self.shared.recent.get(id) {
             return Ok(block);
         }
-        let Some(at) = self.known(id)?.body else { return Ok(Arc::clone(&self.shared.genesis)) };
+        let entry = self.known(id)?;
+        self.check_held(entry.header.height).map_err(|not| SourceError(not.to_string()))?;
+        let Some(at) = entry.body else { return Ok(Arc::clone(&self.shared.genesis)) };
         let block = self.read_block(id, &self.part(&at)?)?;
         self.shared.recent.put(&block);
         Ok(block)

@@ -70,9 +70,20 @@ pub struct Status {
     pub agent: Agent,
     /// Its clock: differences are shown to people, nobody is judged by them.
     pub clock: Timestamp,
+    /// Height of the lowest block that it serves, with all above it: 1 where it has the whole chain. Headers it serves from the
+    /// first on.
+    pub blocks_from: Height,
 }
 
-array_form!(Status { chain: ChainId, height: Height, tip: BlockId, work: Work, agent: Agent, clock: Timestamp });
+array_form!(Status {
+    chain: ChainId,
+    height: Height,
+    tip: BlockId,
+    work: Work,
+    agent: Agent,
+    clock: Timestamp,
+    blocks_from: Height,
+});
 
 #[cfg(test)]
 mod tests {

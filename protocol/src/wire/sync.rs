@@ -307,14 +307,15 @@ mod tests {
     const RESPONSE_MAX_LEN: usize = response_max_len(1 << 20);
 
     fn any_status() -> impl Strategy<Value = Status> {
-        any::<([u8; 32], u64, [u8; 32], [u8; 32], String, u64)>().prop_map(
-            |(chain, height, tip, work, agent, clock)| Status {
+        any::<([u8; 32], u64, [u8; 32], [u8; 32], String, u64, u64)>().prop_map(
+            |(chain, height, tip, work, agent, clock, blocks_from)| Status {
                 chain: ChainId::new(chain),
                 height: Height::new(height),
                 tip: BlockId::new(tip),
                 work: Work::from_be_bytes(work),
                 agent: Agent::new(&agent),
                 clock: Timestamp::new(clock),
+                blocks_from: Height::new(blocks_from),
             },
         )
     }
@@ -424,8 +425,9 @@ mod tests {
             work: Work::ZERO,
             agent: Agent::new("a"),
             clock: Timestamp::new(3),
+            blocks_from: Height::new(1),
         };
-        let expected = [with_id(&[0x82, 0, 0x86]), with_id(&[2]), vec![0x40, 0x61, b'a', 3]].concat();
+        let expected = [with_id(&[0x82, 0, 0x87]), with_id(&[2]), vec![0x40, 0x61, b'a', 3, 1]].concat();
         assert_eq!(encoding::encode(&SyncRequest::Status(status)), expected);
     }
 

@@ -27,6 +27,7 @@ fn status(height: u64) -> Status {
         work: Work::ZERO,
         agent: Agent::new("test"),
         clock: Timestamp::new(1),
+        blocks_from: Height::new(1),
     }
 }
 

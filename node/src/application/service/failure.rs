@@ -3,7 +3,7 @@
 use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::SourceError};
 
 use crate::{
-    keeper::{Closed, PastError},
+    keeper::{Closed, NotHeld, PastError},
     pool::NotKept,
     wallet::{NoKey, UnknownName, WalletError},
 };
@@ -25,6 +25,8 @@ pub enum FailureKind {
     Malformed,
     /// There is no such thing.
     NotFound,
+    /// There is one, but this node began with a later state and does not have it.
+    NotHeld,
     /// It contradicts the state of the chain or the pool.
     Conflict,
     /// One with its sender and nonce is in the pool, and it pays too little more.
@@ -66,10 +68,17 @@ impl From<SourceError> for Failure {
     }
 }
 
+impl From<NotHeld> for Failure {
+    fn from(error: NotHeld) -> Self {
+        Self::new(FailureKind::NotHeld, error.to_string())
+    }
+}
+
 impl From<PastError> for Failure {
     fn from(error: PastError) -> Self {
         let kind = match &error {
             PastError::AboveTip { .. } => FailureKind::NotFound,
+            PastError::BelowStart { .. } => FailureKind::NotHeld,
             PastError::Busy(_) => FailureKind::Unavailable,
             PastError::Source(_) => FailureKind::Internal,
         };

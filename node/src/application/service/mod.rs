@@ -192,7 +192,7 @@ impl Service {
             Command::Forks { depth, limit } => self.forks(depth, limit),
             Command::Transaction { id } => Ok(Reply::Transaction(Box::new(self.transaction(id)?))),
             Command::Proof { id } => self.proof(id),
-            Command::Receipt { id, extent } => self.receipt(id, extent),
+            Command::Receipt { id, extent, until } => self.receipt(id, extent, until),
             Command::ItemsPage { filter, after, limit } => self.items_page(filter, after, limit),
             Command::Item { item, height } => self.item(item, height),
             Command::ItemHistory { item, from, limit } => self.item_history(item, from, limit),
@@ -275,6 +275,11 @@ impl Service {
         }
     }
 
+    /// Height of the lowest block that this node has besides the genesis block.
+    fn blocks_from(&self) -> bard_chain::units::Height {
+        self.parts().keeper.reader().blocks_from()
+    }
+
     fn status(&self) -> Result<reply::Status, Failure> {
         let keeper = &self.parts().keeper;
         let tip = keeper.tip();
@@ -289,6 +294,7 @@ impl Service {
         Ok(reply::Status {
             chain_name: keeper.spec().name.clone(),
             height: tip.height,
+            blocks_from: self.blocks_from(),
             tip: tip.id,
             tip_time: tip.timestamp,
             state_root: header.as_ref().map(|header| header.state_root).unwrap_or_default(),

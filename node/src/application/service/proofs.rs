@@ -9,7 +9,7 @@ use bard_chain::{
     units::Height,
 };
 
-use super::{Failure, FailureKind, Service, reading::unknown_transaction};
+use super::{Failure, FailureKind, Service};
 use crate::application::{
     command::Extent,
     reply::{self, Reply},
@@ -24,7 +24,7 @@ impl Service {
         let Some((height, position)) = reader.transaction(&id)? else { return Err(self.not_mined(id)) };
         let found = reader.id_at(height)?.map(|block| reader.block(&block)).transpose()?;
         // Another block may have come to that height meanwhile.
-        let block = found.ok_or_else(|| unknown_transaction(&id))?;
+        let block = found.ok_or_else(|| self.unknown_transaction(&id))?;
         let index = usize::try_from(position).unwrap_or(usize::MAX);
         let transaction = block.block().transactions.get(index).cloned();
         let proof = InclusionProof::new(block.transaction_ids(), index);
@@ -33,21 +33,39 @@ impl Service {
                 let header = reply::HeaderOf { id: block.id(), header: block.header().clone() };
                 Ok(Reply::Proof(Box::new(reply::Proof { id, transaction, header, proof })))
             }
-            _ => Err(unknown_transaction(&id)),
+            _ => Err(self.unknown_transaction(&id)),
         }
     }
 
-    pub(super) fn receipt(&self, id: TransactionId, extent: Option<Extent>) -> Result<Reply, Failure> {
+    /// The receipt of a transaction, whose headers end with the one at `until`, or with the tip.
+    pub(super) fn receipt(
+        &self,
+        id: TransactionId,
+        extent: Option<Extent>,
+        until: Option<Height>,
+    ) -> Result<Reply, Failure> {
         let tip = self.parts().keeper.tip().height;
-        let short = tip.get() <= MAX_HEADERS as u64;
+        if let Some(until) = until.filter(|until| *until > tip) {
+            let detail = format!("until: there is no height {until} yet: the chain ends at height {tip}");
+            return Err(Failure::new(FailureKind::Conflict, detail));
+        }
+        let end = until.unwrap_or(tip);
+        let short = end.get() <= MAX_HEADERS as u64;
         if extent == Some(Extent::Whole) && !short {
-            let detail = format!("the chain has {tip} blocks, and a receipt at most {MAX_HEADERS} headers");
+            let detail = format!(
+                "a whole receipt up to height {end} is longer than the {MAX_HEADERS} headers that one may have"
+            );
             return Err(Failure::new(FailureKind::Conflict, detail));
         }
         let whole = extent.map_or(short, |extent| extent == Extent::Whole);
         for _ in 0..TRIES {
             let Reply::Proof(proof) = self.proof(id)? else { break };
-            let headers = self.headers_of_receipt(&proof.header, whole)?;
+            let height = proof.header.header.height;
+            if height > end {
+                let detail = format!("until: the transaction is in block {height}, after height {end}");
+                return Err(Failure::new(FailureKind::Conflict, detail));
+            }
+            let headers = self.headers_of_receipt(&proof.header, whole, end)?;
             let place = headers.iter().position(|header| *header == proof.header.header);
             if let Some(place) = place
                 && (whole || place == 0)
@@ -68,12 +86,14 @@ impl Service {
         Err(Failure::new(FailureKind::Unavailable, "the chain changed while the receipt was made; try again"))
     }
 
-    /// The headers from the first block on, or from that of the transaction.
-    fn headers_of_receipt(&self, of: &reply::HeaderOf, whole: bool) -> Result<Vec<Header>, Failure> {
+    /// The headers from the first block on, or from that of the transaction, up to a height or as many as there may be.
+    fn headers_of_receipt(&self, of: &reply::HeaderOf, whole: bool, end: Height) -> Result<Vec<Header>, Failure> {
         let reader = self.parts().keeper.reader();
         let genesis: Option<BlockId> = reader.id_at(Height::ZERO)?;
         let before = if whole { genesis } else { Some(of.header.parent) };
-        Ok(reader.headers_after(before.as_slice(), MAX_HEADERS)?)
+        let mut headers = reader.headers_after(before.as_slice(), MAX_HEADERS)?;
+        headers.retain(|header| header.height <= end);
+        Ok(headers)
     }
 
     fn not_mined(&self, id: TransactionId) -> Failure {
@@ -81,6 +101,6 @@ impl Service {
             let detail = format!("transaction {id} waits to be mined: there is nothing to show before that");
             return Failure::new(FailureKind::Conflict, detail);
         }
-        unknown_transaction(&id)
+        self.unknown_transaction(&id)
     }
 }

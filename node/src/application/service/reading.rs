@@ -37,15 +37,26 @@ fn not_found(what: impl Into<String>) -> Failure {
     Failure::new(FailureKind::NotFound, what)
 }
 
-pub(super) fn unknown_transaction(id: &TransactionId) -> Failure {
-    not_found(format!("no transaction with id {id} is known"))
-}
-
 impl Service {
+    pub(super) fn unknown_transaction(&self, id: &TransactionId) -> Failure {
+        let floor = self.parts().keeper.reader().floor();
+        let older = if floor > Height::ZERO {
+            format!(
+                "; this node began with the state at height {floor} and knows none of before: ask one with the whole chain"
+            )
+        } else {
+            String::new()
+        };
+        not_found(format!("no transaction with id {id} is known{older}"))
+    }
+
     pub(super) fn blocks(&self, from: Option<Height>, limit: usize) -> Result<Reply, Failure> {
         let limit = limit.clamp(1, MAX_BLOCKS) as u64;
         let tip = self.parts().keeper.tip().height;
-        let first = from.unwrap_or(Height::new((tip.get() + 1).saturating_sub(limit)));
+        // The last ones, of those that are here.
+        let lowest = self.parts().keeper.reader().floor().next().filter(|lowest| *lowest > Height::new(1));
+        let last_ones = Height::new((tip.get() + 1).saturating_sub(limit));
+        let first = from.unwrap_or(lowest.map_or(last_ones, |lowest| lowest.max(last_ones)));
         let last = first.get().saturating_add(limit - 1).min(tip.get());
         let blocks = self.page_of_blocks(first.get()..=last)?;
         let end = blocks.last().map(|block| block.header().height);
@@ -67,6 +78,12 @@ impl Service {
         let reader = self.parts().keeper.reader();
         let (mut blocks, mut bytes) = (Vec::new(), 0_usize);
         for height in heights {
+            match reader.check_held(Height::new(height)) {
+                Ok(()) => {}
+                // The next page says why it has nothing.
+                Err(_) if !blocks.is_empty() => break,
+                Err(not) => return Err(not.into()),
+            }
             let Some(id) = reader.id_at(Height::new(height))? else { break };
             let block = reader.block(&id)?;
             bytes = bytes.saturating_add(block.bytes().len());
@@ -93,8 +110,18 @@ impl Service {
         }
     }
 
-    pub(super) fn block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
+    /// [`Self::id_of`] a block of which this node has more than the header.
+    fn held_id_of(&self, choice: BlockChoice) -> Result<BlockId, Failure> {
         let id = self.id_of(choice)?;
+        let reader = self.parts().keeper.reader();
+        if let Some(header) = reader.header(&id)? {
+            reader.check_held(header.height)?;
+        }
+        Ok(id)
+    }
+
+    pub(super) fn block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
+        let id = self.held_id_of(choice)?;
         let reader = self.parts().keeper.reader();
         let block = reader.block(&id)?;
         let active = reader.ask_id_at(block.header().height)? == Some(id);
@@ -109,7 +136,7 @@ impl Service {
     }
 
     pub(super) fn raw_block(&self, choice: BlockChoice) -> Result<Reply, Failure> {
-        let id = self.id_of(choice)?;
+        let id = self.held_id_of(choice)?;
         let bytes = self.parts().keeper.reader().block_bytes(&id)?;
         let bytes = bytes.ok_or_else(|| not_found(format!("no block with id {id} is known")))?;
         Ok(Reply::RawBlock { id, bytes })
@@ -125,7 +152,7 @@ impl Service {
             return Ok(reply::Placed { id, transaction, mined: None });
         }
         let reader = self.parts().keeper.reader();
-        let (height, position) = reader.transaction(&id)?.ok_or_else(|| unknown_transaction(&id))?;
+        let (height, position) = reader.transaction(&id)?.ok_or_else(|| self.unknown_transaction(&id))?;
         self.placed(&Placed { place: Place { height, position }, id }, &mut None)
     }
 
@@ -136,7 +163,7 @@ impl Service {
         let block = match last.take().filter(|block| block.header().height == height) {
             Some(block) => block,
             None => {
-                let block = reader.id_at(height)?.ok_or_else(|| unknown_transaction(&id))?;
+                let block = reader.id_at(height)?.ok_or_else(|| self.unknown_transaction(&id))?;
                 reader.block(&block)?
             }
         };
@@ -144,7 +171,7 @@ impl Service {
         // Another block may have come to that height meanwhile.
         let same = block.transaction_ids().get(index) == Some(&id);
         let transaction = block.block().transactions.get(index).filter(|_| same).cloned();
-        let transaction = transaction.ok_or_else(|| unknown_transaction(&id))?;
+        let transaction = transaction.ok_or_else(|| self.unknown_transaction(&id))?;
         let mined = Some((height, block.id(), position));
         *last = Some(block);
         Ok(reply::Placed { id, transaction, mined })
@@ -161,7 +188,7 @@ impl Service {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(Reply::Transactions { transactions, next: page.next })
+        Ok(Reply::Transactions { transactions, next: page.next, blocks_from: self.blocks_from() })
     }
 
     pub(super) fn pool_page(&self, from: Option<u64>, limit: usize) -> Reply {
@@ -234,7 +261,8 @@ impl Service {
     pub(super) fn item_history(&self, item: String, from: Option<Place>, limit: usize) -> Result<Reply, Failure> {
         let name = self.known_item(item)?.name;
         let page = self.parts().keeper.reader().item_history(&name, from, limit)?;
-        Ok(Reply::ItemHistory { item: name, entries: page.entries, next: page.next })
+        let blocks_from = self.blocks_from();
+        Ok(Reply::ItemHistory { item: name, entries: page.entries, next: page.next, blocks_from })
     }
 
     pub(super) fn record_of(&self, id: TransactionId) -> Result<Reply, Failure> {

@@ -189,6 +189,14 @@ impl Service {
         }
     }
 
+    /// Refuses where this node does not have every block.
+    ///
+    /// # Errors
+    /// Where it began with a later state.
+    pub fn check_whole(&self) -> Result<(), Failure> {
+        Ok(self.parts().keeper.reader().check_held(Height::new(1))?)
+    }
+
     /// Blocks of the active chain from a height up to another, until they have so many bytes together; at least one where
     /// there is one.
     ///

@@ -7,6 +7,7 @@ mod api;
 mod chain;
 mod cluster;
 mod hashing;
+mod history;
 mod load;
 mod relay;
 mod signatures;
@@ -33,6 +34,12 @@ pub struct BenchOptions {
     /// Transfers in each of these blocks
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     transfers: u32,
+    /// Blocks of the long chain of `history`
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    long_blocks: u32,
+    /// Accounts of the large ledger of `history`, in thousands rounded down
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    long_accounts: u32,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -53,6 +60,8 @@ enum Part {
     Relay,
     /// The HTTP API under load, reads and signed transactions
     Api,
+    /// What a long chain and many accounts cost: a block, opening again, memory
+    History,
 }
 
 /// One measured figure.
@@ -69,6 +78,8 @@ struct Scale {
     time: Duration,
     blocks: u32,
     transfers: u32,
+    long_blocks: u32,
+    long_accounts: u32,
 }
 
 /// Measures and prints.
@@ -76,8 +87,13 @@ struct Scale {
 /// # Errors
 /// One line.
 pub fn run(options: &BenchOptions) -> Result<(), String> {
-    let scale =
-        Scale { time: Duration::from_secs(options.seconds), blocks: options.blocks, transfers: options.transfers };
+    let scale = Scale {
+        time: Duration::from_secs(options.seconds),
+        blocks: options.blocks,
+        transfers: options.transfers,
+        long_blocks: options.long_blocks,
+        long_accounts: options.long_accounts,
+    };
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     let mut figures = Vec::new();
     let mut add = |more: Vec<Figure>| {
@@ -86,6 +102,10 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
         }
         figures.extend(more);
     };
+    // First, for what others leave in memory would be counted.
+    if wanted(Part::History) {
+        add(history::measure(&scale)?);
+    }
     if wanted(Part::Hashing) {
         add(hashing::measure(&scale));
     }
@@ -94,7 +114,7 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
             add(relay::measure(nodes)?);
         }
     }
-    let beside = |part: &Part| !matches!(part, Part::Hashing | Part::Relay);
+    let beside = |part: &Part| !matches!(part, Part::Hashing | Part::Relay | Part::History);
     if options.parts.is_empty() || options.parts.iter().any(beside) {
         let (signatures, ceiling) = signatures::measure(&scale);
         add(signatures);

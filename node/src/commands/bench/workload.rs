@@ -59,7 +59,7 @@ pub(super) fn sender(number: u32) -> SecretKey {
 }
 
 /// The `dev` chain with the easiest target and money for every sender.
-fn spec(senders: &[SecretKey]) -> ChainSpec {
+pub(super) fn spec(senders: &[SecretKey]) -> ChainSpec {
     let mut allocations: Vec<_> = senders.iter().map(|key| (key.address(), Amount::new(1_000_000_000))).collect();
     allocations.sort_unstable();
     let easiest = Target::EASIEST.compact();
@@ -82,7 +82,8 @@ pub(super) fn transfers_of(chain: ChainId, senders: &[SecretKey], nonce: Nonce) 
     senders.par_iter().enumerate().map(sign).collect()
 }
 
-fn seal(engine: &Engine, store: &Store, transactions: Vec<Transaction>) -> Result<Vec<u8>, String> {
+/// The bytes of the block after the tip, sealed.
+pub(super) fn seal(engine: &Engine, store: &Store, transactions: Vec<Transaction>) -> Result<Vec<u8>, String> {
     let (spec, position) = (engine.spec(), engine.tip_position());
     let ids: Vec<TransactionId> = transactions.iter().map(Transaction::id).collect();
     let header = Header {

@@ -54,7 +54,8 @@ pub(super) fn run(options: &ExportOptions) -> Result<(), String> {
 fn of_directory(options: &ExportOptions) -> Result<(), String> {
     let (spec, _, Opened { store, .. }) = options.place.open()?;
     let reader = store.reader();
-    let done = to_file(options, &spec, reader.tip_height().get(), |height| stored(&reader, height));
+    let done = whole(reader.blocks_from().get())
+        .and_then(|()| to_file(options, &spec, reader.tip_height().get(), |height| stored(&reader, height)));
     store.close().map_err(|error| error.to_string())?;
     done
 }
@@ -68,7 +69,10 @@ fn stored(reader: &StoreReader, height: u64) -> Result<Arc<[u8]>, String> {
 /// The blocks up to what is the tip when it begins. The node goes on meanwhile.
 fn of_node(options: &ExportOptions, url: &str) -> Result<(), String> {
     let spec = api::specification(url)?;
-    let height = api::status(url)?.get("height").and_then(serde_json::Value::as_u64);
+    let status = api::status(url)?;
+    let number = |name| status.get(name).and_then(serde_json::Value::as_u64);
+    whole(number("blocks_from").unwrap_or(1))?;
+    let height = number("height");
     let height = height.ok_or_else(|| format!("{url} does not say how long its chain is"))?;
     let client = api::client(url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -76,6 +80,16 @@ fn of_node(options: &ExportOptions, url: &str) -> Result<(), String> {
     to_file(options, &spec, height, |height| {
         runtime.block_on(client.raw_block(&height.to_string())).map_err(|error| error.to_string())
     })
+}
+
+/// An archive begins with the first block.
+fn whole(blocks_from: u64) -> Result<(), String> {
+    if blocks_from <= 1 {
+        return Ok(());
+    }
+    Err(format!(
+        "an archive has every block, and this node began with a state: it has blocks from height {blocks_from} on; export from one with the whole chain"
+    ))
 }
 
 fn to_file<B: AsRef<[u8]>>(

@@ -56,6 +56,7 @@ fn of_directory(place: &Place) -> Result<Info, String> {
     let mut info = of_spec(&spec);
     info.extend([
         ("height", tip.height.get().into()),
+        ("blocks_from", reader.blocks_from().get().into()),
         ("tip", tip.id.to_string().into()),
         ("tip_time", clock::rfc3339(tip.timestamp).into()),
         ("total_work", tip.work.to_string().into()),
@@ -72,7 +73,7 @@ fn of_node(url: &str) -> Result<Info, String> {
     let spec = api::specification(url)?;
     let status = api::status(url)?;
     let mut info = of_spec(&spec);
-    for name in ["height", "tip", "tip_time", "total_work", "difficulty", "peers"] {
+    for name in ["height", "blocks_from", "tip", "tip_time", "total_work", "difficulty", "peers"] {
         info.push((name, status.get(name).cloned().unwrap_or_default()));
     }
     info.push(("api", url.into()));

@@ -8,6 +8,7 @@ mod info;
 mod new;
 mod place;
 mod snapshot;
+mod start;
 mod verify;
 
 use clap::Subcommand;
@@ -29,6 +30,8 @@ pub enum ChainCommand {
     Snapshot(snapshot::SnapshotOptions),
     /// Check such a file: its headers, their work, and that its state is the one that the last header commits to
     CheckSnapshot(snapshot::CheckOptions),
+    /// Make a data directory from such a file: its node knows that state, and has the blocks after it
+    StartFromSnapshot(start::StartOptions),
 }
 
 /// Does it.
@@ -44,5 +47,6 @@ pub fn run(command: &ChainCommand) -> Result<(), String> {
         ChainCommand::Import(options) => import::run(options),
         ChainCommand::Snapshot(options) => snapshot::run(options),
         ChainCommand::CheckSnapshot(options) => snapshot::run_check(options),
+        ChainCommand::StartFromSnapshot(options) => start::run(options),
     }
 }

@@ -1,14 +1,19 @@
 //! `bard chain snapshot` and `bard chain check-snapshot`: the ledger of a data directory in one file, and what such a file shows.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
 use bard_chain::{
+    address::Address,
+    ledger::{Account, Item},
     snapshot::{self, Check, Checked, MAX_ENTRIES, MAX_PART_LEN},
+    source::Source,
     spec::ChainSpec,
+    transaction::ItemName,
     units::Height,
 };
 use clap::Args;
@@ -28,7 +33,7 @@ use crate::{
 };
 
 /// The file: an archive's, with the parts of a snapshot where that has blocks.
-const SNAPSHOT: Kind = Kind { magic: *b"BARDSNAP", longest: |_| MAX_PART_LEN };
+pub(super) const SNAPSHOT: Kind = Kind { magic: *b"BARDSNAP", longest: |_| MAX_PART_LEN };
 
 /// What to write where.
 #[derive(Args, Clone, Debug)]
@@ -38,6 +43,9 @@ pub struct SnapshotOptions {
     file: PathBuf,
     #[command(flatten)]
     place: Place,
+    /// The state after the block at this height instead of the tip: one that no reorganisation takes back any more
+    #[arg(long, value_name = "N")]
+    height: Option<u64>,
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
@@ -62,32 +70,68 @@ pub(super) fn run(options: &SnapshotOptions) -> Result<(), String> {
     }
     let (spec, _, Opened { store, .. }) = options.place.open()?;
     let reader = store.reader();
-    let done = write_whole(file, &spec, &reader);
+    let done = Past::at(&reader, options.height).and_then(|past| write_whole(file, &spec, &reader, &past));
     store.close().map_err(|error| error.to_string())?;
-    done?;
-    let counts = reader.counts();
+    let Checked { height, accounts, items, .. } = done?;
     tell(&format!(
-        "the state of {} at height {} written to {}: {} accounts, {} items",
+        "the state of {} at height {height} written to {}: {accounts} accounts, {items} items",
         spec.name,
-        reader.tip_height(),
         file.display(),
-        counts.accounts,
-        counts.items
     ));
     Ok(())
 }
 
+/// What was different at a height from what is at the tip. It takes memory for what the blocks since have changed.
+struct Past {
+    height: Height,
+    accounts: BTreeMap<Address, Account>,
+    items: BTreeMap<ItemName, Option<Item>>,
+}
+
+impl Past {
+    /// Takes the blocks above a height back, the tip first; nothing where that is left out.
+    fn at(reader: &StoreReader, height: Option<u64>) -> Result<Self, String> {
+        let tip = reader.tip_height();
+        let height = height.map_or(tip, Height::new);
+        reader.check_height(height).map_err(|error| error.to_string())?;
+        let mut past = Self { height, accounts: BTreeMap::new(), items: BTreeMap::new() };
+        for above in (height.get().saturating_add(1)..=tip.get()).rev() {
+            let id = reader.id_at(Height::new(above)).map_err(|error| error.to_string())?;
+            let id = id.ok_or_else(|| format!("block {above} is missing in the data directory"))?;
+            let undo = reader.undo(&id).map_err(|error| error.to_string())?;
+            past.accounts.extend(undo.accounts);
+            past.items.extend(undo.items);
+        }
+        Ok(past)
+    }
+
+    /// Accounts as they were; one that is empty was none. No account that was there is gone since: it keeps its nonce.
+    fn accounts(&self, now: Vec<(Address, Account)>) -> Vec<(Address, Account)> {
+        let then = now.into_iter().map(|(address, now)| (address, self.accounts.get(&address).copied().unwrap_or(now)));
+        then.filter(|(_, account)| !account.is_empty()).collect()
+    }
+
+    /// Items as they were; one that nobody had named was none. What is named stays known.
+    fn items(&self, now: Vec<(ItemName, Item)>) -> Vec<(ItemName, Item)> {
+        let then = now.into_iter().filter_map(|(name, now)| {
+            let then = self.items.get(&name).copied().unwrap_or(Some(now))?;
+            Some((name, then))
+        });
+        then.collect()
+    }
+}
+
 /// Writes beside the file, looks whether that is a good snapshot, and renames then.
-fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader) -> Result<(), String> {
+fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader, past: &Past) -> Result<Checked, String> {
     let trouble = |error: io::Error| format!("cannot write {}: {error}", file.display());
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let opened = File::create(&beside).map_err(trouble)?;
-    let done = write(opened, spec, reader)
+    let done = write(opened, spec, reader, past)
         .and_then(|written| written.sync_all().map_err(trouble))
-        .and_then(|()| check(&beside).map(drop))
-        .and_then(|()| fs::rename(&beside, file).map_err(trouble));
+        .and_then(|()| check(&beside))
+        .and_then(|(_, checked)| fs::rename(&beside, file).map(|()| checked).map_err(trouble));
     if done.is_err() {
         // What failed is what matters.
         let _ = fs::remove_file(&beside);
@@ -95,11 +139,11 @@ fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader) -> Result<()
     done
 }
 
-fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader) -> Result<W, String> {
+fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader, past: &Past) -> Result<W, String> {
     let trouble = |error: io::Error| format!("cannot write the snapshot: {error}");
     let stored = |error: bard_chain::source::SourceError| error.to_string();
     let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec, &SNAPSHOT).map_err(trouble)?;
-    let tip = reader.tip_height().get();
+    let tip = past.height.get();
     let bar = progress::blocks("snapshot", tip);
     let mut height = 0;
     while height < tip {
@@ -118,6 +162,7 @@ fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader) -> Result<W, S
         let some = reader.accounts(last.as_ref(), MAX_ENTRIES).map_err(stored)?;
         let Some((address, _)) = some.last() else { break };
         last = Some(*address);
+        let some = past.accounts(some);
         accounts = accounts.saturating_add(some.len() as u64);
         writer.block(&snapshot::accounts_part(&some)).map_err(trouble)?;
     }
@@ -126,6 +171,7 @@ fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader) -> Result<W, S
         let some = reader.items(last.as_ref(), MAX_ENTRIES).map_err(stored)?;
         let Some((name, _)) = some.last() else { break };
         last = Some(name.clone());
+        let some = past.items(some);
         items = items.saturating_add(some.len() as u64);
         writer.block(&snapshot::items_part(&some)).map_err(trouble)?;
     }
@@ -138,7 +184,7 @@ fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader) -> Result<W, S
 /// Checks a snapshot, and says what it shows.
 pub(super) fn run_check(options: &CheckOptions) -> Result<(), String> {
     let (spec, checked) = check(&options.file)?;
-    let Checked { tip, height, work, state_root, accounts, items } = checked;
+    let Checked { tip, height, work, state_root, accounts, items, .. } = checked;
     if options.json {
         let shown = json!({
             "chain": { "name": spec.name, "id": spec.chain_id().to_string() }, "height": height.get(),
@@ -172,7 +218,7 @@ fn checked<R: Read>(from: R) -> Result<(ChainSpec, Checked), String> {
 }
 
 /// What is wrong with the file, in the words of a snapshot.
-fn said(error: ArchiveError) -> String {
+pub(super) fn said(error: ArchiveError) -> String {
     match error {
         ArchiveError::Other => "this is no snapshot of a chain".to_owned(),
         ArchiveError::Version(version) => {

@@ -29,16 +29,21 @@ pub(super) fn run(options: &VerifyOptions) -> Result<(), String> {
         bar.finish_and_clear();
         result.map_err(|failure| failure.to_string())
     })?;
-    let (height, transactions) = (verified.height.get(), verified.transactions);
+    let (from, height, transactions) = (verified.from.get(), verified.height.get(), verified.transactions);
     if options.json {
         let (valid, problem) = (verified.problem.is_none(), &verified.problem);
         print(
-            &json!({ "valid": valid, "height": height, "transactions": transactions, "problem": problem }).to_string(),
+            &json!({ "valid": valid, "from_height": from, "height": height, "transactions": transactions, "problem": problem })
+                .to_string(),
         )?;
     }
     match verified.problem {
         Some(problem) => Err(format!("the chain {} is not valid: {problem}", spec.name)),
         None if options.json => Ok(()),
+        None if from > 0 => print(&format!(
+            "the chain {} is valid: {height} headers, the state at height {from} that it began with, and the {transactions} transactions since",
+            spec.name
+        )),
         None => print(&format!("the chain {} is valid: {height} blocks, {transactions} transactions", spec.name)),
     }
 }

@@ -78,6 +78,7 @@ fn own_status(subject: &Subject<'_>) -> Status {
         work: Work::ZERO,
         agent: Agent::new(concat!("bard-doctor/", env!("CARGO_PKG_VERSION"))),
         clock: clock::now(),
+        blocks_from: Height::new(1),
     }
 }
 

@@ -78,6 +78,7 @@ impl Running {
         all.push(self.connected());
         all.push(reachability(&self.status.reachability));
         all.push(self.disk());
+        all.extend(self.blocks());
         all.extend(self.node.notices.iter().map(|line| noticed(line)));
         all
     }
@@ -90,6 +91,16 @@ impl Running {
         let advice =
             "the other lines say what is in the way; name a node with --bootstrap, or `connect` at the console";
         Finding::warning("peers", "no peer is connected", advice)
+    }
+
+    /// Where the node does not have every block.
+    fn blocks(&self) -> Option<Finding> {
+        let (from, height) = (self.status.blocks_from, self.status.height);
+        let meaning = || {
+            format!("the node began with a state: it has blocks from height {from} on, of a chain of height {height}")
+        };
+        let advice = "whoever needs the whole chain from it gets it from another node; one must have it";
+        (from > 1).then(|| Finding::warning("blocks", meaning(), advice))
     }
 
     fn disk(&self) -> Finding {
@@ -182,7 +193,9 @@ mod tests {
     fn a_node_of_another_version_and_what_it_noticed_are_named() {
         let copy = Notice::OwnCopy { address: "/ip4/10.0.0.2/tcp/1".parse().expect("an address") };
         let other = Notice::OtherChain { chain: "cdcd".to_owned(), address: None };
-        let findings = said("0.0.1", &[copy.to_string(), other.to_string()]).findings();
+        let mut running = said("0.0.1", &[copy.to_string(), other.to_string()]);
+        running.status.blocks_from = 21;
+        let findings = running.findings();
         let verdict_of = |check: &str| findings.iter().find(|one| one.check == check).map(|one| one.verdict);
         for (check, grade) in [
             ("version", Grade::Warning),
@@ -191,11 +204,12 @@ mod tests {
             ("identity", Grade::Fault),
             ("disk", Grade::Fault),
             ("other chains", Grade::Warning),
+            ("blocks", Grade::Warning),
         ] {
             assert_eq!(verdict_of(check), Some(grade), "{check}");
         }
         let same = said(env!("CARGO_PKG_VERSION"), &[]);
-        assert!(!same.findings().iter().any(|finding| finding.check == "version"));
+        assert!(!same.findings().iter().any(|finding| ["version", "blocks"].contains(&finding.check)));
         assert!(same.is_at("/ip4/10.0.0.1/tcp/6000") && !same.is_at("/ip4/10.0.0.1/tcp/6001"));
     }
 

@@ -113,6 +113,9 @@ pub struct GetReceipt {
     /// Begin with the transaction's own block: a smaller file, which shows less
     #[arg(long)]
     short: bool,
+    /// End with the header at this height, such as that of a block that is known everywhere; with the tip if left out
+    #[arg(long, value_name = "HEIGHT")]
+    until: Option<u64>,
     #[command(flatten)]
     node: NodeChoice,
 }
@@ -124,7 +127,7 @@ impl GetReceipt {
     /// One line; then no file is written.
     pub fn run(&self) -> Result<(), String> {
         let client = self.node.client()?;
-        let receipt = client.receipt(&self.id, self.short);
+        let receipt = client.receipt(&self.id, self.short, self.until);
         let bytes = block_on(async { receipt.await.map_err(|error| error.to_string()) })?;
         let (receipt, checked) = Receipt::read(&bytes)
             .and_then(|receipt| receipt.check(None).map(|checked| (receipt, checked)))

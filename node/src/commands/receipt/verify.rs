@@ -8,7 +8,7 @@ use std::{
 
 use bard_chain::{
     hash::{BlockId, content_digests},
-    receipt::{Checked, MAX_LEN, Receipt},
+    receipt::{Checked, Checkpoint, MAX_LEN, Receipt},
     transaction::Action,
 };
 use clap::Args;
@@ -35,6 +35,9 @@ pub struct VerifyReceipt {
     /// A block that is known to be of the chain, by its id
     #[arg(long, value_name = "HASH")]
     known_block: Option<BlockId>,
+    /// A block that is known to be of the chain, with its height
+    #[arg(long, value_name = "HEIGHT:HASH", conflicts_with = "known_block")]
+    checkpoint: Option<Checkpoint>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -48,7 +51,11 @@ impl VerifyReceipt {
     pub fn run(&self) -> Result<(), String> {
         let name = self.receipt.display();
         let receipt = Receipt::read(&self.read()?).map_err(|fault| format!("{name}: {fault}"))?;
-        let checked = receipt.check(self.known_block.as_ref()).map_err(|fault| format!("{name}: {fault}"))?;
+        let checked = match &self.checkpoint {
+            Some(checkpoint) => receipt.check_against(checkpoint),
+            None => receipt.check(self.known_block.as_ref()),
+        };
+        let checked = checked.map_err(|fault| format!("{name}: {fault}"))?;
         if let Some(chain) = &self.chain {
             let expected = config::find_spec(chain, None).map_err(|error| error.to_string())?;
             let (ours, theirs) = (expected.chain_id(), checked.chain);
@@ -62,6 +69,9 @@ impl VerifyReceipt {
             return print(&self.document(&receipt, &checked).to_string());
         }
         print(&summary(&receipt, &checked))?;
+        if let Some(Checkpoint { height, block }) = self.checkpoint {
+            print(&format!("Block {block} at height {height}, which you know, is among its headers."))?;
+        }
         if let Some(how) = of_file {
             let file = self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
             print(&format!("The record is {how} of {file}."))?;
@@ -90,9 +100,11 @@ impl VerifyReceipt {
             "timestamp": clock::rfc3339(checked.timestamp),
             "confirmations": checked.confirmations,
             "last_block": checked.last.to_string(),
+            "last_height": checked.last_height.get(),
             "work": checked.work.to_string(),
             "from_start": checked.from_start,
             "known_block": self.known_block.map(|block| block.to_string()),
+            "checkpoint": self.checkpoint.map(|checkpoint| checkpoint.to_string()),
             "file": self.file,
         })
     }
@@ -134,9 +146,10 @@ pub(super) fn summary(receipt: &Receipt, checked: &Checked) -> String {
     } else {
         format!("It begins with that block: it is worth what block {last} is, so compare that with a node you trust.")
     };
+    let last_height = checked.last_height;
     format!(
         "{sender}\n{did}\non chain {chain_name} {chain}\nin transaction {transaction}\nin block {height} {block}\n\
-         of {time}, by the clock of its miner, with {confirmations} {blocks} from it to the last of the receipt.\n{reach}"
+         of {time}, by the clock of its miner, with {confirmations} {blocks} from it to the last of the receipt, at height {last_height}.\n{reach}"
     )
 }
 

@@ -144,11 +144,17 @@ impl Client {
         self.get(&path("/api/v1/transactions/", id, "")).await
     }
 
-    /// The receipt of a mined transaction, as the bytes of its file; `short` if its headers shall begin with its own block.
-    pub async fn receipt(&self, id: &str, short: bool) -> Result<Bytes> {
+    /// The receipt of a mined transaction, as the bytes of its file; `short` if its headers shall begin with its own block,
+    /// `until` the height with which they shall end.
+    pub async fn receipt(&self, id: &str, short: bool, until: Option<u64>) -> Result<Bytes> {
         let path = path("/api/v1/transactions/", id, "/receipt");
         let headers = short.then(|| "short".to_owned());
-        self.exchange(Method::GET, &query(&path, &[("headers", headers)]), Bytes::new()).await
+        self.exchange(
+            Method::GET,
+            &query(&path, &[("headers", headers), ("until", until.map(|until| until.to_string()))]),
+            Bytes::new(),
+        )
+        .await
     }
 
     /// The oldest records with a digest.

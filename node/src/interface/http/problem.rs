@@ -77,6 +77,9 @@ impl From<Failure> for Problem {
         match failure.kind {
             FailureKind::Malformed => Self::malformed(failure.message),
             FailureKind::NotFound => Self::not_found(failure.message),
+            FailureKind::NotHeld => {
+                Self::new(StatusCode::NOT_FOUND, "not-held", "This node does not have it", failure.message)
+            }
             FailureKind::Conflict => {
                 Self::new(StatusCode::CONFLICT, "conflict", "It contradicts the state of the chain", failure.message)
             }

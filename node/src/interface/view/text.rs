@@ -49,8 +49,13 @@ pub fn answer(answer: &Answer, names: &Names) -> String {
         Answer::Blocks(page) => lines(page.blocks.iter().map(block_line)),
         Answer::Block(one) => block(one, names),
         Answer::Transaction(one) => placed(one, names),
-        Answer::Transactions(page) if page.transactions.is_empty() => "no transactions".to_owned(),
-        Answer::Transactions(page) => lines(page.transactions.iter().map(|one| placed_line(one, names))),
+        Answer::Transactions(page) if page.transactions.is_empty() => {
+            lines(std::iter::once("no transactions".to_owned()).chain(known_from(page.blocks_from)))
+        }
+        Answer::Transactions(page) => {
+            let all = page.transactions.iter().map(|one| placed_line(one, names));
+            lines(all.chain(known_from(page.blocks_from).filter(|_| page.next.is_none())))
+        }
         Answer::Pool(page) if page.transactions.is_empty() => "the pool is empty".to_owned(),
         Answer::Pool(page) => {
             let all = page.transactions.iter().map(|one| format!("{} {}", one.id, transaction(one, names)));
@@ -114,7 +119,7 @@ fn status(status: &Status<'_>) -> String {
     lines(
         [
             format!("chain         {}", status.chain),
-            format!("height        {}", status.height),
+            format!("height        {}{}", status.height, blocks_from(status.blocks_from)),
             format!("tip           {}", status.tip),
             format!("tip time      {}", clock::local(status.tip_time.0)),
             format!("work          {}", status.total_work),
@@ -130,6 +135,16 @@ fn status(status: &Status<'_>) -> String {
         .into_iter()
         .chain(shortage),
     )
+}
+
+/// What to add to the height of a node that does not have every block.
+fn blocks_from(height: u64) -> String {
+    if height > 1 { format!(", blocks from {height} on") } else { String::new() }
+}
+
+/// What to add to a history on a node that does not have every block.
+fn known_from(height: u64) -> impl Iterator<Item = String> {
+    (height > 1).then(|| format!("what happened below height {height} is not known here")).into_iter()
 }
 
 fn mining(activity: &Mining) -> String {
@@ -265,7 +280,7 @@ fn item(one: &ItemAndHistory) -> String {
         let (from, to) = (who(&one.from, &one.from_name), who(&one.to, &one.to_name));
         format!("block {}  {from} -> {to}  {}", one.height, one.transaction)
     };
-    with_head(item_line(&one.item), one.history.iter().map(entry))
+    with_head(item_line(&one.item), known_from(one.blocks_from).chain(one.history.iter().map(entry)))
 }
 
 fn account(one: &Account<'_>) -> String {
@@ -281,6 +296,10 @@ fn account(one: &Account<'_>) -> String {
 
 fn verified(verified: &Verified<'_>) -> String {
     match &verified.problem {
+        None if verified.from_height > 0 => format!(
+            "the chain is valid: all {} headers, the state at height {} that this node began with, and the {} transactions since",
+            verified.height, verified.from_height, verified.transactions
+        ),
         None => format!(
             "the chain is valid: {} blocks and {} transactions checked from the genesis block on",
             verified.height, verified.transactions

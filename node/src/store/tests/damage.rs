@@ -8,7 +8,7 @@ use std::{
 use redb::TableDefinition;
 
 use super::chain::{Chain, Node, spec};
-use crate::store::{StoreError, disk::Dir, index, log, open::INDEX};
+use crate::store::{StoreError, disk::Dir, header, index, log, open::INDEX};
 
 fn log_of(dir: &Path) -> PathBuf {
     dir.join("chain.log")
@@ -84,7 +84,7 @@ fn garbage_and_zeros_after_the_last_commit_are_dropped() {
     chain.mine_many(2);
     let dir = written(&chain, false);
     let whole = fs::read(log_of(dir.path())).unwrap();
-    let records = &whole[log::HEADER_LEN..];
+    let records = &whole[header::HEADER_LEN..];
     for tail in [vec![0; 5000], vec![0xff; 3 << 20], records.to_vec()] {
         let torn = copy(dir.path());
         fs::write(log_of(torn.path()), [whole.as_slice(), &tail].concat()).unwrap();
@@ -122,7 +122,7 @@ fn a_flipped_bit_before_the_end_is_refused() {
     chain.mine_many(4);
     let dir = written(&chain, false);
     let (_, reader) = open_log(dir.path());
-    let (start, length) = (log::HEADER_LEN as u64, fs::metadata(log_of(dir.path())).unwrap().len());
+    let (start, length) = (header::HEADER_LEN as u64, fs::metadata(log_of(dir.path())).unwrap().len());
     let end = reader.record(start, length).unwrap().unwrap().mark.end;
     for at in start..end {
         flip(&log_of(dir.path()), at);
@@ -144,7 +144,7 @@ fn a_damaged_body_is_noticed_when_it_is_read() {
     let mut chain = Chain::new(spec());
     chain.mine_many(80);
     let dir = written(&chain, true);
-    flip(&log_of(dir.path()), log::HEADER_LEN as u64 + 600);
+    flip(&log_of(dir.path()), header::HEADER_LEN as u64 + 600);
     let node = Node::open(dir.path());
     assert_eq!(node.reader().tip_height(), chain.engine.tip().height, "the index does not need it");
     let error = node.reader().block_bytes(&chain.blocks[0].id()).unwrap_err();

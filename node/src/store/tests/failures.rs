@@ -13,7 +13,8 @@ use super::chain::{Chain, Node, spec};
 use crate::store::{
     Store, StoreError,
     disk::{Dir, Medium},
-    log::{FORMAT, FRAME_LEN, Log},
+    header::FORMAT_WITH_BASE,
+    log::{FRAME_LEN, Log},
     record::Payload,
 };
 
@@ -56,10 +57,12 @@ fn another_format_is_refused_and_left_alone() {
     drop(Node::open(dir.path()));
     let path = dir.path().join("chain.log");
     let mut log = fs::read(&path).unwrap();
-    log[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
+    log[8..12].copy_from_slice(&(FORMAT_WITH_BASE + 1).to_le_bytes());
     fs::write(&path, &log).unwrap();
     let error = Node::try_open(dir.path()).unwrap_err();
-    assert!(matches!(error, StoreError::FormatVersion { found, known: FORMAT, .. } if found == FORMAT + 1));
+    assert!(
+        matches!(error, StoreError::FormatVersion { found, known: FORMAT_WITH_BASE, .. } if found == FORMAT_WITH_BASE + 1)
+    );
     assert_eq!(fs::read(&path).unwrap(), log);
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod base;
 mod chain;
 mod crash;
 mod damage;

@@ -72,7 +72,9 @@ impl Refusal {
 
     fn status_of(failure: &Failure) -> StatusCode {
         match failure.kind {
-            FailureKind::PoolFull | FailureKind::Unavailable | FailureKind::Internal => StatusCode::SERVICE_UNAVAILABLE,
+            FailureKind::PoolFull | FailureKind::NotHeld | FailureKind::Unavailable | FailureKind::Internal => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             FailureKind::Locked => StatusCode::FORBIDDEN,
             FailureKind::Malformed
             | FailureKind::NotFound

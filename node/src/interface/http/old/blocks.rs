@@ -65,7 +65,7 @@ pub(super) async fn add_block(State(service): State<Service>, asked: Asked) -> A
 async fn look(service: &Service, block: Command) -> Result<Option<Block>, Refusal> {
     match service.execute(block).await {
         Ok(Reply::Block(block)) => Ok(Some(block)),
-        Ok(_) | Err(Failure { kind: FailureKind::NotFound, .. }) => Ok(None),
+        Ok(_) | Err(Failure { kind: FailureKind::NotFound | FailureKind::NotHeld, .. }) => Ok(None),
         Err(failure) => Err(failure.into()),
     }
 }

@@ -49,6 +49,7 @@ pub(super) async fn list(service: &Service, last: Height) -> Answer {
 }
 
 async fn answer(service: &Service, before: String, after: &str, last: Height) -> Answer {
+    service.check_whole()?;
     let walk = Walk {
         _place: service.whole_chain_place().await?,
         service: service.clone(),

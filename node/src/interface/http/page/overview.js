@@ -42,6 +42,7 @@ function agreement() {
           state: el('code', { title: status.state_root }, shortHash(status.state_root)),
         }),
       ),
+      status.blocks_from > 1 && el('p.note', {}, t('agree.from', { from: number(status.blocks_from) })),
       noticed() > 0 &&
         el('p.bad', {}, rich('agree.noticed', { n: noticed(), peers: el('a', { href: '#/peers' }, t('nav.peers')) })),
     ),

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, header},
     response::IntoResponse,
 };
+use bard_chain::units::Height;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -14,7 +15,7 @@ use crate::{
     application::{Command, Extent, Reply, Service},
     interface::{
         http::{
-            extract::{CBOR, NoQuery, Query, Segment},
+            extract::{self, CBOR, NoQuery, Query, Segment},
             problem::Problem,
         },
         view,
@@ -52,6 +53,9 @@ struct Wanted {
     /// With which block the headers begin; with the first one where the chain is short enough, if left out.
     #[param(inline)]
     headers: Option<Headers>,
+    /// The height with which the headers end, not below that of the transaction; the tip's, if left out.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
+    until: Option<u64>,
 }
 
 /// A receipt for a transaction
@@ -62,7 +66,7 @@ struct Wanted {
     params(("id" = view::json::Hash, Path, description = "The id of the transaction."), Wanted),
     responses((status = 200, description = "The receipt: CBOR.", body = view::json::Cbor,
             content_type = "application/cbor"),
-        (status = 409, description = "It waits to be mined, or the chain is too long for a whole one.", body = Problem,
+        (status = 409, description = "It waits to be mined, the chain is too long for a whole one, or the headers cannot end there.", body = Problem,
             content_type = "application/problem+json")))]
 async fn receipt(State(service): State<Service>, id: Segment, Query(wanted): Query<Wanted>) -> Answer {
     let extent = wanted.headers.map(|headers| match headers {
@@ -70,7 +74,8 @@ async fn receipt(State(service): State<Service>, id: Segment, Query(wanted): Que
         Headers::Short => Extent::Short,
     });
     let id = id.parse("a transaction id: 64 hex digits")?;
-    let Reply::Receipt { receipt, .. } = service.execute(Command::Receipt { id, extent }).await? else {
+    let until = extract::exact("until", wanted.until)?.map(Height::new);
+    let Reply::Receipt { receipt, .. } = service.execute(Command::Receipt { id, extent, until }).await? else {
         return Err(Problem::unavailable("the node answered something else"));
     };
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CBOR))], receipt.to_bytes()).into_response())

@@ -126,6 +126,10 @@ pub struct ItemHistory<'a> {
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
     pub next: Option<String>,
+    /// Height of the lowest block that the node has besides the genesis block: 1, or more where it began with a later state. What
+    /// happened before is not in the list.
+    #[serde(default = "super::first")]
+    pub blocks_from: u64,
 }
 
 /// What a transaction did to an item.
@@ -196,7 +200,12 @@ impl<'a> ItemPage<'a> {
 }
 
 impl<'a> ItemHistory<'a> {
-    pub(super) fn new(item: &'a ItemName, entries: &[Handover], next: Option<Place>, wallet: &'a Wallet) -> Self {
+    pub(super) fn new(
+        item: &'a ItemName,
+        entries: &[Handover],
+        (next, blocks_from): (Option<Place>, Height),
+        wallet: &'a Wallet,
+    ) -> Self {
         let name = |who: Option<bard_chain::address::Address>| who.and_then(|who| wallet.name_of(&who));
         let entry = |one: &Handover| HandoverEntry {
             action: Cow::Borrowed(one.action()),
@@ -212,6 +221,7 @@ impl<'a> ItemHistory<'a> {
             item: Cow::Borrowed(item.as_str()),
             history: entries.iter().map(entry).collect(),
             next: next.map(|place| place.to_string()),
+            blocks_from: blocks_from.get(),
         }
     }
 }

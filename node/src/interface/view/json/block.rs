@@ -167,6 +167,10 @@ pub struct TransactionPage<'a> {
     /// What to give as `from` for the next page; null where there is none.
     #[schema(required)]
     pub next: Option<String>,
+    /// Height of the lowest block that the node has besides the genesis block: 1, or more where it began with a later state. What
+    /// happened before is not in the list.
+    #[serde(default = "super::first")]
+    pub blocks_from: u64,
 }
 
 /// A page of the pool, in the order of arrival.
@@ -366,8 +370,9 @@ impl<'a> BlockPage<'a> {
 }
 
 impl<'a> TransactionPage<'a> {
-    pub(super) fn new(transactions: &'a [Placed], next: Option<reply::Place>) -> Self {
-        Self { transactions: transactions.iter().map(Into::into).collect(), next: next.map(|place| place.to_string()) }
+    pub(super) fn new(transactions: &'a [Placed], next: Option<reply::Place>, blocks_from: Height) -> Self {
+        let transactions = transactions.iter().map(Into::into).collect();
+        Self { transactions, next: next.map(|place| place.to_string()), blocks_from: blocks_from.get() }
     }
 }
 

@@ -39,6 +39,11 @@ use crate::{
     wallet::Wallet,
 };
 
+/// Where the blocks of a node begin that does not say: it has all of them.
+const fn first() -> u64 {
+    1
+}
+
 /// Any reply.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -100,7 +105,9 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
         Reply::BlockAccepted(accepted) => View::BlockTaken(accepted.into()),
         Reply::Answers(all) => View::Taken(all.iter().map(|one: &Answered| TransactionTaken::of(one)).collect()),
         Reply::Transaction(one) => View::Transaction(Box::new((&**one).into())),
-        Reply::Transactions { transactions, next } => View::TransactionPage(TransactionPage::new(transactions, *next)),
+        Reply::Transactions { transactions, next, blocks_from } => {
+            View::TransactionPage(TransactionPage::new(transactions, *next, *blocks_from))
+        }
         Reply::Proof(proof) => View::Proof(Box::new((&**proof).into())),
         Reply::Receipt { receipt, .. } => View::Hex(Hex(receipt.to_bytes().into())),
         Reply::PoolPage { transactions, next } => View::PoolPage(PoolPage::new(transactions, *next)),
@@ -113,7 +120,9 @@ pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
             let height = item.height.map(bard_chain::units::Height::get);
             View::Item(Item { height, ..Item::new(&item.name, item.holder, wallet) })
         }
-        Reply::ItemHistory { item, entries, next } => View::ItemHistory(ItemHistory::new(item, entries, *next, wallet)),
+        Reply::ItemHistory { item, entries, next, blocks_from } => {
+            View::ItemHistory(ItemHistory::new(item, entries, (*next, *blocks_from), wallet))
+        }
         Reply::Accounts { accounts, next } => View::AccountPage(AccountPage::new(accounts, *next)),
         Reply::Balance(one) => View::Account(one.into()),
         Reply::Wallets(all) => View::Keys(Keys::new(all, wallet.protection())),

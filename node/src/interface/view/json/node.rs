@@ -53,6 +53,10 @@ pub struct Status<'a> {
     pub chain: Cow<'a, str>,
     /// Distance from the genesis block.
     pub height: u64,
+    /// Height of the lowest block that the node has besides the genesis block; it has all above it: 1, or more where it began
+    /// with a later state.
+    #[serde(default = "super::first")]
+    pub blocks_from: u64,
     /// Id of the last block.
     pub tip: Hash,
     /// Time of the last block.
@@ -218,6 +222,10 @@ pub struct Connected {
 pub struct Verified<'a> {
     /// Whether every rule holds.
     pub valid: bool,
+    /// Height of the state that was checked against its header, where the node began with one: then all headers were checked, and
+    /// the blocks above it. 0 where every block was.
+    #[serde(default)]
+    pub from_height: u64,
     /// Height that was reached.
     pub height: u64,
     /// Transactions that were checked.
@@ -271,6 +279,7 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
             chain: Cow::Borrowed(&status.chain_name),
             height,
             tip: status.tip.into(),
+            blocks_from: status.blocks_from.get(),
             tip_time: Time(status.tip_time),
             state_root: status.state_root.into(),
             total_work: Digits::of(status.work),
@@ -355,6 +364,7 @@ impl<'a> From<&'a reply::Verified> for Verified<'a> {
     fn from(verified: &'a reply::Verified) -> Self {
         Self {
             valid: verified.problem.is_none(),
+            from_height: verified.from.get(),
             height: verified.height.get(),
             transactions: verified.transactions,
             problem: verified.problem.as_deref().map(Cow::Borrowed),
