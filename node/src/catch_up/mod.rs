@@ -397,7 +397,10 @@ impl Task {
         }
         self.update(|standings| {
             standings.entry(leader).and_modify(|standing| {
-                standing.failures = if failed { standing.failures.saturating_add(1) } else { 0 };
+                // Who brought something, and then failed, may have a bad line: that is not held against it for long.
+                let lied = matches!(result, Err(Stopped::Invalid { .. }));
+                let before = if accepted > 0 && !lied { 0 } else { standing.failures };
+                standing.failures = if failed { before.saturating_add(1) } else { 0 };
                 let wait = BACKOFF.saturating_mul(1 << standing.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
                 standing.not_before = failed.then(|| Instant::now() + wait);
             });
