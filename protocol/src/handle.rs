@@ -15,11 +15,15 @@ use crate::{
     notice::Notice,
     peers::conduct::{Ban, Fault},
     reachability::Reachability,
+    sync_behaviour::{Heard, TIMEOUT, Watched},
     wire::{
         WireError, compact,
         sync::{RefusedReason, SyncRequest, SyncResponse},
     },
 };
+
+/// Bytes a second of an answer below which it counts as not coming: what a modem of 1995 carries.
+const PACE: u64 = 2 << 10;
 
 /// How long [`NetworkHandle::connect`] tries.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -120,6 +124,20 @@ pub enum ConnectError {
     Closed,
 }
 
+/// Waits until next to nothing of an answer came for so long.
+async fn fallen_silent(heard: &Heard, silence: Duration) {
+    let least = PACE.saturating_mul(silence.as_secs());
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(silence).await;
+        let now = heard.bytes();
+        if now.saturating_sub(before) < least.max(1) {
+            return;
+        }
+        before = now;
+    }
+}
+
 /// Who is banned, as of some moment.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
@@ -145,7 +163,7 @@ pub(crate) enum Command {
     PublishBlock(Vec<u8>),
     PublishTransactions(Vec<Vec<u8>>),
     Report(GossipId, Verdict),
-    Request(PeerId, SyncRequest, oneshot::Sender<Result<SyncResponse, RequestError>>),
+    Request(PeerId, Watched, oneshot::Sender<Result<SyncResponse, RequestError>>),
     Connect(Multiaddr, Origin, oneshot::Sender<Result<PeerId, ConnectError>>),
     AddCandidates(Vec<Candidate>),
     Penalise(PeerId, Fault, String),
@@ -240,15 +258,37 @@ impl NetworkHandle {
         request: SyncRequest,
         deadline: Duration,
     ) -> Result<SyncResponse, RequestError> {
+        let exchange = self.exchange(peer, request.into());
+        tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(RequestError::Timeout))
+    }
+
+    /// [`Self::request`] whose answer may be long: as long as it comes, be it slowly, it is waited for. It is given up when
+    /// next to nothing of it came for `silence`, and in any case after `deadline` and after three minutes.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn request_at_length(
+        &self,
+        peer: PeerId,
+        request: SyncRequest,
+        silence: Duration,
+        deadline: Duration,
+    ) -> Result<SyncResponse, RequestError> {
+        let question = Watched::from(request);
+        let heard = question.heard.clone();
+        tokio::select! {
+            answer = self.exchange(peer, question) => answer,
+            () = fallen_silent(&heard, silence) => Err(RequestError::Timeout),
+            () = tokio::time::sleep(deadline.min(TIMEOUT)) => Err(RequestError::Timeout),
+        }
+    }
+
+    async fn exchange(&self, peer: PeerId, question: Watched) -> Result<SyncResponse, RequestError> {
         let (sender, receiver) = oneshot::channel();
-        let exchange = async {
-            self.send(Command::Request(peer, request, sender)).await;
-            receiver.await.unwrap_or(Err(RequestError::Closed))
-        };
-        match tokio::time::timeout(deadline, exchange).await {
-            Ok(Ok(SyncResponse::Refused(reason))) => Err(RequestError::Refused(reason)),
-            Ok(answer) => answer,
-            Err(_) => Err(RequestError::Timeout),
+        self.send(Command::Request(peer, question, sender)).await;
+        match receiver.await.unwrap_or(Err(RequestError::Closed)) {
+            Ok(SyncResponse::Refused(reason)) => Err(RequestError::Refused(reason)),
+            answer => answer,
         }
     }
 

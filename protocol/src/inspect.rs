@@ -21,7 +21,7 @@ use crate::{
     discovery::{self, Candidate},
     identity::Identity,
     swarm::reason,
-    sync_behaviour::{self, SyncBehaviour},
+    sync_behaviour::{self, SyncBehaviour, Watched},
     topics::{INQUIRER, Kinship, Names},
     transport,
     wire::{
@@ -238,10 +238,10 @@ impl Inspector {
         let Some(attempt) = self.open.get_mut(&connection).filter(|attempt| attempt.found.is_none()) else { return };
         attempt.found = Some((found, Instant::now()));
         let question = SyncRequest::Status(self.status.clone());
-        self.swarm.behaviour_mut().sync.send_request(&peer, Ok(question));
+        self.swarm.behaviour_mut().sync.send_request(&peer, Ok(question.into()));
     }
 
-    fn answered(&mut self, event: Event<Result<SyncRequest, crate::wire::WireError>, SyncResponse>) {
+    fn answered(&mut self, event: Event<Result<Watched, crate::wire::WireError>, SyncResponse>) {
         let (connection, clock) = match event {
             Event::Message { connection_id, message: Message::Response { response, .. }, .. } => match response {
                 SyncResponse::Status(status) => (connection_id, Some(status.clock)),

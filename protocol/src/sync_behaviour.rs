@@ -2,15 +2,19 @@
 //!
 //! A stream carries one frame each way. Reading happens in the task of the connection, so a slow peer delays only itself.
 
-use core::{marker::PhantomData, time::Duration};
-use std::io;
+use core::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use std::{io, sync::Arc};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{
     StreamProtocol,
     request_response::{self, ProtocolSupport},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::wire::{
     WireError,
@@ -25,17 +29,66 @@ use crate::wire::{
 };
 
 /// After this libp2p gives up a request or an answer. Callers have shorter deadlines of their own; this one frees the
-/// stream of a peer that never finishes.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// stream of a peer that never finishes. Three answers of 1 MiB side by side take as long at 140 kbit/s.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Streams of one connection at once, both ways together: our own requests, the peer's, and some room.
 const MAX_STREAMS: usize = 64;
 
 /// Bytes reserved for a body before any of it has come.
 const FIRST_RESERVE: usize = 64 << 10;
+/// Bytes of a body that are read at once.
+const PIECE: usize = 16 << 10;
+
+/// How many bytes of an answer have come. Cheap to clone: whoever waits for the answer looks at it while the codec counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// What is asked, and whether somebody counts what comes of the answer.
+pub(crate) trait Question {
+    /// Where the bytes of the answer are counted.
+    fn heard(&self) -> Heard {
+        Heard::default()
+    }
+}
+
+impl Question for PeersRequest {}
+impl Question for SpecRequest {}
+
+/// A question about the chain whose answer is watched while it comes. On the wire it is the question alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Watched {
+    pub(crate) request: SyncRequest,
+    #[serde(skip)]
+    pub(crate) heard: Heard,
+}
+
+impl Question for Watched {
+    fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+}
+
+impl From<SyncRequest> for Watched {
+    fn from(request: SyncRequest) -> Self {
+        Self { request, heard: Heard::default() }
+    }
+}
 
 /// Questions about the chain.
-pub(crate) type SyncBehaviour = request_response::Behaviour<FrameCodec<SyncRequest, SyncResponse>>;
+pub(crate) type SyncBehaviour = request_response::Behaviour<FrameCodec<Watched, SyncResponse>>;
 /// Questions about peers.
 pub(crate) type PeersBehaviour = request_response::Behaviour<FrameCodec<PeersRequest, PeersResponse>>;
 /// Questions for the specification.
@@ -69,12 +122,14 @@ fn behaviour<C: request_response::Codec<Protocol = StreamProtocol> + Clone + Sen
 pub(crate) struct FrameCodec<Q, A> {
     request_limit: usize,
     response_limit: usize,
+    /// Of the answer to what this copy has asked: each stream has a copy of its own.
+    heard: Heard,
     messages: PhantomData<fn() -> (Q, A)>,
 }
 
 impl<Q, A> FrameCodec<Q, A> {
     fn new(request_limit: usize, response_limit: usize) -> Self {
-        Self { request_limit, response_limit, messages: PhantomData }
+        Self { request_limit, response_limit, heard: Heard::default(), messages: PhantomData }
     }
 }
 
@@ -86,7 +141,7 @@ impl<Q, A> Clone for FrameCodec<Q, A> {
 
 impl<Q, A> request_response::Codec for FrameCodec<Q, A>
 where
-    Q: Serialize + DeserializeOwned + Send,
+    Q: Question + Serialize + DeserializeOwned + Send,
     A: Answer + Send,
 {
     type Protocol = StreamProtocol;
@@ -98,14 +153,16 @@ where
     where
         T: AsyncRead + Unpin + Send,
     {
-        Ok(read(io, self.request_limit).await?.and_then(|body| frame::open(&body, self.request_limit)))
+        Ok(read(io, self.request_limit, &Heard::default())
+            .await?
+            .and_then(|body| frame::open(&body, self.request_limit)))
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<A>
     where
         T: AsyncRead + Unpin + Send,
     {
-        let body = read(io, self.response_limit).await?.map_err(invalid_data)?;
+        let body = read(io, self.response_limit, &self.heard).await?.map_err(invalid_data)?;
         frame::open(&body, self.response_limit).map_err(invalid_data)
     }
 
@@ -113,7 +170,9 @@ where
     where
         T: AsyncWrite + Unpin + Send,
     {
-        let frame = frame::seal(&request.map_err(invalid_data)?, self.request_limit).map_err(invalid_data)?;
+        let request = request.map_err(invalid_data)?;
+        self.heard = request.heard();
+        let frame = frame::seal(&request, self.request_limit).map_err(invalid_data)?;
         io.write_all(&frame).await
     }
 
@@ -133,7 +192,7 @@ where
 }
 
 /// Reads the body of one frame. The outer error is the stream's, the inner one the peer's.
-async fn read<T: AsyncRead + Unpin>(io: &mut T, limit: usize) -> io::Result<Result<Vec<u8>, WireError>> {
+async fn read<T: AsyncRead + Unpin>(io: &mut T, limit: usize, heard: &Heard) -> io::Result<Result<Vec<u8>, WireError>> {
     let mut prefix = [0; FRAME_PREFIX_LEN];
     io.read_exact(&mut prefix).await?;
     let length = match frame::body_len(prefix, limit) {
@@ -142,8 +201,17 @@ async fn read<T: AsyncRead + Unpin>(io: &mut T, limit: usize) -> io::Result<Resu
     };
     // Grows with what really comes: a claim of megabytes alone costs its maker as much as us.
     let mut body = Vec::with_capacity(length.min(FIRST_RESERVE));
-    io.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut body).await?;
-    if body.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Ok(body)) }
+    while body.len() < length {
+        let come = body.len();
+        body.resize(length.min(come.saturating_add(PIECE)), 0);
+        let more = io.read(body.get_mut(come..).unwrap_or_default()).await?;
+        if more == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        heard.add(more);
+        body.truncate(come.saturating_add(more));
+    }
+    Ok(Ok(body))
 }
 
 fn invalid_data(fault: WireError) -> io::Error {
@@ -165,7 +233,7 @@ mod tests {
 
     const PROTOCOL: StreamProtocol = StreamProtocol::new("/test");
 
-    fn codec() -> FrameCodec<SyncRequest, SyncResponse> {
+    fn codec() -> FrameCodec<Watched, SyncResponse> {
         FrameCodec::new(64, 64)
     }
 
@@ -186,7 +254,26 @@ mod tests {
         assert!(matches!(read, Err(WireError::TooLong { .. })));
         let mut version = Cursor::new(vec![0, 0, 0, 2, 7, 0x80]);
         let read = block_on(codec().read_request(&PROTOCOL, &mut version)).expect("read");
-        assert_eq!(read, Err(WireError::UnknownVersion { version: 7 }));
+        assert!(matches!(read, Err(WireError::UnknownVersion { version: 7 })));
+    }
+
+    #[test]
+    fn what_comes_of_an_answer_is_counted_for_whoever_asked() {
+        let mut codec = FrameCodec::<Watched, SyncResponse>::new(1 << 20, 1 << 20);
+        let question = Watched::from(SyncRequest::PoolIds);
+        let mut sent = Cursor::new(Vec::new());
+        block_on(codec.write_request(&PROTOCOL, &mut sent, Ok(question.clone()))).expect("written");
+        let plain = frame::seal(&SyncRequest::PoolIds, 1 << 20).expect("sealed");
+        assert_eq!(sent.into_inner(), plain, "on the wire it is the question alone");
+        let mut stream = Cursor::new(Vec::new());
+        let answer = SyncResponse::Blocks(vec![vec![7; 100_000]]);
+        block_on(codec.clone().write_response(&PROTOCOL, &mut stream, answer.clone())).expect("written");
+        let written = stream.into_inner();
+        let half = written.get(..written.len() / 2).expect("a half").to_vec();
+        block_on(codec.read_response(&PROTOCOL, &mut Cursor::new(half))).expect_err("cut short");
+        assert!((40_000..60_000).contains(&question.heard.bytes()), "{}", question.heard.bytes());
+        let read = block_on(codec.read_response(&PROTOCOL, &mut Cursor::new(written))).expect("read");
+        assert_eq!(read, answer);
     }
 
     #[test]

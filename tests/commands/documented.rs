@@ -21,6 +21,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo test --workspace", "it runs this test"),
     (".ci/run", "it runs this test"),
     ("bard bench", "it measures for minutes; the suite `processes` and .ci/run run it shorter"),
+    ("bard bench soak", "it takes half an hour; the suite `processes` runs it shorter"),
+    ("bard bench load", "it takes a minute of a whole machine; the suite `processes` runs it shorter"),
     ("bard join LINK", "LINK stands for an invitation; the suite `meeting` joins by real ones"),
     ("bard join LINK --port 0", "the same"),
     ("bard top", "it draws on a terminal; the module `top` gives it one"),

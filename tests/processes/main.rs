@@ -21,3 +21,4 @@ mod reconnecting;
 mod room;
 mod snapshot;
 mod stopping;
+mod trials;

@@ -4,7 +4,7 @@
 //! mount what it likes, without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
 //! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and `iptables` where
-//! there are routers.
+//! there are routers or cuts.
 
 use std::{
     ffi::OsStr,
@@ -93,14 +93,21 @@ impl Wire {
     /// # Panics
     /// Where the system refuses.
     pub fn machine(&mut self) -> Machine {
-        self.machines += 1;
-        let machine = Machine::new(format!("10.77.0.{}", self.machines), format!("port{}", self.machines));
-        let port = &machine.port;
-        ip(&format!("link add {port} type veth peer name eth0 netns {}", machine.holder.id()));
-        ip(&format!("link set {port} master br0"));
-        ip(&format!("link set {port} up"));
-        machine.wake();
+        let machine = self.without_cable();
+        ip(&format!("link add {} type veth peer name eth0 netns {}", machine.port, machine.holder.id()));
+        self.plug_in(&machine);
         machine
+    }
+
+    fn without_cable(&mut self) -> Machine {
+        self.machines += 1;
+        Machine::new(format!("10.77.0.{}", self.machines), format!("port{}", self.machines))
+    }
+
+    fn plug_in(&self, machine: &Machine) {
+        ip(&format!("link set {} master br0", machine.port));
+        ip(&format!("link set {} up", machine.port));
+        machine.wake();
     }
 
     /// Puts a router on it, with a machine behind it: nothing gets in that was not asked for from inside.
@@ -179,6 +186,18 @@ impl Machine {
     /// Puts its cable back.
     pub fn plug_cable(&self) {
         ip(&format!("link set {} up", self.port));
+    }
+
+    /// Lets nothing through between this machine and another.
+    pub fn cut_from(&self, other: &Self) {
+        self.iptables(&format!("-A INPUT -s {} -j DROP", other.address));
+        self.iptables(&format!("-A OUTPUT -d {} -j DROP", other.address));
+    }
+
+    /// Undoes [`Self::cut_from`].
+    pub fn join_again(&self, other: &Self) {
+        self.iptables(&format!("-D INPUT -s {} -j DROP", other.address));
+        self.iptables(&format!("-D OUTPUT -d {} -j DROP", other.address));
     }
 
     fn iptables(&self, arguments: &str) {

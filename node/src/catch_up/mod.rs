@@ -5,6 +5,7 @@
 //! pools are exchanged too, so that a late joiner mines what everybody waits for.
 
 mod session;
+mod stopped;
 pub mod window;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
@@ -18,7 +19,8 @@ use tokio::{
 };
 
 pub use session::Progress;
-use session::{Session, Stopped};
+use session::Session;
+use stopped::Stopped;
 
 use crate::{
     keeper::{self, Closed},
@@ -397,7 +399,10 @@ impl Task {
         }
         self.update(|standings| {
             standings.entry(leader).and_modify(|standing| {
-                standing.failures = if failed { standing.failures.saturating_add(1) } else { 0 };
+                // Who brought something, and then failed, may have a bad line: that is not held against it for long.
+                let lied = matches!(result, Err(Stopped::Invalid { .. }));
+                let before = if accepted > 0 && !lied { 0 } else { standing.failures };
+                standing.failures = if failed { before.saturating_add(1) } else { 0 };
                 let wait = BACKOFF.saturating_mul(1 << standing.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
                 standing.not_before = failed.then(|| Instant::now() + wait);
             });

@@ -1,7 +1,7 @@
 //! One catching up: headers first from the peer that has more work, then bodies from every peer that has them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::RangeInclusive,
     sync::Arc,
     time::Duration,
@@ -20,30 +20,36 @@ use bard_protocol::{
     wire::limits::{ANSWER_TARGET_LEN, MAX_BLOCK_IDS, MAX_HEADERS},
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Standing,
+    stopped::Stopped,
     window::{Fetched, Window},
 };
 use crate::{
     clock,
-    keeper::{self, Closed, Submitted},
+    keeper::{self, Submitted},
     lab::Link,
 };
 
-/// How long a peer may take for an answer of headers.
-const HEADERS_DEADLINE: Duration = Duration::from_secs(15);
-/// The first deadline of a request for bodies; it doubles when one is missed and decays when one is met.
-const BODIES_DEADLINE: Duration = Duration::from_secs(4);
-/// The longest that deadline becomes.
-const BODIES_DEADLINE_MAX: Duration = Duration::from_secs(64);
+/// For how long nothing of an answer of headers may come.
+const HEADERS_SILENCE: Duration = Duration::from_secs(15);
+/// How long the whole answer may take: 384,000 bytes at 68 kbit/s. Whoever leads can hold up a session for so long.
+const HEADERS_DEADLINE: Duration = Duration::from_secs(45);
+/// For how long nothing of an answer with bodies may come, at first; it doubles when that happens and decays when an answer
+/// comes. The whole answer may take as long as the network lets it, for a slow line is nobody's fault.
+const BODIES_SILENCE: Duration = Duration::from_secs(4);
+/// The longest that becomes.
+const BODIES_SILENCE_MAX: Duration = Duration::from_secs(64);
 /// Requests for bodies under way to one peer: enough to hide a round trip.
 const REQUESTS_PER_PEER: usize = 3;
 /// Requests for bodies under way to all peers together.
 const MAX_REQUESTS: usize = 64;
 /// Blocks asked for at once before their size is known.
 const FIRST_REQUEST: usize = 16;
+/// What a connection through a relay is called.
+const RELAY: &str = "relay";
 /// How far ahead of the block that is due others are fetched, in blocks.
 const REACH: usize = 2_048;
 /// Bytes of fetched blocks that may wait for their turn; beyond it nothing more is asked for.
@@ -57,42 +63,9 @@ const SUBMITTED_LEN: usize = 8 << 20;
 const HEADERS_AHEAD: usize = 4_000;
 /// Headers kept before their chain has shown more work than ours: at about 250 bytes each, 25 MB.
 const MAX_UNPROVEN_HEADERS: usize = 100_000;
-/// Missed deadlines of a peer in one session before it is asked no more in it.
+/// How often a peer may fall silent before it is asked no more in this session. Requests that were under way together count
+/// as one, and every answer takes one back.
 const MAX_STALLS: u32 = 3;
-
-/// Why a session ended before the peer's tip was reached.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Stopped {
-    /// The peer whose headers were followed failed.
-    #[error("{0}")]
-    Peer(String),
-    /// Nobody has the bodies any more.
-    #[error("no connected peer has the blocks that are missing")]
-    NoBodies,
-    /// The connected peers began with later states.
-    #[error("the connected peers have blocks from height {0} on only: one with the whole chain is needed")]
-    BodiesOnlyFrom(Height),
-    /// A block is invalid.
-    #[error("block {id} is invalid: {reason}")]
-    Invalid {
-        /// Which block.
-        id: BlockId,
-        /// Why.
-        reason: String,
-    },
-    /// This node has no room for more blocks: nobody else's fault.
-    #[error("{0}")]
-    NoRoom(Arc<str>),
-    /// The node stops, or its store fails.
-    #[error("the node is stopping")]
-    Closed,
-}
-
-impl From<Closed> for Stopped {
-    fn from(_: Closed) -> Self {
-        Self::Closed
-    }
-}
 
 /// How far a session is, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +76,20 @@ pub struct Progress {
     pub accepted: u64,
 }
 
-type Bodies = (PeerId, Vec<BlockId>, Result<SyncResponse, RequestError>);
+/// Bodies of some blocks, from whom, and when they were asked for.
+struct Bodies {
+    peer: PeerId,
+    ids: Vec<BlockId>,
+    asked_at: Instant,
+    answer: Result<SyncResponse, RequestError>,
+}
+
+/// How often a peer fell silent.
+#[derive(Clone, Copy, Debug)]
+struct Stalls {
+    count: u32,
+    latest: Instant,
+}
 
 /// One catching up with one peer's chain.
 pub(super) struct Session {
@@ -121,8 +107,8 @@ pub(super) struct Session {
     unproven: Vec<(BlockId, Height)>,
     all_headers: bool,
     under_way: BTreeMap<PeerId, usize>,
-    stalls: BTreeMap<PeerId, u32>,
-    deadline: Duration,
+    stalls: BTreeMap<PeerId, Stalls>,
+    silence: Duration,
     /// Average size of the blocks so far, in bytes.
     average: usize,
     submitted: VecDeque<(BlockId, PeerId, Submitted)>,
@@ -151,7 +137,7 @@ impl Session {
             all_headers: false,
             under_way: BTreeMap::new(),
             stalls: BTreeMap::new(),
-            deadline: BODIES_DEADLINE,
+            silence: BODIES_SILENCE,
             average: 0,
             submitted: VecDeque::new(),
             accepted: 0,
@@ -218,7 +204,7 @@ impl Session {
         let request = SyncRequest::Headers { locator, limit };
         Ok(Box::pin(async move {
             link.slow().await;
-            network.request(leader, request, HEADERS_DEADLINE).await
+            network.request_at_length(leader, request, HEADERS_SILENCE, HEADERS_DEADLINE).await
         }))
     }
 
@@ -337,21 +323,31 @@ impl Session {
         requests
     }
 
-    /// The peers that may have the bodies, by how often they failed: missed deadlines in this session, and before it.
+    /// The peers that may have the bodies, the better ones first: those that did not fall silent in this session, did not fail
+    /// before it, and are connected directly, for what a relay carries is bounded and somebody else's.
     fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
         let standings = Arc::clone(&self.peers.borrow_and_update());
         let least = self.keeper.tip().work;
+        let relayed = self.relayed();
         let mut able: BTreeMap<u32, Vec<PeerId>> = BTreeMap::new();
         for (peer, standing) in standings.iter() {
             let leads = *peer == self.leader;
             let ahead = standing.status.as_ref().is_some_and(|status| status.work > least);
-            let stalls = self.stalls.get(peer).copied().unwrap_or_default();
+            let stalls = self.stalls.get(peer).map_or(0, |stalls| stalls.count);
             if (ahead || leads) && stalls < MAX_STALLS {
                 let failed_before = u32::from(!leads && standing.failures > 0);
-                able.entry(stalls + failed_before).or_default().push(*peer);
+                let by_relay = u32::from(relayed.contains(peer));
+                able.entry(stalls + failed_before + by_relay).or_default().push(*peer);
             }
         }
         able
+    }
+
+    /// The peers that are reached through relays alone.
+    fn relayed(&self) -> BTreeSet<PeerId> {
+        let peers = self.network.peers();
+        let peers = peers.borrow();
+        peers.iter().filter(|peer| peer.transport == RELAY).map(|peer| peer.id).collect()
     }
 
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
@@ -363,23 +359,27 @@ impl Session {
                 }
                 // With the buffer full, only the block that is due is asked for: it alone can make room.
                 let reach = if self.window.bytes() >= BUFFER { 1 } else { REACH };
-                if self.under_way.get(peer).is_some_and(|count| *count >= REQUESTS_PER_PEER) {
+                // Who fell silent is asked for a little at a time, until answers come again.
+                let slow = self.stalls.get(peer).is_some_and(|stalls| stalls.count > 0);
+                let (most, size) = if slow { (1, 1) } else { (REQUESTS_PER_PEER, self.request_size()) };
+                if self.under_way.get(peer).is_some_and(|count| *count >= most) {
                     continue;
                 }
                 let from = standings.get(peer).and_then(|standing| standing.status.as_ref());
                 let from = from.map_or(Height::ZERO, |status| status.blocks_from);
-                let ids = self.window.assign(*peer, self.request_size(), reach, from);
+                let ids = self.window.assign(*peer, size, reach, from);
                 if ids.is_empty() {
                     continue;
                 }
                 *self.under_way.entry(*peer).or_default() += 1;
-                let (network, peer, deadline) = (self.network.clone(), *peer, self.deadline);
+                let (network, peer, silence) = (self.network.clone(), *peer, self.silence);
                 let link = self.link.clone();
                 requests.push(Box::pin(async move {
                     link.slow().await;
+                    let asked_at = Instant::now();
                     let request = SyncRequest::Blocks { ids: ids.clone() };
-                    let answer = network.request(peer, request, deadline).await;
-                    (peer, ids, answer)
+                    let answer = network.request_at_length(peer, request, silence, Duration::MAX).await;
+                    Bodies { peer, ids, asked_at, answer }
                 }));
             }
         }
@@ -390,7 +390,7 @@ impl Session {
         ANSWER_TARGET_LEN.checked_div(self.average).map_or(FIRST_REQUEST, |count| count.clamp(1, MAX_BLOCK_IDS))
     }
 
-    async fn take_bodies(&mut self, (peer, ids, answer): Bodies) {
+    async fn take_bodies(&mut self, Bodies { peer, ids, asked_at, answer }: Bodies) {
         if let Some(count) = self.under_way.get_mut(&peer) {
             *count = count.saturating_sub(1);
         }
@@ -404,23 +404,38 @@ impl Session {
                     self.average = if self.average == 0 { bytes.len() } else { (self.average * 7 + bytes.len()) / 8 };
                     if !id.is_some_and(|id| self.window.fetched(id, bytes, peer)) {
                         self.network.penalise(peer, Fault::Serious, "sent a block nobody asked for".to_owned()).await;
-                        self.stalls.insert(peer, MAX_STALLS);
+                        self.stalls.insert(peer, Stalls { count: MAX_STALLS, latest: Instant::now() });
                     }
                 }
                 self.window.finished(&ids, peer, lacking);
-                self.deadline = (self.deadline * 7 / 8).max(BODIES_DEADLINE);
+                self.silence = (self.silence * 7 / 8).max(BODIES_SILENCE);
+                if let Some(stalls) = self.stalls.get_mut(&peer).filter(|stalls| !lacking && stalls.count < MAX_STALLS)
+                {
+                    stalls.count = stalls.count.saturating_sub(1);
+                }
             }
             Err(RequestError::Refused(RefusedReason::Unknown)) => self.window.finished(&ids, peer, true),
             other => {
                 self.window.finished(&ids, peer, false);
-                *self.stalls.entry(peer).or_default() += 1;
-                if other == Err(RequestError::Timeout) {
-                    self.deadline = (self.deadline * 2).min(BODIES_DEADLINE_MAX);
+                if self.stalled(peer, asked_at) && other == Err(RequestError::Timeout) {
+                    self.silence = (self.silence * 2).min(BODIES_SILENCE_MAX);
                 }
                 let reason = other.map_or_else(|error| error.to_string(), |_| "not what was asked for".to_owned());
                 tracing::debug!(%peer, reason, "a request for blocks failed; another peer is tried");
             }
         }
+    }
+
+    /// Notes that a peer fell silent, or failed; says whether that is news.
+    fn stalled(&mut self, peer: PeerId, asked_at: Instant) -> bool {
+        let now = Instant::now();
+        let stalls = self.stalls.entry(peer).or_insert(Stalls { count: 0, latest: asked_at });
+        // Asked before the last time: the same silence, seen by another request.
+        let news = stalls.count == 0 || asked_at > stalls.latest;
+        if news {
+            *stalls = Stalls { count: stalls.count.saturating_add(1), latest: now };
+        }
+        news
     }
 
     async fn submit_ready(&mut self) -> Result<(), Stopped> {

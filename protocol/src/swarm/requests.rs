@@ -16,7 +16,7 @@ use crate::{
     event::{Answer, NetworkEvent, Reply},
     handle::{AnswerFault, RequestError},
     peers::conduct::Fault,
-    sync_behaviour::fault_in,
+    sync_behaviour::{Watched, fault_in},
     wire::{
         WireError,
         limits::ANSWER_TARGET_LEN,
@@ -104,7 +104,7 @@ impl Driver {
     pub(super) fn request(
         &mut self,
         peer: PeerId,
-        request: SyncRequest,
+        question: Watched,
         answer: oneshot::Sender<Result<SyncResponse, RequestError>>,
     ) {
         let connected = self.links.get(&peer).is_some_and(|link| link.confirmed.is_some());
@@ -115,8 +115,8 @@ impl Driver {
             let _ = answer.send(Err(error));
             return;
         }
-        let expectation = request.expectation();
-        let id = self.swarm.behaviour_mut().sync.send_request(&peer, Ok(request));
+        let expectation = question.request.expectation();
+        let id = self.swarm.behaviour_mut().sync.send_request(&peer, Ok(question));
         self.requests.outbound.insert(id, Outbound { peer, expectation, answer });
         self.requests.outbound_per_peer.insert(peer, under_way + 1);
     }
@@ -140,10 +140,10 @@ impl Driver {
         }
     }
 
-    pub(super) fn sync_event(&mut self, event: Event<Result<SyncRequest, WireError>, SyncResponse>) {
+    pub(super) fn sync_event(&mut self, event: Event<Result<Watched, WireError>, SyncResponse>) {
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                self.asked(peer, request_id, request, channel);
+                self.asked(peer, request_id, request.map(|question| question.request), channel);
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 self.conclude(request_id, Ok(response));

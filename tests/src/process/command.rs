@@ -6,6 +6,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -131,8 +132,16 @@ impl Running {
     ///
     /// # Panics
     /// Where it does not come in time.
-    pub fn end(mut self) -> Ended {
-        let Some(status) = end_of(&mut self.child, PATIENCE) else {
+    pub fn end(self) -> Ended {
+        self.end_within(PATIENCE)
+    }
+
+    /// [`Self::end`] of a command that takes long.
+    ///
+    /// # Panics
+    /// Where it does not come within `deadline`.
+    pub fn end_within(mut self, deadline: Duration) -> Ended {
+        let Some(status) = end_of(&mut self.child, deadline) else {
             let _ = self.child.kill().and_then(|()| self.child.wait());
             panic!("a command does not end\n{}", self.stderr.text());
         };

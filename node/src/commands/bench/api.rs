@@ -11,7 +11,7 @@ use super::{
     Figure, Scale,
     chain::temporary,
     load::{self, Load, Requests},
-    sync::{Node, start},
+    process::{Node, start},
     workload,
 };
 

@@ -9,19 +9,25 @@ mod cluster;
 mod hashing;
 mod history;
 mod load;
+mod process;
 mod relay;
 mod signatures;
+mod soak;
+mod steady;
 mod sync;
 mod workload;
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 /// What to measure.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchOptions {
+    #[command(subcommand)]
+    trial: Option<Trial>,
     /// Which parts; all if left out
     #[arg(value_enum, value_name = "PART")]
     parts: Vec<Part>,
@@ -43,6 +49,17 @@ pub struct BenchOptions {
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
+}
+
+/// What takes long, with options of its own.
+#[derive(Debug, Subcommand)]
+enum Trial {
+    /// Run many nodes under load for a long time, kill, stop, cut off and ban them, and see whether all of them agree, nothing
+    /// is lost and nothing grows
+    Soak(soak::SoakOptions),
+    /// Send signed transactions at a steady rate to nodes of which another mines, and see whether all of them are mined, and how
+    /// fast they get there
+    Load(steady::LoadOptions),
 }
 
 /// A part of the benchmark.
@@ -87,6 +104,11 @@ struct Scale {
 /// # Errors
 /// One line.
 pub fn run(options: &BenchOptions) -> Result<(), String> {
+    match &options.trial {
+        Some(Trial::Soak(options)) => return soak::run(options),
+        Some(Trial::Load(options)) => return steady::run(options),
+        None => {}
+    }
     let scale = Scale {
         time: Duration::from_secs(options.seconds),
         blocks: options.blocks,

@@ -58,6 +58,11 @@ pub(super) fn sender(number: u32) -> SecretKey {
     SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench sender", &number.to_be_bytes()]).as_bytes())
 }
 
+/// A chain on which so many senders have money.
+pub(super) fn funded(senders: u32) -> ChainSpec {
+    spec(&(0..senders).map(sender).collect::<Vec<_>>())
+}
+
 /// The `dev` chain with the easiest target and money for every sender.
 pub(super) fn spec(senders: &[SecretKey]) -> ChainSpec {
     let mut allocations: Vec<_> = senders.iter().map(|key| (key.address(), Amount::new(1_000_000_000))).collect();
