@@ -3,22 +3,29 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
+    time::Duration,
 };
 
 use bard_tests::process::Node;
 
 use crate::{JSON, PATIENCE, authority, exchange, send};
 
-/// Sends bytes, and may say that no more will come, which ends what is under way; the statuses of all answers, in their order.
+/// Sends bytes, and may say, once an answer begins or none does, that no more will come; the statuses of all answers, in their order.
 fn statuses(node: &Node, request: &str, ends: bool) -> Vec<u16> {
     let request = request.replace("HOST", &format!("Host: {}", authority(node)));
     let mut stream = TcpStream::connect(authority(node)).expect("the API listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let _ = stream.write_all(request.as_bytes());
+    let mut bytes = Vec::new();
     if ends {
+        // Not before an answer begins: to a client that is gone, none need be given. To half a request, none comes.
+        stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+        let mut first = [0];
+        if stream.read(&mut first).is_ok_and(|length| length == 1) {
+            bytes.extend_from_slice(&first);
+        }
         let _ = stream.shutdown(Shutdown::Write);
     }
-    let mut bytes = Vec::new();
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     text.split("HTTP/1.").skip(1).filter_map(|answer| answer.split(' ').nth(1)?.parse().ok()).collect()

@@ -128,6 +128,8 @@ impl Http {
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer, String> {
     let content_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
     let (status, content_type) = (answer.status().as_u16(), content_type.unwrap_or_default().to_owned());
-    let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|error| error.to_string())?;
+    let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|error| error.to_string())?;
+    // A file, such as a receipt, is no text: whoever looks at it as one sees that.
+    let body = String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     Ok(Answer { status, content_type, body })
 }
