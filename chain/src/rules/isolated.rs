@@ -54,7 +54,7 @@ impl Unsigned {
     /// The first rule it breaks.
     pub fn read(spec: &ChainSpec, bytes: &[u8]) -> Result<Self, Invalid> {
         let limit = spec.max_block_len();
-        check_length(spec, bytes)?;
+        check_length(spec, bytes.len())?;
         let block: Block = encoding::decode(bytes, limit).map_err(Invalid::Encoding)?;
         let id = check_header(spec, &block.header)?;
         let transaction_ids: Vec<_> = block.transactions.iter().map(Transaction::id).collect();
@@ -79,8 +79,11 @@ impl Unsigned {
                 Part::Bytes(bytes) => bytes.as_slice(),
             })
             .collect();
+        // Before they are put together: few bytes can name much that is known.
+        let least = pieces.iter().map(|piece| piece.len()).fold(0, usize::saturating_add);
+        check_length(spec, least)?;
         let bytes = block::assemble(&header, &pieces);
-        check_length(spec, &bytes)?;
+        check_length(spec, bytes.len())?;
         let mut transactions = Vec::with_capacity(parts.len());
         let mut transaction_ids = Vec::with_capacity(parts.len());
         let mut unchecked = Vec::new();
@@ -197,8 +200,8 @@ impl Isolated {
     }
 }
 
-fn check_length(spec: &ChainSpec, bytes: &[u8]) -> Result<(), Invalid> {
-    let (length, limit) = (bytes.len() as u64, spec.max_block_len() as u64);
+fn check_length(spec: &ChainSpec, length: usize) -> Result<(), Invalid> {
+    let (length, limit) = (length as u64, spec.max_block_len() as u64);
     if length > limit { Err(Invalid::TooLarge { length, limit }) } else { Ok(()) }
 }
 
@@ -384,6 +387,11 @@ mod tests {
         let assemble = |parts: &[Part]| Unsigned::assemble(&spec, block.header.clone(), parts);
         assert!(matches!(assemble(&parts(vec![0xff])), Err(Invalid::Encoding(_))));
         assert!(matches!(assemble(&parts(vec![0; spec.max_block_len()])), Err(Invalid::TooLarge { .. })));
+        let (length, limit) = (known[0].bytes().len(), spec.max_block_len());
+        let many = vec![Part::Known(Arc::clone(&known[0])); limit / length + 1];
+        let sum = (many.len() * length) as u64;
+        let refused = Err(Invalid::TooLarge { length: sum, limit: limit as u64 });
+        assert_eq!(assemble(&many), refused, "the sum is refused before anything is put together");
         let mut forged = block.transactions[1].clone();
         assert_eq!(assemble(&parts(known[0].bytes().to_vec())), Err(Invalid::TransactionsRoot));
         forged.signature = block.transactions[0].signature;
