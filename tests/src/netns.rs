@@ -3,8 +3,11 @@
 //! A test enters a namespace of its own with [`inside`], where it may do what it likes to the network without being root, and
 //! mount what it likes, without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
-//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and `iptables` where
-//! there are routers or cuts.
+//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), `iptables` where
+//! there are routers, and `/dev/net/tun` where there are bad lines.
+
+#[cfg(target_os = "linux")]
+mod line;
 
 use std::{
     ffi::OsStr,
@@ -13,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+pub use self::line::{Line, Quality};
 use crate::process::{Builder, bard, wait_until};
 
 /// Names the test that runs inside a namespace already.
@@ -97,6 +102,20 @@ impl Wire {
         ip(&format!("link add {} type veth peer name eth0 netns {}", machine.port, machine.holder.id()));
         self.plug_in(&machine);
         machine
+    }
+
+    /// Puts a new machine on it, by a line of some quality.
+    ///
+    /// # Panics
+    /// Where the system refuses.
+    #[cfg(target_os = "linux")]
+    pub fn machine_by(&mut self, quality: Quality) -> (Machine, Line) {
+        let machine = self.without_cable();
+        let far = format!("far{}", self.machines);
+        let line = Line::connect(&machine.port, &far, quality);
+        ip(&format!("link set {far} netns {} name eth0", machine.holder.id()));
+        self.plug_in(&machine);
+        (machine, line)
     }
 
     fn without_cable(&mut self) -> Machine {
