@@ -65,9 +65,14 @@ impl Header {
     }
 }
 
+/// The header that a block's bytes begin with, unchecked; `None` where they are no block, or longer than `limit`.
+pub fn claimed_header(bytes: &[u8], limit: usize) -> Option<Header> {
+    encoding::peek_first::<Header>(bytes, limit)
+}
+
 /// The id that a block's bytes claim, unchecked; `None` where they are no block, or longer than `limit`.
 pub fn claimed_id(bytes: &[u8], limit: usize, pow: PowFunction) -> Option<BlockId> {
-    encoding::peek_first::<Header>(bytes, limit).map(|header| header.id(pow))
+    claimed_header(bytes, limit).map(|header| header.id(pow))
 }
 
 /// A header and the transactions it commits to.

@@ -400,7 +400,7 @@ pub(crate) async fn route(
                     // It is ahead: ask it back. A full queue of hints is hint enough.
                     let _ = hints.try_send(peer);
                 }
-                server.answer(request, reply);
+                server.answer(peer, request, reply);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Answers to what other nodes ask.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bard_chain::{
     block::Header,
@@ -9,15 +12,17 @@ use bard_chain::{
     source::Source,
 };
 use bard_protocol::{
-    Agent, RefusedReason, Reply, Status, SyncRequest, SyncResponse,
+    Agent, PeerId, RefusedReason, Reply, Status, SyncRequest, SyncResponse,
     wire::limits::{ANSWER_TARGET_LEN, MAX_HEADERS, MAX_POOL_IDS},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{clock, keeper};
 
 /// Answers that are made at the same time; who asks beyond that is told that the node is busy.
 const CONCURRENT: usize = 8;
+/// Of these, those for one peer.
+const CONCURRENT_PER_PEER: usize = 4;
 
 /// Answers what other nodes ask.
 #[derive(Clone)]
@@ -25,12 +30,33 @@ pub struct Server {
     keeper: keeper::Handle,
     agent: Agent,
     places: Arc<Semaphore>,
+    /// Answers that are made for each peer; those for whom none is are not in it.
+    taken: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+}
+
+/// A place among the answers that are made at the same time.
+struct Place {
+    taken: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+    peer: PeerId,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.peer);
+            }
+        }
+    }
 }
 
 impl Server {
     /// Answers from the keeper's reader and pool.
     pub fn new(keeper: keeper::Handle, agent: Agent) -> Self {
-        Self { keeper, agent, places: Arc::new(Semaphore::new(CONCURRENT)) }
+        Self { keeper, agent, places: Arc::new(Semaphore::new(CONCURRENT)), taken: Arc::default() }
     }
 
     /// What this node says of itself.
@@ -47,9 +73,24 @@ impl Server {
         }
     }
 
-    /// Answers a request, on a thread that may wait for the disk.
-    pub fn answer(&self, request: SyncRequest, reply: Reply) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    /// A place to make an answer in, if there is one for this peer.
+    fn place(&self, peer: PeerId) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.get(&peer).is_some_and(|count| *count >= CONCURRENT_PER_PEER) {
+            return None;
+        }
+        let of_all = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        *taken.entry(peer).or_default() += 1;
+        drop(taken);
+        Some(Place { taken: Arc::clone(&self.taken), peer, _of_all: of_all })
+    }
+
+    /// Answers a peer's request, on a thread that may wait for the disk; how far this node is, at once.
+    pub fn answer(&self, peer: PeerId, request: SyncRequest, reply: Reply) {
+        if let SyncRequest::Status(_) = request {
+            return reply.send(SyncResponse::Status(self.status()));
+        }
+        let Some(place) = self.place(peer) else {
             return reply.send(SyncResponse::Refused(RefusedReason::Busy));
         };
         let server = self.clone();
@@ -83,11 +124,19 @@ impl Server {
         }
     }
 
-    /// The blocks that are there, in the order asked for, until the answer is long enough.
+    /// Whether this node has ever applied a block: of another it does not know whether it is right, and would be blamed for it.
+    fn is_applied(&self, id: &BlockId) -> bool {
+        self.keeper.reader().was_applied(id).unwrap_or_else(|error| {
+            tracing::error!(%id, %error, "a block could not be looked for");
+            false
+        })
+    }
+
+    /// The blocks that are there and were applied, in the order asked for, until the answer is long enough.
     fn blocks(&self, ids: &[BlockId]) -> SyncResponse {
         let mut blocks = Vec::new();
         let mut length = 0_usize;
-        for id in ids {
+        for id in ids.iter().filter(|id| self.is_applied(id)) {
             match self.keeper.reader().block_bytes(id) {
                 Ok(Some(bytes)) => {
                     if !blocks.is_empty() && length + bytes.len() > ANSWER_TARGET_LEN {
@@ -107,7 +156,7 @@ impl Server {
     fn block_transactions(&self, id: &BlockId, indices: &[u32]) -> SyncResponse {
         let reader = self.keeper.reader();
         let held = |header: &Header| reader.check_held(header.height).is_ok();
-        let header = reader.header(id).map(|known| known.filter(held));
+        let header = reader.header(id).map(|known| known.filter(held).filter(|_| self.is_applied(id)));
         let block = match header.and_then(|known| known.map(|_| reader.block(id)).transpose()) {
             Ok(Some(block)) => block,
             Ok(None) => return SyncResponse::Refused(RefusedReason::Unknown),

@@ -66,7 +66,7 @@ pub use identity::{Identity, IdentityError};
 pub use inspect::{Found, InspectConfig, InspectError, Inspected, inspect};
 pub use libp2p::{Multiaddr, PeerId};
 pub use notice::Notice;
-pub use peers::conduct::{Ban, BannedBy, Fault, MAX_BAN_SECONDS};
+pub use peers::conduct::{BAN, Ban, BannedBy, Fault, MAX_BAN_SECONDS};
 pub use reachability::Reachability;
 pub use swarm::{Driver, Network, start};
 pub use wire::{

@@ -21,6 +21,8 @@ use crate::{discovery::is_relayed, reachability::address::global};
 
 /// Inbound connections of one range: a quarter of all by default.
 const MAX_PER_RANGE: usize = 16;
+/// Inbound connections of one range that are being made: half-open ones are cheap, and have few places together.
+const MAX_PENDING_PER_RANGE: usize = 8;
 
 /// Addresses that are likely one party's: the first 24 bits of IPv4, the first 48 of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,12 +67,25 @@ pub(crate) struct Ranges {
     /// Inbound connections from ranges; as bounded as connections are.
     connections: HashMap<ConnectionId, Range>,
     counts: BTreeMap<Range, usize>,
+    /// Those that are being made; as bounded as these are.
+    pending: HashMap<ConnectionId, Range>,
 }
 
 impl Ranges {
     fn admit(&self, remote: &Multiaddr) -> Result<(), RangeIsFull> {
         let full = |range| self.counts.get(&range).is_some_and(|count| *count >= MAX_PER_RANGE);
         if Range::of(remote).is_some_and(full) { Err(RangeIsFull) } else { Ok(()) }
+    }
+
+    /// A connection is being made.
+    fn begin(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), RangeIsFull> {
+        let Some(range) = Range::of(remote) else { return Ok(()) };
+        self.admit(remote)?;
+        if self.pending.values().filter(|pending| **pending == range).count() >= MAX_PENDING_PER_RANGE {
+            return Err(RangeIsFull);
+        }
+        self.pending.insert(id, range);
+        Ok(())
     }
 
     fn came(&mut self, id: ConnectionId, remote: &Multiaddr) {
@@ -98,11 +113,11 @@ impl NetworkBehaviour for Ranges {
     /// Before anything is computed for the stranger.
     fn handle_pending_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit(remote).map_err(ConnectionDenied::new)
+        self.begin(id, remote).map_err(ConnectionDenied::new)
     }
 
     fn handle_established_inbound_connection(
@@ -129,9 +144,11 @@ impl NetworkBehaviour for Ranges {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(established) if established.endpoint.is_listener() => {
+                self.pending.remove(&established.connection_id);
                 self.came(established.connection_id, established.endpoint.get_remote_address());
             }
             FromSwarm::ConnectionClosed(closed) => self.left(closed.connection_id),
+            FromSwarm::ListenFailure(failure) => drop(self.pending.remove(&failure.connection_id)),
             _ => {}
         }
     }
@@ -168,6 +185,21 @@ mod tests {
         {
             assert_eq!(Range::of(&address(exempt)), None, "{exempt}");
         }
+    }
+
+    #[test]
+    fn half_open_connections_of_a_range_leave_places_to_others() {
+        let mut ranges = Ranges::default();
+        let id = ConnectionId::new_unchecked;
+        for number in 0..MAX_PENDING_PER_RANGE {
+            assert!(ranges.begin(id(number), &address(&format!("/ip4/8.8.8.{number}/tcp/1"))).is_ok());
+        }
+        assert!(ranges.begin(id(98), &address("/ip4/8.8.8.99/tcp/1")).is_err());
+        assert!(ranges.begin(id(99), &address("/ip4/8.8.9.1/tcp/1")).is_ok());
+        for number in 100..200 {
+            assert!(ranges.begin(id(number), &address("/ip4/10.0.0.1/tcp/1")).is_ok(), "a class behind one address");
+        }
+        assert_eq!(ranges.pending.len(), MAX_PENDING_PER_RANGE + 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Branches that look good until they would become the chain.
 
 use bard_chain::{encoding, hash::Hash32};
-use bard_protocol::{SyncRequest, SyncResponse};
+use bard_protocol::{RefusedReason, SyncRequest, SyncResponse};
 use bard_tests::{
     chain_builder::seal,
     hostile_peer::{Answer, Guise},
@@ -11,6 +11,7 @@ use bard_tests::{
 use crate::{
     arena::{Arena, LITTLE, PATIENCE, attack},
     catch_up::{claim_of, maximum},
+    compact::count,
 };
 
 /// Waits until the node knows a block that is not on its chain.
@@ -50,10 +51,39 @@ fn side_branches_do_not_move_the_chain() {
     let mut rival = arena.chain.rival();
     for _ in 0..50 {
         rival = rival.rival();
-        let side = rival.child_of(&blocks[0]);
+        let side = rival.child_of(&blocks[1]);
         peer.gossip_block(side.bytes());
         wait_until_kept(&arena, &side.id().to_string());
     }
+    // Lower ones cost little and are of no use: they are not stored.
+    let low = rival.child_of(&blocks[0]);
+    peer.gossip_block(low.bytes());
+    let last = rival.rival().child_of(&blocks[1]);
+    peer.gossip_block(last.bytes());
+    wait_until_kept(&arena, &last.id().to_string());
+    assert_eq!(arena.node.get(&format!("/api/v1/blocks/{}", low.id())).status, 404);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn what_nobody_has_applied_is_neither_forwarded_nor_served() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let blocks = arena.chain.active_blocks();
+    let side = arena.chain.rival().child_of(&blocks[1]);
+    let peer = arena.stranger();
+    let ignored = "bard_relay_messages_total{kind=\"block\",verdict=\"ignore\"}";
+    let at_first = count(&arena.node, ignored);
+    peer.gossip_block(side.bytes());
+    wait_until_kept(&arena, &side.id().to_string());
+    wait_until("it is not forwarded", PATIENCE, || count(&arena.node, ignored) > at_first);
+    let ask = |ids: Vec<_>| peer.ask(&SyncRequest::Blocks { ids }).expect("an answer");
+    assert_eq!(ask(vec![side.id()]), SyncResponse::Refused(RefusedReason::Unknown));
+    let tip = blocks.last().expect("a block");
+    assert_eq!(ask(vec![side.id(), tip.id()]), SyncResponse::Blocks(vec![tip.bytes().to_vec()]));
+    let part = peer.ask(&SyncRequest::BlockTransactions { block: side.id(), indices: Vec::new() });
+    assert_eq!(part.expect("an answer"), SyncResponse::Refused(RefusedReason::Unknown));
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
 }

@@ -57,7 +57,7 @@ fn teller(node: &Node, some: Vec<Transaction>, whole: Vec<Block>) -> HostilePeer
 }
 
 /// What a counter of a node stands at.
-fn count(node: &Node, series: &str) -> f64 {
+pub(crate) fn count(node: &Node, series: &str) -> f64 {
     let text = node.get("/metrics").body;
     let line = text.lines().find_map(|line| line.strip_prefix(series));
     line.and_then(|rest| rest.trim().parse().ok()).unwrap_or_else(|| panic!("no {series} in {text}"))
@@ -183,6 +183,44 @@ fn of_two_announcements_of_one_header_one_is_forwarded() {
     wait_until("the second is ignored", PATIENCE, || count(&arena.node, ignored) > at_first);
     arena.assert_blameless(&peer);
     arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_known_header_with_another_body_is_not_forwarded() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let tip = arena.chain.active_blocks().pop().expect("a block");
+    let peer = arena.stranger();
+    let ignored = "bard_relay_messages_total{kind=\"block\",verdict=\"ignore\"}";
+    let at_first = count(&arena.node, ignored);
+    for number in 0..5_u8 {
+        let mut other = block(&arena.chain, |_| ());
+        other.transactions.truncate(usize::from(number) + 1);
+        other.header = tip.header().clone();
+        peer.gossip_block(&compact(&other));
+    }
+    wait_until("none is forwarded", PATIENCE, || count(&arena.node, ignored) >= at_first + 5.0);
+    assert!(!asked_for_transactions(&peer));
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn when_the_first_keeps_the_rest_to_itself_the_next_is_asked() {
+    let arena = Arena::new();
+    let good = block(&arena.chain, |_| ());
+    let mut short = good.clone();
+    short.transactions.pop();
+    let silent = arena.stranger();
+    silent.gossip_block(&compact(&short));
+    wait_until("the first is asked", PATIENCE, || asked_for_transactions(&silent));
+    let honest = teller(&arena.node, good.transactions.clone(), vec![good.clone()]);
+    honest.gossip_block(&compact(&good));
+    let id = good.header.id(arena.chain.spec().pow).to_string();
+    wait_until("the second tells", PATIENCE, || arena.node.tip() == id);
+    arena.honest.wait_for_same_tip(&arena.node);
+    arena.assert_blameless(&honest);
+    arena.assert_blameless(&silent);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! begins. A peer whose session failed is left alone for a while that doubles, and another is followed. On meeting, the
 //! pools are exchanged too, so that a late joiner mines what everybody waits for.
 
+mod due;
 mod session;
 mod stopped;
 pub mod window;
@@ -131,6 +132,10 @@ pub struct Task {
     session: Option<BoxFuture<'static, Ended>>,
     waiting: Vec<oneshot::Sender<Summary>>,
     summary: Summary,
+    /// When a pool was last compared with this node's, beside those of peers that were just met.
+    compared_at: Instant,
+    /// The last session failed: those who claim the most are not to be trusted.
+    is_misled: bool,
     /// This node was cut off, and has not told what waits in its pool since.
     healed: bool,
 }
@@ -160,6 +165,8 @@ pub fn new(
         session: None,
         waiting: Vec::new(),
         summary: Summary::default(),
+        compared_at: Instant::now(),
+        is_misled: false,
         healed: false,
     };
     (handle, task)
@@ -283,16 +290,15 @@ impl Task {
 
     /// Has the peer asked for its pool again whose answer is oldest, if that is a minute old: gossip may have lost something,
     /// and gossipsub never sends the same message twice. So what is in one pool comes to all others as long as it waits.
-    fn compare_pools(&self) {
+    fn compare_pools(&mut self) {
         let asked = |standing: &Standing| standing.pool_asked.filter(|at| at.elapsed() >= POOLS_APART);
         let oldest = {
             let standings = self.standings.borrow();
-            let latest = standings.values().filter_map(|standing| standing.pool_asked).max();
-            let due = latest.is_some_and(|at| at.elapsed() >= POOLS_APART);
             let all = standings.iter().filter_map(|(peer, standing)| asked(standing).map(|at| (at, *peer)));
-            all.min().filter(|_| due)
+            all.min().filter(|_| self.compared_at.elapsed() >= POOLS_APART)
         };
         if let Some((_, peer)) = oldest {
+            self.compared_at = Instant::now();
             self.update(|standings| {
                 standings.entry(peer).and_modify(|standing| standing.pool_asked = None);
             });
@@ -347,7 +353,9 @@ impl Task {
     }
 
     /// Begins to follow the peer with the most work, if that is more than ours; one that failed only after all that did
-    /// not, or a few that claim the most and deliver nothing would be followed in turn, and nobody else ever.
+    /// not, or a few that claim the most and deliver nothing would be followed in turn, and nobody else ever. After a failure
+    /// those that are connected longest come first: who comes back under the same or another name to be followed again is
+    /// younger than those who stayed.
     fn begin(&mut self) {
         // A disk that is full is looked at by the keeper; at the first tick after there is room again, this goes on.
         if self.session.is_some() || self.keeper.space().shortage.is_some() {
@@ -355,12 +363,16 @@ impl Task {
         }
         let ours = self.keeper.tip().work;
         let now = Instant::now();
+        let connected = self.network.peers();
+        let connected = connected.borrow();
+        let connected_for = |peer: &PeerId| connected.iter().find(|known| known.id == *peer).map(|known| known.since);
         let leader = {
             let standings = self.standings.borrow();
             let ready = standings.iter().filter(|(_, standing)| standing.not_before.is_none_or(|at| at <= now));
             let ahead = ready.filter_map(|(peer, standing)| {
                 let work = standing.status.as_ref()?.work;
-                (work > ours).then_some(((Reverse(standing.failures), work), *peer))
+                let age = self.is_misled.then(|| connected_for(peer));
+                (work > ours).then_some(((Reverse(standing.failures), age, work), *peer))
             });
             ahead.max_by_key(|(rank, _)| *rank)
         };
@@ -390,6 +402,7 @@ impl Task {
             Err(_) => true,
             Ok(()) => behind && accepted == 0,
         };
+        self.is_misled = failed;
         if let Err(reason) = &result {
             tracing::info!(peer = %leader, accepted, %reason, "catching up was cut short");
             self.summary.problems.push(format!("{leader}: {reason}"));

@@ -20,7 +20,10 @@ use bard_protocol::{
     wire::limits::{ANSWER_TARGET_LEN, MAX_BLOCK_IDS, MAX_HEADERS},
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Standing,
@@ -37,6 +40,8 @@ use crate::{
 const HEADERS_SILENCE: Duration = Duration::from_secs(15);
 /// How long the whole answer may take: 384,000 bytes at 68 kbit/s. Whoever leads can hold up a session for so long.
 const HEADERS_DEADLINE: Duration = Duration::from_secs(45);
+/// How long a leader may take to show headers with more work than this node's chain has.
+const PROOF_DEADLINE: Duration = Duration::from_secs(90);
 /// For how long nothing of an answer with bodies may come, at first; it doubles when that happens and decays when an answer
 /// comes. The whole answer may take as long as the network lets it, for a slow line is nobody's fault.
 const BODIES_SILENCE: Duration = Duration::from_secs(4);
@@ -77,7 +82,7 @@ pub struct Progress {
 }
 
 /// Bodies of some blocks, from whom, and when they were asked for.
-struct Bodies {
+pub(super) struct Bodies {
     peer: PeerId,
     ids: Vec<BlockId>,
     asked_at: Instant,
@@ -98,19 +103,23 @@ pub(super) struct Session {
     link: Link,
     /// Whose headers are followed.
     leader: PeerId,
-    peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
+    pub(super) peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
     progress: watch::Sender<Option<Progress>>,
-    window: Window,
+    pub(super) window: Window,
     /// Where the headers end that were checked.
     position: Option<Position>,
     /// Ids whose chain does not yet have more work than ours.
     unproven: Vec<(BlockId, Height)>,
     all_headers: bool,
-    under_way: BTreeMap<PeerId, usize>,
+    pub(super) under_way: BTreeMap<PeerId, usize>,
     stalls: BTreeMap<PeerId, Stalls>,
-    silence: Duration,
+    pub(super) silence: Duration,
     /// Average size of the blocks so far, in bytes.
     average: usize,
+    /// The block that is due, and since when.
+    pub(super) due: Option<(BlockId, Instant)>,
+    /// When it began.
+    began: Instant,
     submitted: VecDeque<(BlockId, PeerId, Submitted)>,
     accepted: u64,
 }
@@ -139,6 +148,8 @@ impl Session {
             stalls: BTreeMap::new(),
             silence: BODIES_SILENCE,
             average: 0,
+            due: None,
+            began: Instant::now(),
             submitted: VecDeque::new(),
             accepted: 0,
         }
@@ -160,6 +171,7 @@ impl Session {
                 headers = Some(self.ask_headers().await?);
             }
             self.ask_bodies(&bodies).into_iter().for_each(|request| bodies.push(request));
+            self.ask_again().into_iter().for_each(|request| bodies.push(request));
             self.submit_ready().await?;
             if headers.is_none() && self.window.is_empty() && self.submitted.is_empty() {
                 return Ok(());
@@ -167,6 +179,13 @@ impl Session {
             if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
                 return Err(self.no_bodies());
             }
+            let second_chance = self.second_chance().filter(|at| *at > Instant::now());
+            let second_chance = async {
+                match second_chance {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             let next_headers = async {
                 match &mut headers {
                     Some(request) => request.await,
@@ -190,6 +209,7 @@ impl Session {
                     headers = None;
                     self.take_headers(answer).await?;
                 }
+                () = second_chance => {}
             }
         }
     }
@@ -199,12 +219,21 @@ impl Session {
             Some(position) => vec![position.id()],
             None => self.keeper.locator().await?,
         };
+        // Headers that everybody knows cost their teller nothing: he has so long to tell others.
+        let left =
+            if self.window.is_empty() { PROOF_DEADLINE.saturating_sub(self.began.elapsed()) } else { Duration::MAX };
+        if left.is_zero() {
+            return Err(Stopped::Peer(
+                "its headers have not shown more work than this node's chain has in time".to_owned(),
+            ));
+        }
+        let deadline = HEADERS_DEADLINE.min(left);
         let (network, link, leader) = (self.network.clone(), self.link.clone(), self.leader);
         let limit = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
         let request = SyncRequest::Headers { locator, limit };
         Ok(Box::pin(async move {
             link.slow().await;
-            network.request_at_length(leader, request, HEADERS_SILENCE, HEADERS_DEADLINE).await
+            network.request_at_length(leader, request, HEADERS_SILENCE, deadline).await
         }))
     }
 
@@ -236,9 +265,10 @@ impl Session {
         self.unproven.extend(ids);
         if proven || !self.window.is_empty() {
             let fresh = std::mem::take(&mut self.unproven);
-            let reader = self.keeper.reader().clone();
-            // Blocks that are stored already, as after a session that was cut off, need not be fetched again.
-            self.window.extend(fresh.into_iter().filter(|(id, _)| !matches!(reader.header(id), Ok(Some(_)))));
+            // Blocks that are known already, as after a session that was cut off, need not be fetched again. Some that are
+            // stored were forgotten since, and must.
+            let held = self.keeper.held(fresh.iter().map(|(id, _)| *id).collect()).await?;
+            self.window.extend(fresh.into_iter().zip(held).filter(|(_, held)| !held).map(|(block, _)| block));
         } else if self.unproven.len() > MAX_UNPROVEN_HEADERS {
             return Err(Stopped::Peer("its headers do not show more work than this node's chain has".to_owned()));
         }
@@ -325,7 +355,7 @@ impl Session {
 
     /// The peers that may have the bodies, the better ones first: those that did not fall silent in this session, did not fail
     /// before it, and are connected directly, for what a relay carries is bounded and somebody else's.
-    fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
+    pub(super) fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
         let standings = Arc::clone(&self.peers.borrow_and_update());
         let least = self.keeper.tip().work;
         let relayed = self.relayed();
@@ -351,7 +381,6 @@ impl Session {
     }
 
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
-        let standings = Arc::clone(&self.peers.borrow());
         for _ in 0..REQUESTS_PER_PEER {
             for peer in peers {
                 if under_way + requests.len() >= MAX_REQUESTS {
@@ -365,24 +394,27 @@ impl Session {
                 if self.under_way.get(peer).is_some_and(|count| *count >= most) {
                     continue;
                 }
-                let from = standings.get(peer).and_then(|standing| standing.status.as_ref());
-                let from = from.map_or(Height::ZERO, |status| status.blocks_from);
+                let from = self.blocks_from(peer);
                 let ids = self.window.assign(*peer, size, reach, from);
                 if ids.is_empty() {
                     continue;
                 }
-                *self.under_way.entry(*peer).or_default() += 1;
-                let (network, peer, silence) = (self.network.clone(), *peer, self.silence);
-                let link = self.link.clone();
-                requests.push(Box::pin(async move {
-                    link.slow().await;
-                    let asked_at = Instant::now();
-                    let request = SyncRequest::Blocks { ids: ids.clone() };
-                    let answer = network.request_at_length(peer, request, silence, Duration::MAX).await;
-                    Bodies { peer, ids, asked_at, answer }
-                }));
+                requests.push(self.request(*peer, ids));
             }
         }
+    }
+
+    /// Asks a peer for blocks.
+    pub(super) fn request(&mut self, peer: PeerId, ids: Vec<BlockId>) -> BoxFuture<'static, Bodies> {
+        *self.under_way.entry(peer).or_default() += 1;
+        let (network, link, silence) = (self.network.clone(), self.link.clone(), self.silence);
+        Box::pin(async move {
+            link.slow().await;
+            let asked_at = Instant::now();
+            let request = SyncRequest::Blocks { ids: ids.clone() };
+            let answer = network.request_at_length(peer, request, silence, Duration::MAX).await;
+            Bodies { peer, ids, asked_at, answer }
+        })
     }
 
     /// As many blocks as an answer aims to hold, by the average so far.
@@ -402,7 +434,9 @@ impl Session {
                 for bytes in blocks {
                     let id = block::claimed_id(&bytes, limit, self.keeper.spec().pow);
                     self.average = if self.average == 0 { bytes.len() } else { (self.average * 7 + bytes.len()) / 8 };
-                    if !id.is_some_and(|id| self.window.fetched(id, bytes, peer)) {
+                    // What a second peer sent meanwhile is asked for, and too late.
+                    let is_asked = id.filter(|id| ids.contains(id));
+                    if !is_asked.is_some_and(|id| self.window.fetched(id, bytes, peer) || !self.window.contains(&id)) {
                         self.network.penalise(peer, Fault::Serious, "sent a block nobody asked for".to_owned()).await;
                         self.stalls.insert(peer, Stalls { count: MAX_STALLS, latest: Instant::now() });
                     }

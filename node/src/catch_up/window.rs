@@ -20,7 +20,22 @@ pub struct Fetched {
 enum Slot {
     Wanted,
     Asked(PeerId),
-    Fetched { bytes: Vec<u8>, from: PeerId },
+    /// The first one kept everybody waiting.
+    AskedTwice(PeerId, PeerId),
+    Fetched {
+        bytes: Vec<u8>,
+        from: PeerId,
+    },
+}
+
+impl Slot {
+    fn is_asked(&self, peer: PeerId) -> bool {
+        match self {
+            Self::Asked(asked) => *asked == peer,
+            Self::AskedTwice(one, two) => *one == peer || *two == peer,
+            Self::Wanted | Self::Fetched { .. } => false,
+        }
+    }
 }
 
 /// A sliding window over the blocks to fetch, in the order in which they must be accepted.
@@ -46,6 +61,11 @@ impl Window {
                 self.slots.push_back((id, height, Slot::Wanted));
             }
         }
+    }
+
+    /// Whether a block is in it.
+    pub fn contains(&self, id: &BlockId) -> bool {
+        self.places.contains_key(id)
     }
 
     /// Number of blocks in it.
@@ -80,10 +100,29 @@ impl Window {
         ids
     }
 
+    /// The first block, while one peer was asked for it and has not sent it.
+    pub fn first_asked(&self) -> Option<BlockId> {
+        self.slots.front().filter(|(.., slot)| matches!(slot, Slot::Asked(_))).map(|(id, ..)| *id)
+    }
+
+    /// Gives the first block, which another was asked for, to this peer too, unless it has none so low or said it has not this
+    /// one.
+    pub fn assign_first_again(&mut self, peer: PeerId, from: Height) -> Option<BlockId> {
+        let (id, height, slot) = self.slots.front_mut()?;
+        let lacks = self.without.get(&peer).is_some_and(|ids| ids.contains(id));
+        match slot {
+            Slot::Asked(asked) if *asked != peer && *height >= from && !lacks => {
+                *slot = Slot::AskedTwice(*asked, peer);
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
     /// Takes a fetched block. `false` where it was not asked from this peer: unasked or a second copy.
     pub fn fetched(&mut self, id: BlockId, bytes: Vec<u8>, from: PeerId) -> bool {
         let Some(slot) = self.slot(&id) else { return false };
-        if !matches!(slot, Slot::Asked(peer) if *peer == from) {
+        if !slot.is_asked(from) {
             return false;
         }
         let length = bytes.len();
@@ -96,9 +135,12 @@ impl Window {
     pub fn finished(&mut self, ids: &[BlockId], peer: PeerId, lacking: bool) {
         for id in ids {
             if let Some(slot) = self.slot(id)
-                && matches!(slot, Slot::Asked(asked) if *asked == peer)
+                && slot.is_asked(peer)
             {
-                *slot = Slot::Wanted;
+                *slot = match slot {
+                    Slot::AskedTwice(one, two) => Slot::Asked(if *one == peer { *two } else { *one }),
+                    _ => Slot::Wanted,
+                };
                 if lacking {
                     self.without.entry(peer).or_default().insert(*id);
                 }
@@ -114,6 +156,7 @@ impl Window {
         let (id, _, slot) = self.slots.pop_front()?;
         self.first += 1;
         self.places.remove(&id);
+        self.without.values_mut().for_each(|ids| _ = ids.remove(&id));
         let Slot::Fetched { bytes, from } = slot else { return None };
         self.bytes -= bytes.len();
         Some(Fetched { id, bytes, from })
@@ -181,6 +224,36 @@ mod tests {
         window.finished(&[id(0)], one, true);
         assert!(window.assign(one, 1, 100, FIRST).is_empty());
         assert_eq!(window.assign(two, 1, 100, FIRST), [id(0)]);
+    }
+
+    #[test]
+    fn what_is_due_may_be_asked_of_a_second_peer() {
+        let (slow, quick, third) = (PeerId::random(), PeerId::random(), PeerId::random());
+        let mut window = window(2);
+        assert_eq!(window.first_asked(), None);
+        assert_eq!(window.assign(slow, 9, 100, FIRST), [id(0), id(1)]);
+        assert_eq!(window.first_asked(), Some(id(0)));
+        assert_eq!(window.assign_first_again(slow, FIRST), None, "it has it");
+        assert_eq!(window.assign_first_again(quick, FIRST), Some(id(0)));
+        assert_eq!(window.first_asked(), None);
+        assert_eq!(window.assign_first_again(third, FIRST), None, "two are enough");
+        assert!(window.fetched(id(0), vec![0], quick));
+        assert!(!window.fetched(id(0), vec![0], slow), "a second copy");
+        assert_eq!(window.next_ready().map(|fetched| fetched.from), Some(quick));
+        assert_eq!(window.assign_first_again(quick, FIRST), Some(id(1)));
+        window.finished(&[id(1)], slow, true);
+        assert!(window.fetched(id(1), vec![1], quick), "the other one still has it");
+    }
+
+    #[test]
+    fn what_peers_lack_is_forgotten_with_the_block() {
+        let (one, two) = (PeerId::random(), PeerId::random());
+        let mut window = window(1);
+        window.assign(one, 1, 100, FIRST);
+        window.finished(&[id(0)], one, true);
+        window.assign(two, 1, 100, FIRST);
+        assert!(window.fetched(id(0), vec![0], two) && window.next_ready().is_some());
+        assert!(window.without.values().all(BTreeSet::is_empty));
     }
 
     #[test]

@@ -65,6 +65,19 @@ pub struct Space {
     pub shortage: Option<Arc<str>>,
 }
 
+/// What an announced header is to this node.
+#[derive(Clone, Debug)]
+pub enum Placing {
+    /// It has the block already.
+    Known,
+    /// It refused the block or the parent before, for good.
+    Refused(Invalid),
+    /// It would follow this block.
+    After(Box<Position>),
+    /// The parent is not known, or too old to build on.
+    UnknownParent,
+}
+
 /// How often the free space of the disk is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(2);
 
@@ -85,6 +98,10 @@ pub(super) enum Request {
     Template { miner: Address, reply: oneshot::Sender<Result<Template, Refused>> },
     /// For a branch that begins with the tip.
     Branch { miner: Address, reply: oneshot::Sender<Result<Branch, Refused>> },
+    /// What an announced header is to this node.
+    Placing { id: BlockId, parent: BlockId, reply: oneshot::Sender<Placing> },
+    /// Which of these blocks are known.
+    Held { ids: Vec<BlockId>, reply: oneshot::Sender<Vec<bool>> },
     /// Where the block after a known one stands.
     Position { id: BlockId, reply: oneshot::Sender<Option<Position>> },
     /// For a locator of the active chain.
@@ -301,6 +318,22 @@ impl Handle {
     /// [`Closed`].
     pub async fn branch(&self, miner: Address) -> Result<Result<Branch, Refused>, Closed> {
         self.ask(|reply| Request::Branch { miner, reply }).await
+    }
+
+    /// What a header of this id and parent is to this node.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn placing(&self, id: BlockId, parent: BlockId) -> Result<Placing, Closed> {
+        self.ask(|reply| Request::Placing { id, parent, reply }).await
+    }
+
+    /// Which of these blocks are known; one that was forgotten, if it is stored or not, is not.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn held(&self, ids: Vec<BlockId>) -> Result<Vec<bool>, Closed> {
+        self.ask(|reply| Request::Held { ids, reply }).await
     }
 
     /// Where the block after a known one stands; `None` where it is not known, or too old to build on.

@@ -11,7 +11,7 @@ mod task;
 mod tests;
 
 pub(crate) use handle::all_hold_in_parallel;
-pub use handle::{Accepted, BlockReply, Closed, Handle, Space, Submitted, Verdicts};
+pub use handle::{Accepted, BlockReply, Closed, Handle, Placing, Space, Submitted, Verdicts};
 // What is stored is read by the keeper's handle, in these terms.
 pub use crate::store::{
     Counts, Handover, KnownBlock, KnownTree, NotAPlace, NotHeld, Page, PastError, Place, Placed, Room, Verdict,

@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 mod pool;
 
-use super::handle::{Accepted, BlockReply, Handle, Request, Space, Verdicts};
+use super::handle::{Accepted, BlockReply, Handle, Placing, Request, Space, Verdicts};
 use crate::{
     clock,
     metrics::Chain,
@@ -145,6 +145,7 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         refused: Refusals::default(),
         group: Group::default(),
         counts,
+        wanted: 0,
     };
     let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
     Ok((handle, Keeper { thread }))
@@ -208,6 +209,8 @@ struct Task {
     refused: Refusals,
     group: Group,
     counts: Chain,
+    /// Free space, in bytes, that was missing when the store last said that the disk is full.
+    wanted: u64,
 }
 
 impl Task {
@@ -225,7 +228,7 @@ impl Task {
                 other => {
                     // Whatever is asked next sees the chain with every block before it durable and out of the pool.
                     self.settle()?;
-                    self.answer(other);
+                    self.answer(other)?;
                 }
             }
         }
@@ -277,9 +280,17 @@ impl Task {
                     self.group.add(length, reply, accepted);
                 }
                 // Nothing was changed, and what is stored can be read: the node waits for room.
-                Err(full @ StoreError::Full { .. }) => {
+                Err(ref full @ StoreError::Full { needed, .. }) => {
                     self.settle()?;
+                    self.wanted = needed;
                     let _ = reply.send(Err(Refused::NoRoom(self.run_short(&full.to_string()))));
+                }
+                // Nothing was changed: the chain stays where it is.
+                Err(error @ StoreError::TooLarge { .. }) => {
+                    self.settle()?;
+                    tracing::error!(%error, "a branch with more work is not followed");
+                    let depth = effects.disconnected.len() as u64;
+                    let _ = reply.send(Err(Invalid::ForkTooDeep { depth, limit: depth.saturating_sub(1) }.into()));
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -323,12 +334,13 @@ impl Task {
     /// Looks at the free space: below what is kept free, no block is taken until there is an eighth more than that.
     fn look_at_space(&mut self) {
         let room = self.store.room();
-        let enough = room.keep_free.saturating_add(room.keep_free / 8);
+        let enough = room.keep_free.saturating_add(room.keep_free / 8).max(self.wanted);
         let again = room.free.is_none_or(|free| free >= enough);
         match (self.shortage(), room.is_short()) {
             (None, true) => drop(self.run_short(&room.to_string())),
             (Some(_), _) if again => {
                 tracing::warn!("there is room on the disk again: blocks are taken and mined as before");
+                self.wanted = 0;
                 self.space.send_replace(Space { room, shortage: None });
             }
             (shortage, _) => drop(self.space.send_replace(Space { room, shortage })),
@@ -392,7 +404,7 @@ impl Task {
         let Group { replies, events, step, moved, .. } = std::mem::take(&mut self.group);
         if moved {
             let planned = self.read_pool().plan(step, clock::now(), &self.reader);
-            self.carry_out(planned.map(Some));
+            self.carry_out(planned.map(Some))?;
             self.tip.send_replace(self.engine.tip());
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -406,7 +418,7 @@ impl Task {
         Ok(())
     }
 
-    fn answer(&mut self, request: Request) {
+    fn answer(&mut self, request: Request) -> Result<(), KeeperError> {
         match request {
             Request::Admit { transactions, reply } => {
                 let _ = reply.send(self.admit(transactions));
@@ -425,13 +437,19 @@ impl Task {
             Request::Readmit { transactions, reply } => {
                 let _ = reply.send(self.readmit(transactions));
             }
-            Request::Expire => self.expire(),
+            Request::Expire => self.expire()?,
             Request::Template { miner, reply } => {
                 let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, clock::now());
                 let _ = reply.send(template.map_err(Refused::from));
             }
             Request::Branch { miner, reply } => {
                 let _ = reply.send(Branch::from_tip(&self.engine, &self.reader, miner).map_err(Refused::from));
+            }
+            Request::Placing { id, parent, reply } => {
+                let _ = reply.send(self.placing(&id, &parent));
+            }
+            Request::Held { ids, reply } => {
+                let _ = reply.send(ids.iter().map(|id| self.engine.tree().get(id).is_some()).collect());
             }
             Request::Position { id, reply } => {
                 let _ = reply.send(self.engine.tree().position(&id));
@@ -441,6 +459,18 @@ impl Task {
             }
             // Handled before; here only so that a new kind of request cannot be forgotten.
             Request::Block { .. } | Request::Stop { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn placing(&self, id: &BlockId, parent: &BlockId) -> Placing {
+        let tree = self.engine.tree();
+        match tree.get(id) {
+            Some(known) if known.invalid => Placing::Refused(Invalid::KnownInvalid),
+            Some(_) => Placing::Known,
+            None if self.refused.reasons.contains_key(id) => Placing::Refused(Invalid::KnownInvalid),
+            None if tree.get(parent).is_some_and(|parent| parent.invalid) => Placing::Refused(Invalid::InvalidAncestor),
+            None => tree.position(parent).map_or(Placing::UnknownParent, |after| Placing::After(Box::new(after))),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bard_chain::units::Timestamp;
-use bard_protocol::{Ban, BannedBy, Bans, PeerId};
+use bard_protocol::{BAN, Ban, BannedBy, Bans, PeerId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -146,9 +146,10 @@ fn parse(text: &[u8], now: Timestamp) -> Result<Vec<Ban>, String> {
         let until = clock::from_rfc3339(&kept.until).ok_or("is damaged (a time)")?;
         let peer: PeerId = kept.peer_id.parse().map_err(|_| "is damaged (a peer id)")?;
         let remaining = Duration::from_millis(until.saturating_sub(now).get());
-        let by = match kept.by {
-            By::Fault => BannedBy::Fault,
-            By::Person => BannedBy::Person,
+        // The clock may have been wrong when it was written.
+        let (by, remaining) = match kept.by {
+            By::Fault => (BannedBy::Fault, remaining.min(BAN)),
+            By::Person => (BannedBy::Person, remaining),
         };
         if !remaining.is_zero() {
             read.push(Ban { peer, remaining, by, reason: kept.reason });
@@ -201,6 +202,18 @@ mod tests {
         let left = Ban { remaining: Duration::from_secs(3540), ..bans[1].clone() };
         assert_eq!(read(&path, later).expect("good"), [left], "one has ended");
         assert_eq!(read(&dir.path().join("none"), NOW).expect("no file is no news"), []);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_makes_no_ban_longer() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let bans = [ban(60, BannedBy::Fault), ban(3600, BannedBy::Person)];
+        let (ahead, year) = (Timestamp::new(NOW.get() + 365 * 86_400_000), Duration::from_secs(365 * 86_400));
+        write(&path, &bans, ahead).expect("written");
+        let read = read(&path, NOW).expect("good");
+        assert_eq!(read[0].remaining, BAN);
+        assert_eq!(read[1].remaining, bans[1].remaining + year, "a person meant what he said");
     }
 
     #[test]

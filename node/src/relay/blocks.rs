@@ -1,13 +1,18 @@
 //! Gossiped blocks, whole or compact.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bard_chain::{
+    block::{self, Header},
     engine::{Outcome, Refused},
     hash::BlockId,
     invalid::{Blame, Invalid},
     rules::isolated,
-    units::Timestamp,
+    units::{Timestamp, Work},
 };
 use bard_protocol::{
     Fault, NetworkHandle, PeerId, Verdict,
@@ -23,17 +28,21 @@ use super::{
     Gossip,
     fair::Receiver,
     label,
-    rebuild::{Rebuild, Rebuilt},
+    rebuild::{Announcers, Rebuild, Rebuilt},
 };
 use crate::{
     clock,
-    keeper::{self, Accepted, Closed},
+    keeper::{self, Accepted, Closed, Placing},
     lab::Link,
     metrics,
 };
 
 /// Blocks from the near future that are kept until they are due; one more is dropped (it can always be asked for).
-const EARLY_BLOCKS: usize = 64;
+const EARLY_BLOCKS: usize = 16;
+/// Of these, how many of one peer.
+const EARLY_PER_PEER: usize = 4;
+/// Headers from the future of which people were told; the oldest is forgotten for one more.
+const TOLD_EARLY: usize = 64;
 /// Compact blocks that are being put together; one more is left to catching up.
 const REBUILDING: usize = 16;
 /// Of these, how many one peer may have announced; one more is left to catching up. One that tells nothing holds a place for
@@ -48,14 +57,33 @@ pub(super) struct Blocks {
     network: NetworkHandle,
     link: Link,
     hints: mpsc::Sender<PeerId>,
-    /// Blocks that this clock finds too new, with the time from which they are acceptable.
-    early: Vec<(Timestamp, PeerId, Announcement)>,
-    /// Compact blocks that are being put together, with the peer that announced each first.
-    rebuilding: BTreeMap<BlockId, PeerId>,
+    /// Blocks that this clock finds too new.
+    early: Vec<Early>,
+    /// Headers from the future of which people were told, the oldest first.
+    told_early: VecDeque<BlockId>,
+    /// Compact blocks that are being put together, with those who announced each.
+    rebuilding: BTreeMap<BlockId, Announcers>,
     rebuilds: JoinSet<(BlockId, Result<Rebuilt, Closed>)>,
     /// What follows a block that is being put together.
     waiting: Vec<(BlockId, Gossip<Announcement>)>,
     counts: metrics::Relay,
+}
+
+/// A block that this clock finds too new.
+struct Early {
+    /// From when on it is acceptable.
+    due: Timestamp,
+    id: BlockId,
+    source: PeerId,
+    announcement: Announcement,
+}
+
+/// What the header of an announcement says.
+enum Seen {
+    /// It is right in its place: with this work, and more than the tip, or as much.
+    Good { id: BlockId, work: Work },
+    /// It is nothing that this node wants now.
+    Unwanted,
 }
 
 /// What is to be done with an announcement.
@@ -74,14 +102,15 @@ impl Blocks {
         hints: mpsc::Sender<PeerId>,
         counts: metrics::Relay,
     ) -> Self {
-        let (early, rebuilding, rebuilds, waiting) = (Vec::new(), BTreeMap::new(), JoinSet::new(), Vec::new());
-        Self { keeper, network, link, hints, early, rebuilding, rebuilds, waiting, counts }
+        let (rebuilding, rebuilds, waiting) = (BTreeMap::new(), JoinSet::new(), Vec::new());
+        let (early, told_early) = (Vec::new(), VecDeque::new());
+        Self { keeper, network, link, hints, early, told_early, rebuilding, rebuilds, waiting, counts }
     }
 
     /// Runs until the node stops.
     pub(super) async fn run(mut self, mut inbox: Receiver<Gossip<Announcement>>) -> Result<(), Closed> {
         loop {
-            let due = self.early.iter().map(|(at, ..)| at.saturating_sub(clock::now()).get()).min();
+            let due = self.early.iter().map(|early| early.due.saturating_sub(clock::now()).get()).min();
             let wait = due.map_or(Duration::from_secs(3600), Duration::from_millis);
             tokio::select! {
                 gossip = inbox.next() => match gossip {
@@ -110,19 +139,17 @@ impl Blocks {
     }
 
     async fn judged(&mut self, source: PeerId, announcement: &Announcement, seen: Instant) -> Result<Judged, Closed> {
-        let refused = match announcement {
-            Announcement::Whole(bytes) => match self.keeper.accept(Arc::<[u8]>::from(bytes.as_slice())).await? {
-                Ok(accepted) => return Ok(Judged::Now(self.accepted(source, &accepted, seen).await)),
-                Err(refused) => refused,
-            },
-            Announcement::Compact(compact) => match self.announced(source, compact, seen).await? {
-                Ok(verdict) => return Ok(Judged::Now(verdict)),
-                Err(refused) => refused,
-            },
+        let judged = match announcement {
+            Announcement::Whole(bytes) => self.whole(source, bytes, seen).await?,
+            Announcement::Compact(compact) => self.announced(source, compact, seen).await?,
+        };
+        let refused = match judged {
+            Ok(verdict) => return Ok(Judged::Now(verdict)),
+            Err(refused) => refused,
         };
         Ok(match refused {
-            // Known by another way, and good: others may still wait for it.
-            Refused::AlreadyKnown => Judged::Now(Verdict::Accept),
+            // It came another way meanwhile, and is told by whoever it came from.
+            Refused::AlreadyKnown => Judged::Now(Verdict::Ignore),
             Refused::Invalid(Invalid::UnknownParent { parent })
                 if self.rebuilding.contains_key(&parent) && self.waiting.len() < WAITING =>
             {
@@ -138,13 +165,53 @@ impl Blocks {
         })
     }
 
-    /// A whole block was accepted.
+    /// Looks at the header of an announcement alone: all that a stranger can have made without the work ends here.
+    async fn look(&self, header: &Header) -> Result<Result<Seen, Refused>, Closed> {
+        let spec = self.keeper.spec();
+        let id = match isolated::check_header(spec, header) {
+            Ok(id) => id,
+            Err(reason) => return Ok(Err(reason.into())),
+        };
+        let parent = header.parent;
+        let before = match self.keeper.placing(id, parent).await? {
+            Placing::Known => return Ok(Ok(Seen::Unwanted)),
+            Placing::Refused(reason) => return Ok(Err(reason.into())),
+            Placing::UnknownParent => return Ok(Err(Invalid::UnknownParent { parent }.into())),
+            Placing::After(before) => before,
+        };
+        let after = match before.step(spec, header, id, clock::now()) {
+            Ok(after) => after,
+            Err(reason) => return Ok(Err(reason.into())),
+        };
+        // Nobody needs it before its branch has as much work; on a chain of little work anybody can make many of these.
+        let wanted = after.work() >= self.keeper.tip().work;
+        Ok(Ok(if wanted { Seen::Good { id, work: after.work() } } else { Seen::Unwanted }))
+    }
+
+    /// Judges a whole block: by its header first, for the rest costs more to check than to make.
+    async fn whole(&self, source: PeerId, bytes: &[u8], seen: Instant) -> Result<Result<Verdict, Refused>, Closed> {
+        if let Some(header) = block::claimed_header(bytes, self.keeper.spec().max_block_len()) {
+            match self.look(&header).await? {
+                Ok(Seen::Good { .. }) => {}
+                Ok(Seen::Unwanted) => return Ok(Ok(Verdict::Ignore)),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(match self.keeper.accept(Arc::<[u8]>::from(bytes)).await? {
+            Ok(accepted) => Ok(self.accepted(source, &accepted, seen).await),
+            Err(refused) => Err(refused),
+        })
+    }
+
+    /// A whole block was accepted. On a side branch nobody has looked at what its transactions do: it is kept, and not vouched
+    /// for.
     async fn accepted(&self, source: PeerId, accepted: &Accepted, seen: Instant) -> Verdict {
         match &accepted.outcome {
-            Outcome::Extended | Outcome::Reorganised | Outcome::SideBranch => {
+            Outcome::Extended | Outcome::Reorganised => {
                 self.counts.spread(age(accepted.timestamp), seen.elapsed());
                 Verdict::Accept
             }
+            Outcome::SideBranch => Verdict::Ignore,
             Outcome::BranchRefused { at, reason } => {
                 self.penalise(source, format!("its branch has an invalid block {at}: {reason}")).await;
                 Verdict::Reject
@@ -159,46 +226,39 @@ impl Blocks {
         compact: &Compact,
         seen: Instant,
     ) -> Result<Result<Verdict, Refused>, Closed> {
-        let (header, spec) = (compact.header(), Arc::clone(self.keeper.spec()));
-        let block = match isolated::check_header(&spec, header) {
-            Ok(block) => block,
-            Err(reason) => return Ok(Err(reason.into())),
+        let (block, work) = match self.look(compact.header()).await? {
+            Ok(Seen::Good { id, work }) => (id, work),
+            // Whoever announced it may have known no more than the header, as others do who forwarded it.
+            Ok(Seen::Unwanted) | Err(Refused::Invalid(Invalid::KnownInvalid | Invalid::InvalidAncestor)) => {
+                return Ok(Ok(Verdict::Ignore));
+            }
+            Err(refused) => return Ok(Err(refused)),
         };
-        if self.rebuilding.contains_key(&block) {
+        if let Some(announcers) = self.rebuilding.get(&block) {
             // One announcement of a header is forwarded: with its work, anybody could make many.
+            announcers.join(source);
             return Ok(Ok(Verdict::Ignore));
         }
-        if self.keeper.position(block).await?.is_some() {
-            return Ok(Err(Refused::AlreadyKnown));
-        }
-        let Some(before) = self.keeper.position(header.parent).await? else {
-            return Ok(Err(Invalid::UnknownParent { parent: header.parent }.into()));
-        };
-        let after = match before.step(&spec, header, block, clock::now()) {
-            Ok(after) => after,
-            Err(reason) => return Ok(Err(reason.into())),
-        };
-        if after.work() < self.keeper.tip().work {
-            // Nobody needs it before its branch has as much work; on a chain of little work anybody can make many of these.
-            return Ok(Ok(Verdict::Ignore));
-        }
-        let of_source = self.rebuilding.values().filter(|by| **by == source).count();
+        let of_source = self.rebuilding.values().filter(|by| by.first() == Some(source)).count();
         if self.rebuilding.len() >= REBUILDING || of_source >= REBUILDING_PER_PEER {
             self.hint(source);
             return Ok(Ok(Verdict::Ignore));
         }
-        self.rebuilding.insert(block, source);
+        let announcers = Announcers::new(source);
+        self.rebuilding.insert(block, announcers.clone());
         let (keeper, network, counts) = (self.keeper.clone(), self.network.clone(), self.counts.clone());
-        let work = Rebuild { keeper, network, source, block, compact: compact.clone(), seen, counts };
+        // With as much work as the tip it will be kept, and not be applied: no other node gets its rest from this one.
+        let verdict = if work > self.keeper.tip().work { Verdict::Accept } else { Verdict::Ignore };
+        let work = Rebuild { keeper, network, announcers, block, compact: compact.clone(), seen, counts };
         self.rebuilds.spawn(async move { (block, work.run().await) });
-        Ok(Ok(Verdict::Accept))
+        Ok(Ok(verdict))
     }
 
     /// A compact block was put together, or could not be.
     async fn rebuilt(&mut self, block: BlockId, rebuilt: Rebuilt) -> Result<(), Closed> {
-        let source = self.rebuilding.remove(&block);
-        if let (Rebuilt::Not, Some(source)) = (rebuilt, source) {
-            self.hint(source);
+        let announcers = self.rebuilding.remove(&block);
+        if let (Rebuilt::Not, Some(announcers)) = (rebuilt, announcers) {
+            announcers.all().into_iter().for_each(|peer| self.hint(peer));
         }
         let (ready, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(parent, _)| *parent == block);
         self.waiting = waiting;
@@ -217,10 +277,7 @@ impl Blocks {
         match (&reason, reason.blame()) {
             (Invalid::UnknownParent { .. }, _) => self.hint(source),
             (Invalid::TimeTooNew { acceptable_at, .. }, _) => {
-                tracing::warn!(peer = %source, %reason, "a block waits until it is due; check this machine's clock");
-                if self.early.len() < EARLY_BLOCKS {
-                    self.early.push((*acceptable_at, source, announcement.clone()));
-                }
+                self.wait_until_due(source, announcement, *acceptable_at);
             }
             (_, Blame::Nobody) => tracing::debug!(peer = %source, %reason, "a gossiped block is ignored"),
             (_, Blame::Sender) => {
@@ -231,6 +288,29 @@ impl Blocks {
         Verdict::Ignore
     }
 
+    /// Keeps a block that is a little early, once, and tells people, once.
+    fn wait_until_due(&mut self, source: PeerId, announcement: &Announcement, due: Timestamp) {
+        let spec = self.keeper.spec();
+        let header = match announcement {
+            Announcement::Whole(bytes) => block::claimed_header(bytes, spec.max_block_len()),
+            Announcement::Compact(compact) => Some(compact.header().clone()),
+        };
+        let Some(id) = header.map(|header| header.id(spec.pow)) else { return };
+        if !self.told_early.contains(&id) {
+            tracing::warn!(peer = %source, %id, %due, "a block waits until it is due; check this machine's clock");
+            self.told_early.push_back(id);
+            if self.told_early.len() > TOLD_EARLY {
+                self.told_early.pop_front();
+            }
+        }
+        let near = due.saturating_sub(clock::now()).get() <= spec.max_drift_ms;
+        let of_source = self.early.iter().filter(|early| early.source == source).count();
+        let is_known = self.early.iter().any(|early| early.id == id);
+        if near && !is_known && of_source < EARLY_PER_PEER && self.early.len() < EARLY_BLOCKS {
+            self.early.push(Early { due, id, source, announcement: announcement.clone() });
+        }
+    }
+
     async fn penalise(&self, source: PeerId, reason: String) {
         tracing::warn!(peer = %source, %reason, "block refused");
         self.network.penalise(source, Fault::Fatal, reason).await;
@@ -238,13 +318,13 @@ impl Blocks {
 
     async fn retry_early(&mut self) -> Result<(), Closed> {
         let now = clock::now();
-        let (due, early) = std::mem::take(&mut self.early).into_iter().partition(|(at, ..)| *at <= now);
+        let (due, early) = std::mem::take(&mut self.early).into_iter().partition(|early| early.due <= now);
         self.early = early;
-        for (_, source, announcement) in due {
+        for Early { source, announcement, .. } in due {
             match announcement {
                 Announcement::Whole(bytes) => {
-                    if let Ok(accepted) = self.keeper.accept(bytes.as_slice()).await? {
-                        tracing::info!(id = %accepted.id, "a block that came too early is accepted now");
+                    if let Ok(Verdict::Accept) = self.whole(source, &bytes, Instant::now()).await? {
+                        tracing::info!("a block that came too early is accepted now");
                         self.link.publish_block(bytes).await;
                     }
                 }

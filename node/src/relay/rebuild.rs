@@ -1,6 +1,9 @@
 //! Compact blocks put together: from the pool, with what is missing asked of the peer that announced it, or else whole.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bard_chain::{
     block::Header,
@@ -20,23 +23,53 @@ use tokio::time::{Instant, sleep};
 
 use super::blocks::age;
 use crate::{
-    keeper::{self, BlockReply, Closed},
+    keeper::{self, Accepted, BlockReply, Closed},
     metrics,
 };
 
-/// How long a peer may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a peer may take for the transactions that are missing: they are few.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a peer may take for the whole block.
+const PATIENCE_WHOLE: Duration = Duration::from_secs(5);
+/// Peers that announced a block and may be asked for the rest; one more is not noted.
+const MAX_ANNOUNCERS: usize = 4;
 /// A peer that announced a block may be putting it together itself: it is asked so often, each time after a longer wait.
 const TRIES: u32 = 6;
 /// The first of these waits.
 const WAIT: Duration = Duration::from_millis(10);
 
+/// Who announced a block, the first one first, while it is being put together.
+#[derive(Clone, Debug)]
+pub(super) struct Announcers(Arc<Mutex<Vec<PeerId>>>);
+
+impl Announcers {
+    pub(super) fn new(first: PeerId) -> Self {
+        Self(Arc::new(Mutex::new(vec![first])))
+    }
+
+    /// Another one did, too.
+    pub(super) fn join(&self, peer: PeerId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MAX_ANNOUNCERS && !all.contains(&peer) {
+            all.push(peer);
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<PeerId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).first().copied()
+    }
+
+    pub(super) fn all(&self) -> Vec<PeerId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A block to be put together.
 pub(super) struct Rebuild {
     pub(super) keeper: keeper::Handle,
     pub(super) network: NetworkHandle,
-    /// Who announced it.
-    pub(super) source: PeerId,
+    /// Who announced it, of whom more may come.
+    pub(super) announcers: Announcers,
     pub(super) block: BlockId,
     pub(super) compact: Compact,
     /// When it was announced.
@@ -53,70 +86,75 @@ pub(super) enum Rebuilt {
     Not,
 }
 
-/// What was found of a block.
-enum Found {
-    /// Its transactions.
-    Parts(Header, Vec<Part>),
-    /// Its bytes.
-    Whole(Vec<u8>),
+/// What the pool, and the one who announced a block first, told of it.
+enum Told {
+    /// Everything, and where the last of it came from.
+    All(Header, Vec<Part>, &'static str),
+    /// Too little.
+    TooLittle,
+    /// He does not answer.
+    Nothing,
 }
 
-/// It, and where the last of it came from.
-type Way = Option<(Found, &'static str)>;
+/// Whether a refusal says that these are not the transactions of the header: another transaction had the same short id, the
+/// announcement was not of this block, or a peer told something else.
+const fn is_another(reply: &BlockReply) -> bool {
+    matches!(reply, Err(Refused::Invalid(Invalid::TransactionsRoot | Invalid::Encoding(_) | Invalid::TooLarge { .. })))
+}
 
 impl Rebuild {
     pub(super) async fn run(self) -> Result<Rebuilt, Closed> {
-        let found = match self.by_pool().await? {
-            Some(found) => Some(found),
-            None => self.whole().await,
-        };
-        let Some((found, way)) = found else { return Ok(self.given_up()) };
-        let first = self.accept(found).await?;
-        let (result, way) = match first {
-            // Another transaction had the same short id, the announcement was not of this block, or the peer told something
-            // else: only the whole tells.
-            Err(Refused::Invalid(Invalid::TransactionsRoot | Invalid::Encoding(_) | Invalid::TooLarge { .. }))
-                if way != "whole" =>
-            {
-                let Some((found, way)) = self.whole().await else { return Ok(self.given_up()) };
-                (self.accept(found).await?, way)
+        let told = self.by_pool().await?;
+        // Who does not answer is asked last for the whole.
+        let mut is_silent = matches!(told, Told::Nothing);
+        if let Told::All(header, parts, way) = told {
+            let reply = self.keeper.accept_parts(header, parts).await?;
+            if !is_another(&reply) {
+                self.judged(reply, way);
+                return Ok(Rebuilt::Judged);
             }
-            first => (first, way),
-        };
-        self.counts.rebuilt(way);
-        match result {
-            Ok(accepted) => {
-                if !matches!(accepted.outcome, Outcome::BranchRefused { .. }) {
-                    self.counts.spread(age(accepted.timestamp), self.seen.elapsed());
+        }
+        let mut asked = Vec::new();
+        loop {
+            let all = self.announcers.all();
+            let mut rest = all.iter().filter(|peer| !asked.contains(*peer));
+            let next = if is_silent { rest.clone().nth(1).or_else(|| rest.next()) } else { rest.next() };
+            let Some(peer) = next.copied() else { break };
+            is_silent &= all.first() != Some(&peer);
+            asked.push(peer);
+            let Some(bytes) = self.whole(peer).await else { continue };
+            let reply = self.keeper.accept(bytes).await?;
+            if let Err(Refused::Invalid(reason)) = &reply
+                && reason.blame() == Blame::Sender
+            {
+                // Nobody serves what he has not applied.
+                let reason = format!("served an invalid block: {reason}");
+                tracing::warn!(%peer, %reason, "block refused");
+                self.network.penalise(peer, Fault::Fatal, reason).await;
+                if is_another(&reply) {
+                    continue;
                 }
             }
-            Err(Refused::Invalid(reason)) if way == "whole" && reason.blame() == Blame::Sender => {
-                // Nobody serves what he has not checked.
-                let reason = format!("served an invalid block: {reason}");
-                tracing::warn!(peer = %self.source, %reason, "block refused");
-                self.network.penalise(self.source, Fault::Fatal, reason).await;
-            }
-            Err(Refused::NoRoom(_)) => {}
+            self.judged(reply, "whole");
+            return Ok(Rebuilt::Judged);
+        }
+        self.counts.rebuilt("not");
+        Ok(Rebuilt::Not)
+    }
+
+    /// The keeper has judged the block.
+    fn judged(&self, reply: BlockReply, way: &'static str) {
+        self.counts.rebuilt(way);
+        match reply {
+            Ok(Accepted { outcome: Outcome::BranchRefused { .. }, .. }) | Err(Refused::NoRoom(_)) => {}
+            Ok(accepted) => self.counts.spread(age(accepted.timestamp), self.seen.elapsed()),
             // Its header was right, so that it was announced before anybody could know.
             Err(refused) => tracing::warn!(block = %self.block, %refused, "an announced block is refused"),
         }
-        Ok(Rebuilt::Judged)
     }
 
-    async fn accept(&self, found: Found) -> Result<BlockReply, Closed> {
-        match found {
-            Found::Parts(header, parts) => self.keeper.accept_parts(header, parts).await,
-            Found::Whole(bytes) => self.keeper.accept(bytes).await,
-        }
-    }
-
-    fn given_up(&self) -> Rebuilt {
-        self.counts.rebuilt("not");
-        Rebuilt::Not
-    }
-
-    /// From the pool, and what is missing there from the peer.
-    async fn by_pool(&self) -> Result<Way, Closed> {
+    /// From the pool, and what is missing there from the peer that announced it first.
+    async fn by_pool(&self) -> Result<Told, Closed> {
         let pool: Vec<(TransactionId, Arc<CheckedTransaction>)> =
             self.keeper.pool().transactions().map(|one| (one.id(), Arc::clone(one))).collect();
         let compact = self.compact.clone();
@@ -124,41 +162,44 @@ impl Rebuild {
         let filled = tokio::task::spawn_blocking(move || compact.fill(pool.into_iter())).await;
         let mut filled: Filled<Arc<CheckedTransaction>> = filled.map_err(|_| Closed)?;
         let missing = filled.missing();
-        let found =
-            |filled: Filled<_>, way| filled.into_parts().map(|(header, parts)| (Found::Parts(header, parts), way));
+        let told = |filled: Filled<_>, way| match filled.into_parts() {
+            Some((header, parts)) => Told::All(header, parts, way),
+            None => Told::TooLittle,
+        };
         if missing.is_empty() {
-            return Ok(found(filled, "pool"));
+            return Ok(told(filled, "pool"));
         }
         tracing::debug!(block = %self.block, missing = missing.len(), "transactions of a block are missing");
         if missing.len() > MAX_BLOCK_TRANSACTIONS {
-            return Ok(None);
+            return Ok(Told::TooLittle);
         }
+        let Some(first) = self.announcers.first() else { return Ok(Told::Nothing) };
         let request = SyncRequest::BlockTransactions { block: self.block, indices: missing };
-        let Some(SyncResponse::BlockTransactions(transactions)) = self.ask(&request).await else { return Ok(None) };
-        let complete = filled.complete(transactions);
-        Ok(found(filled, "asked").filter(|_| complete))
+        let Some(answer) = self.ask(first, &request, PATIENCE).await else { return Ok(Told::Nothing) };
+        let SyncResponse::BlockTransactions(transactions) = answer else { return Ok(Told::TooLittle) };
+        Ok(if filled.complete(transactions) { told(filled, "asked") } else { Told::TooLittle })
     }
 
-    /// The whole block, from the peer.
-    async fn whole(&self) -> Way {
-        match self.ask(&SyncRequest::Blocks { ids: vec![self.block] }).await {
-            Some(SyncResponse::Blocks(mut blocks)) => blocks.pop().map(|bytes| (Found::Whole(bytes), "whole")),
+    /// The whole block, from a peer.
+    async fn whole(&self, peer: PeerId) -> Option<Vec<u8>> {
+        match self.ask(peer, &SyncRequest::Blocks { ids: vec![self.block] }, PATIENCE_WHOLE).await {
+            Some(SyncResponse::Blocks(mut blocks)) => blocks.pop(),
             _ => None,
         }
     }
 
-    /// Asks the peer, again while it does not have the block itself.
-    async fn ask(&self, request: &SyncRequest) -> Option<SyncResponse> {
+    /// Asks a peer, again while it does not have the block itself.
+    async fn ask(&self, peer: PeerId, request: &SyncRequest, patience: Duration) -> Option<SyncResponse> {
         let mut wait = WAIT;
         for _ in 0..TRIES {
-            match self.network.request(self.source, request.clone(), PATIENCE).await {
+            match self.network.request(peer, request.clone(), patience).await {
                 Ok(response) => return Some(response),
                 Err(RequestError::Refused(RefusedReason::Unknown | RefusedReason::Busy) | RequestError::Busy) => {
                     sleep(wait).await;
                     wait = wait.saturating_mul(2);
                 }
                 Err(error) => {
-                    tracing::debug!(peer = %self.source, block = %self.block, %error, "the rest of a block is not told");
+                    tracing::debug!(%peer, block = %self.block, %error, "the rest of a block is not told");
                     return None;
                 }
             }

@@ -141,7 +141,9 @@ impl Flusher {
 
     fn note(&mut self, result: Result<(), Trouble>) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Err(trouble) = &result {
+        if let Err(trouble) = &result
+            && self.trouble.is_none()
+        {
             tracing::warn!(?trouble, "the index of the store falls behind");
         }
         self.trouble = result.err();

@@ -28,8 +28,8 @@ use super::{
 
 /// Length of what precedes each payload, in bytes.
 pub(super) const FRAME_LEN: usize = 24;
-/// The longest payload, in bytes: a reorganisation thousands of full blocks deep. It comes before any allocation, as does
-/// the length of the file.
+/// The longest payload, in bytes: a reorganisation hundreds of full blocks deep, at the least. It comes before any allocation,
+/// as does the length of the file.
 const MAX_PAYLOAD_LEN: u64 = 1 << 30;
 /// How much is read at a time when looking for whole records after a damaged one, in bytes.
 const SCAN_CHUNK: usize = 1 << 20;

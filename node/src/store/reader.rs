@@ -206,6 +206,14 @@ impl StoreReader {
         Ok(self.entry(id)?.map(|entry| entry.header))
     }
 
+    /// Whether a stored block is on the active chain or ever was: then it was found to be right.
+    ///
+    /// # Errors
+    /// Where the index could not be read.
+    pub fn was_applied(&self, id: &BlockId) -> Result<bool, SourceError> {
+        Ok(self.entry(id)?.is_some_and(|entry| entry.undo.is_some() || entry.header.height == Height::ZERO))
+    }
+
     /// The canonical bytes of a stored block, on whichever branch; `None` too where it is known by its header alone.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ const BAN_POINTS: u32 = 100;
 /// How long a point lasts.
 const POINT_DECAY: Duration = Duration::from_secs(6);
 /// How long a ban lasts: long enough to be worth nothing, short enough that a mended node comes back by itself.
-pub(crate) const BAN: Duration = Duration::from_secs(3600);
+pub const BAN: Duration = Duration::from_secs(3600);
 /// Peers whose conduct is remembered; above it the one with the fewest points is forgotten. Peer ids cost nothing, so
 /// whoever fills this could as well come back under another one.
 const MAX_PEERS: usize = 1000;

@@ -32,11 +32,12 @@ pub const ANSWER_TARGET_LEN: usize = 1 << 20;
 /// large enough that the fixed cost of a gossip message (about 0.4 ms) is shared.
 pub const BATCH_TARGET_LEN: usize = 64 << 10;
 
-/// Transactions in one gossip batch: no transaction is shorter than 128 bytes, so the bytes end first.
-pub const MAX_BATCH: usize = BATCH_TARGET_LEN / MIN_TRANSACTION_LEN;
+/// Transactions in one gossip batch: of the usual ones, of 128 bytes and more, the bytes end first.
+pub const MAX_BATCH: usize = 512;
 
-/// No transaction is shorter, in bytes: public key and signature alone take 100.
-pub const MIN_TRANSACTION_LEN: usize = 128;
+/// No transaction is shorter, in bytes: public key and signature with their heads take 100, the other fields at least one each,
+/// and the shortest action (a request for an item of one letter) 4.
+pub const MIN_TRANSACTION_LEN: usize = 108;
 
 /// Blocks shorter than this are announced whole, in bytes: to ask for a missing transaction costs more than to send a few.
 pub const COMPACT_FROM_LEN: usize = 8 << 10;

@@ -180,7 +180,10 @@ impl Service {
                 let what = format!("its branch has more work, but block {at} of it breaks a rule: {reason}");
                 return Err(Failure::new(FailureKind::Invalid, what));
             }
-            service.parts().relay.announce_block(bytes).await;
+            // On a side branch nobody has looked yet at what it does.
+            if accepted.outcome != Outcome::SideBranch {
+                service.parts().relay.announce_block(bytes).await;
+            }
             Ok(Reply::BlockAccepted(accepted))
         })
         .await

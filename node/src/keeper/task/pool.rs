@@ -9,8 +9,8 @@ use bard_chain::{
     units::Timestamp,
 };
 
-use super::{ChainEvent, Task, Verdicts};
-use crate::{clock, metrics::pool_reason};
+use super::{ChainEvent, KeeperError, Task, Verdicts};
+use crate::{clock, metrics::pool_reason, store::StoreError};
 
 impl Task {
     pub(super) fn read_pool(&self) -> RwLockReadGuard<'_, Mempool> {
@@ -22,27 +22,32 @@ impl Task {
     }
 
     /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait.
-    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) {
+    ///
+    /// # Errors
+    /// Where the store could not be read. The pool is out of date then, but has all that was submitted: what is kept of it for
+    /// the next run must not be lost.
+    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<(), KeeperError> {
         let mut pool = self.write_pool();
         let done = planned.and_then(|plan| plan.map_or(Ok(()), |plan| pool.take(plan, clock::now(), &self.reader)));
-        if let Err(error) = done {
-            tracing::error!(%error, "the pool could not follow the chain and is emptied");
-            pool.clear();
-        }
+        Ok(done.map_err(StoreError::from)?)
     }
 
     /// Lets go what is in the pool too long.
-    pub(super) fn expire(&self) {
+    ///
+    /// # Errors
+    /// Where the store could not be read.
+    pub(super) fn expire(&self) -> Result<(), KeeperError> {
         let planned = self.read_pool().expire(clock::now(), &self.reader);
         if !matches!(planned, Ok(None)) {
             let before = self.read_pool().departures();
-            self.carry_out(planned);
+            self.carry_out(planned)?;
             let after = self.read_pool().departures();
             let expired = after.expired.saturating_sub(before.expired);
             let with_them = after.impossible.saturating_sub(before.impossible);
             tracing::info!(expired, with_them, "transactions were in the pool too long and left it");
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
+        Ok(())
     }
 
     /// Takes transactions back that were in the pool of an earlier run. How many, is the answer.
