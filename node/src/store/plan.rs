@@ -63,11 +63,12 @@ impl Plan<'_> {
     /// Adds a block, at first beside the active chain.
     fn store(&mut self, stored: &StoredBlock, at: Location) -> Result<(), SourceError> {
         let StoredBlock { id, length: _, work, anchor, arrival } = stored;
-        // The tree forgets side blocks when there are too many; then one may come a second time, with another arrival.
-        if let Some(earlier) = self.reader.entry(id)? {
-            self.layer.sides.insert(side_key(id, &earlier), None);
-        }
         let header = (self.bodies)(id)?.header().clone();
+        // The tree forgets side blocks when there are too many; then one may come a second time, with another arrival. It is
+        // looked for among them, who are few, and not among all blocks: on a long chain that would cost more than all else.
+        for earlier in self.reader.sides_at(header.height)?.into_iter().filter(|(_, _, side)| side == id) {
+            self.layer.sides.insert(earlier, None);
+        }
         let (work, anchor, arrival) = (*work, *anchor, *arrival);
         let entry = Entry { header, work, anchor, arrival, invalid: false, body: Some(at), undo: None };
         self.layer.sides.insert(side_key(id, &entry), Some(()));

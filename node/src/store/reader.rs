@@ -23,7 +23,7 @@ use super::{
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
     log::LogReader,
-    overlay::{Counts, Entry, Layer, State},
+    overlay::{Counts, Entry, Layer, SideKey, State},
     recent::Recent,
     record::Location,
 };
@@ -328,6 +328,14 @@ impl StoreReader {
         let range = (Bound::Included((from.get(), 0, BlockId::ZERO)), Bound::Unbounded);
         let sides = self.list(&listing::SIDES, &range, usize::MAX)?;
         Ok(sides.into_iter().map(|((_, _, id), ())| id).collect())
+    }
+
+    /// Blocks beside the active chain at a height.
+    pub(super) fn sides_at(&self, height: Height) -> Result<Vec<SideKey>, SourceError> {
+        let height = height.get();
+        let range = ((height, 0, BlockId::ZERO), (height, u64::MAX, BlockId::new([u8::MAX; BlockId::LEN])));
+        let sides = self.list(&listing::SIDES, &(Bound::Included(range.0), Bound::Included(range.1)), usize::MAX)?;
+        Ok(sides.into_iter().map(|(key, ())| key).collect())
     }
 
     /// Where on the active chain a transaction is: height of its block, and its index in it.
