@@ -3,8 +3,8 @@
 //! A test enters a namespace of its own with [`inside`], where it may do what it likes to the network without being root, and
 //! mount what it likes, without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
-//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), and `iptables` where
-//! there are routers or cuts.
+//! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), `iptables` where
+//! there are routers or cuts, and `curl` where an API is asked.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::process::{Builder, bard, wait_until};
+use crate::process::{Builder, Node, bard, wait_until};
 
 /// Names the test that runs inside a namespace already.
 const MARK: &str = "BARD_TESTS_INSIDE";
@@ -217,7 +217,21 @@ impl Machine {
         self.run_program("ip", arguments.split(' '));
     }
 
-    /// Runs a node on it. Its console can be used from here; its API cannot.
+    /// Gets a path of the API of a node that runs on it.
+    ///
+    /// # Panics
+    /// Where there is no `curl`, or no good answer.
+    pub fn get(&self, node: &Node, path: &str) -> String {
+        let mut words = self.enter();
+        let url = format!("{}{path}", node.file().api.trim_end_matches('/'));
+        words.extend(["curl", "--silent", "--fail", "--max-time", "10", &url].map(str::to_owned));
+        let (first, rest) = words.split_first().expect("there is a first");
+        let output = Command::new(first).args(rest).output().expect("nsenter runs");
+        assert!(output.status.success(), "{url}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a node on it. Its console can be used from here; its API by [`Self::get`] alone.
     pub fn run(&self, builder: Builder) -> Builder {
         builder.inside(self.enter())
     }

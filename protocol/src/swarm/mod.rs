@@ -58,7 +58,7 @@ use crate::{
     listening,
     notice::Notice,
     peers::{PeerBook, Target, clones::Clones},
-    reachability::{Reachability, observer::Observer},
+    reachability::{Reachability, Router, observer::Observer},
     topics::Names,
 };
 
@@ -141,6 +141,12 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     driver.restore_bans(config.bans);
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
+    if driver.swarm.behaviour().probes.is_enabled() {
+        driver.observer.probing();
+    }
+    if config.upnp {
+        driver.observer.router(Router::Asked);
+    }
     for address in config.external {
         driver.swarm.add_external_address(address);
     }

@@ -211,6 +211,7 @@ impl Driver {
             |address| Err(ConnectError::Refused { address, reason: reason.into() }),
         );
         self.publish_peers();
+        self.update_reach();
     }
 
     /// A dial has failed; `peer` is who answered or was looked for, if that is known.
@@ -335,6 +336,7 @@ impl Driver {
         }
         self.welcome_waiting(peer);
         self.publish_peers();
+        self.update_reach();
     }
 
     /// A peer is a meeting point: kept, and told to nobody.

@@ -9,8 +9,11 @@ use libp2p::{
 };
 use tracing::{debug, info};
 
-use super::Driver;
-use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault};
+use super::{
+    Driver,
+    links::{Connection, Link},
+};
+use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault, reachability::Router};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -82,8 +85,14 @@ impl Driver {
                 info!(%external_addr, "the router no longer forwards to this node");
                 self.observer.unmapped(&external_addr);
             }
-            upnp::Event::GatewayNotFound => info!("no router here forwards ports by UPnP"),
-            upnp::Event::NonRoutableGateway => info!("the router itself is not on the public internet"),
+            upnp::Event::GatewayNotFound => {
+                info!("no router here forwards ports by UPnP");
+                self.observer.router(Router::None);
+            }
+            upnp::Event::NonRoutableGateway => {
+                info!("the router itself is not on the public internet");
+                self.observer.router(Router::Inner);
+            }
         }
         self.update_reach();
     }
@@ -196,6 +205,11 @@ impl Driver {
             self.points.moved(self.now());
             self.swarm.add_external_address(address);
         }
+        let dialled = |link: &&Link| {
+            let ours = |one: &Connection| one.direction == Direction::Outbound && !is_relayed(&one.address);
+            link.confirmed.is_some() && link.connections.iter().any(ours)
+        };
+        self.observer.dialled(self.links.values().filter(dialled).count());
         let mut reachability = self.observer.verdict(&self.listening_on());
         reachability.external = self.swarm.external_addresses().cloned().collect();
         self.reachability.send_if_modified(|published| {
