@@ -217,8 +217,13 @@ impl Driver {
     /// A dial has failed; `peer` is who answered or was looked for, if that is known.
     pub(super) fn dial_failed(&mut self, id: ConnectionId, peer: Option<PeerId>, error: &DialError) {
         let now = self.now();
-        if let DialError::LocalPeerId { address } = error {
-            self.clones.dial_met_own_id(address, now);
+        match error {
+            DialError::LocalPeerId { address } => self.clones.dial_met_own_id(address, now),
+            // As by hole punching, which tries the other's loopback addresses, too.
+            DialError::WrongPeerId { obtained, address } if *obtained == self.own => {
+                self.clones.dial_met_own_id(address, now);
+            }
+            _ => {}
         }
         let connected = peer.filter(|peer| self.links.get(peer).is_some_and(|link| link.confirmed.is_some()));
         if let Some(target) = self.dialing.remove(&id) {
