@@ -1,7 +1,9 @@
 //! One catching up: headers first from the peer that has more work, then bodies from every peer that has them.
 
+mod relayed;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
     sync::Arc,
     time::Duration,
@@ -17,11 +19,12 @@ use bard_chain::{
 };
 use bard_protocol::{
     Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
-    wire::limits::{ANSWER_TARGET_LEN, MAX_BLOCK_IDS, MAX_HEADERS},
+    wire::limits::ANSWER_TARGET_LEN,
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::watch, time::Instant};
 
+use self::relayed::Holds;
 use super::{
     Standing,
     stopped::Stopped,
@@ -48,8 +51,6 @@ const REQUESTS_PER_PEER: usize = 3;
 const MAX_REQUESTS: usize = 64;
 /// Blocks asked for at once before their size is known.
 const FIRST_REQUEST: usize = 16;
-/// What a connection through a relay is called.
-const RELAY: &str = "relay";
 /// How far ahead of the block that is due others are fetched, in blocks.
 const REACH: usize = 2_048;
 /// Bytes of fetched blocks that may wait for their turn; beyond it nothing more is asked for.
@@ -108,6 +109,11 @@ pub(super) struct Session {
     all_headers: bool,
     under_way: BTreeMap<PeerId, usize>,
     stalls: BTreeMap<PeerId, Stalls>,
+    holds: Holds,
+    /// Somebody could be asked for bodies, but for what has gone through its relay lately.
+    paced: bool,
+    /// Headers asked for at last.
+    headers_asked: usize,
     silence: Duration,
     /// Average size of the blocks so far, in bytes.
     average: usize,
@@ -137,6 +143,9 @@ impl Session {
             all_headers: false,
             under_way: BTreeMap::new(),
             stalls: BTreeMap::new(),
+            holds: Holds::default(),
+            paced: false,
+            headers_asked: 0,
             silence: BODIES_SILENCE,
             average: 0,
             submitted: VecDeque::new(),
@@ -156,7 +165,7 @@ impl Session {
         let mut bodies: FuturesUnordered<BoxFuture<'static, Bodies>> = FuturesUnordered::new();
         let mut headers: Option<BoxFuture<'static, Result<SyncResponse, RequestError>>> = None;
         loop {
-            if headers.is_none() && !self.all_headers && self.window.len() < HEADERS_AHEAD {
+            if headers.is_none() && !self.all_headers && self.window.len() < self.headers_at_once().min(HEADERS_AHEAD) {
                 headers = Some(self.ask_headers().await?);
             }
             self.ask_bodies(&bodies).into_iter().for_each(|request| bodies.push(request));
@@ -164,7 +173,7 @@ impl Session {
             if headers.is_none() && self.window.is_empty() && self.submitted.is_empty() {
                 return Ok(());
             }
-            if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
+            if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() && !self.paced {
                 return Err(self.no_bodies());
             }
             let next_headers = async {
@@ -190,17 +199,19 @@ impl Session {
                     headers = None;
                     self.take_headers(answer).await?;
                 }
+                () = tokio::time::sleep(relayed::PACE), if self.paced => {}
             }
         }
     }
 
-    async fn ask_headers(&self) -> Result<BoxFuture<'static, Result<SyncResponse, RequestError>>, Stopped> {
+    async fn ask_headers(&mut self) -> Result<BoxFuture<'static, Result<SyncResponse, RequestError>>, Stopped> {
         let locator = match &self.position {
             Some(position) => vec![position.id()],
             None => self.keeper.locator().await?,
         };
         let (network, link, leader) = (self.network.clone(), self.link.clone(), self.leader);
-        let limit = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
+        self.headers_asked = self.headers_at_once();
+        let limit = u32::try_from(self.headers_asked).unwrap_or(u32::MAX);
         let request = SyncRequest::Headers { locator, limit };
         Ok(Box::pin(async move {
             link.slow().await;
@@ -214,7 +225,7 @@ impl Session {
             Ok(_) => return Err(Stopped::Peer("it answered something else than headers".to_owned())),
             Err(error) => return Err(Stopped::Peer(format!("asking for headers: {error}"))),
         };
-        self.all_headers = headers.len() < MAX_HEADERS;
+        self.all_headers = headers.len() < self.headers_asked;
         let Some(first) = headers.first() else { return Ok(()) };
         let position = match self.position.take() {
             // The leader's chain changed under our hands: begin anew, by a new locator.
@@ -315,6 +326,7 @@ impl Session {
         under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>,
     ) -> Vec<BoxFuture<'static, Bodies>> {
         let mut requests = Vec::new();
+        self.paced = false;
         for (rank, peers) in self.able_peers().values().enumerate() {
             if rank == 0 || (under_way.is_empty() && requests.is_empty()) {
                 self.ask_each(peers, under_way.len(), &mut requests);
@@ -323,35 +335,8 @@ impl Session {
         requests
     }
 
-    /// The peers that may have the bodies, the better ones first: those that did not fall silent in this session, did not fail
-    /// before it, and are connected directly, for what a relay carries is bounded and somebody else's.
-    fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
-        let standings = Arc::clone(&self.peers.borrow_and_update());
-        let least = self.keeper.tip().work;
-        let relayed = self.relayed();
-        let mut able: BTreeMap<u32, Vec<PeerId>> = BTreeMap::new();
-        for (peer, standing) in standings.iter() {
-            let leads = *peer == self.leader;
-            let ahead = standing.status.as_ref().is_some_and(|status| status.work > least);
-            let stalls = self.stalls.get(peer).map_or(0, |stalls| stalls.count);
-            if (ahead || leads) && stalls < MAX_STALLS {
-                let failed_before = u32::from(!leads && standing.failures > 0);
-                let by_relay = u32::from(relayed.contains(peer));
-                able.entry(stalls + failed_before + by_relay).or_default().push(*peer);
-            }
-        }
-        able
-    }
-
-    /// The peers that are reached through relays alone.
-    fn relayed(&self) -> BTreeSet<PeerId> {
-        let peers = self.network.peers();
-        let peers = peers.borrow();
-        peers.iter().filter(|peer| peer.transport == RELAY).map(|peer| peer.id).collect()
-    }
-
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
-        let standings = Arc::clone(&self.peers.borrow());
+        let (standings, relayed) = (Arc::clone(&self.peers.borrow()), self.relayed());
         for _ in 0..REQUESTS_PER_PEER {
             for peer in peers {
                 if under_way + requests.len() >= MAX_REQUESTS {
@@ -361,7 +346,16 @@ impl Session {
                 let reach = if self.window.bytes() >= BUFFER { 1 } else { REACH };
                 // Who fell silent is asked for a little at a time, until answers come again.
                 let slow = self.stalls.get(peer).is_some_and(|stalls| stalls.count > 0);
-                let (most, size) = if slow { (1, 1) } else { (REQUESTS_PER_PEER, self.request_size()) };
+                let through = relayed.get(peer);
+                if through.is_some_and(|through| !through.open || self.holds.is_held(peer)) {
+                    self.paced = true;
+                    continue;
+                }
+                let (most, size) = match through {
+                    _ if slow => (1, 1),
+                    Some(through) => (1, self.request_size(through.answer_len)),
+                    None => (REQUESTS_PER_PEER, self.request_size(ANSWER_TARGET_LEN)),
+                };
                 if self.under_way.get(peer).is_some_and(|count| *count >= most) {
                     continue;
                 }
@@ -385,11 +379,6 @@ impl Session {
         }
     }
 
-    /// As many blocks as an answer aims to hold, by the average so far.
-    fn request_size(&self) -> usize {
-        ANSWER_TARGET_LEN.checked_div(self.average).map_or(FIRST_REQUEST, |count| count.clamp(1, MAX_BLOCK_IDS))
-    }
-
     async fn take_bodies(&mut self, Bodies { peer, ids, asked_at, answer }: Bodies) {
         if let Some(count) = self.under_way.get_mut(&peer) {
             *count = count.saturating_sub(1);
@@ -408,6 +397,7 @@ impl Session {
                     }
                 }
                 self.window.finished(&ids, peer, lacking);
+                self.holds.answered(&peer);
                 self.silence = (self.silence * 7 / 8).max(BODIES_SILENCE);
                 if let Some(stalls) = self.stalls.get_mut(&peer).filter(|stalls| !lacking && stalls.count < MAX_STALLS)
                 {
@@ -415,6 +405,11 @@ impl Session {
                 }
             }
             Err(RequestError::Refused(RefusedReason::Unknown)) => self.window.finished(&ids, peer, true),
+            Err(RequestError::Refused(RefusedReason::Busy))
+                if self.relayed().contains_key(&peer) && self.holds.hold(peer) =>
+            {
+                self.window.finished(&ids, peer, false);
+            }
             other => {
                 self.window.finished(&ids, peer, false);
                 if self.stalled(peer, asked_at) && other == Err(RequestError::Timeout) {

@@ -193,15 +193,24 @@ impl Driver {
         if let Some(link) = self.links.get_mut(&peer) {
             let is_silent = |connection: &Connection| connection.id == id && connection.lost_pings >= MAX_LOST_PINGS;
             let why = if link.connections.iter().any(is_silent) { "it no longer answers".to_owned() } else { why };
+            let relay = link.relay();
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
                 Some(oldest) => self.book.turned(peer, oldest.direction),
                 None => {
-                    if let Some(link) = self.links.remove(&peer).filter(|link| link.confirmed.is_some()) {
+                    let link = self.links.remove(&peer).filter(|link| link.confirmed.is_some());
+                    let used_up = |link: &Link, relay| link.carried >= self.circuits.worth_renewing(&relay);
+                    let renewed = link.as_ref().zip(relay).is_some_and(|(link, relay)| used_up(link, relay));
+                    let by_order = link.as_ref().is_some_and(|link| link.parting.is_some());
+                    if let Some(link) = link {
                         self.note_departure(peer, address, link.parting.unwrap_or(why));
                     }
                     self.observer.gone(&peer);
                     self.book.disconnected(peer, now);
+                    // A circuit that is used up is no failure: another may follow at once, as far as its relay lets it.
+                    if renewed && !by_order {
+                        self.book.hasten(peer);
+                    }
                 }
             }
         }

@@ -99,7 +99,9 @@ impl Driver {
 
     pub(super) fn relay_event(&mut self, event: &relay::client::Event) {
         match event {
-            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
+            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, limit } => {
+                let limit = limit.as_ref().and_then(|limit| limit.data_in_bytes());
+                self.circuits.limited(*relay_peer_id, limit, self.now());
                 if !renewal {
                     info!(relay = %relay_peer_id, "reachable through a relay");
                 }
@@ -108,7 +110,9 @@ impl Driver {
                 }
                 self.update_reach();
             }
-            relay::client::Event::OutboundCircuitEstablished { relay_peer_id, .. } => {
+            relay::client::Event::OutboundCircuitEstablished { relay_peer_id, limit } => {
+                let limit = limit.as_ref().and_then(|limit| limit.data_in_bytes());
+                self.circuits.limited(*relay_peer_id, limit, self.now());
                 debug!(relay = %relay_peer_id, "connected through a relay");
             }
             relay::client::Event::InboundCircuitEstablished { src_peer_id, .. } => {
@@ -150,6 +154,13 @@ impl Driver {
                 debug!(%relay, "no reservation: {error}");
                 self.reservations.pause(relay, now);
             }
+        }
+    }
+
+    /// Tells when there is room again in what may go through relays.
+    pub(super) fn open_circuits(&self) {
+        if self.links.values().any(|link| link.relay().is_some()) {
+            self.publish_peers();
         }
     }
 
