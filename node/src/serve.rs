@@ -24,6 +24,11 @@ const CONCURRENT: usize = 8;
 /// Of these, those for one peer.
 const CONCURRENT_PER_PEER: usize = 4;
 
+/// As many ids of the pool as an answer may hold: all that are allowed, but no more than go through a relay.
+fn pool_ids(answer_len: usize) -> usize {
+    if answer_len < ANSWER_TARGET_LEN { (answer_len / TransactionId::LEN).min(MAX_POOL_IDS) } else { MAX_POOL_IDS }
+}
+
 /// Answers what other nodes ask.
 #[derive(Clone)]
 pub struct Server {
@@ -95,20 +100,22 @@ impl Server {
         };
         let server = self.clone();
         tokio::task::spawn_blocking(move || {
-            reply.send(server.response(request));
+            let answer_len = reply.answer_len();
+            reply.send(server.response(request, answer_len));
             drop(place);
         });
     }
 
-    fn response(&self, request: SyncRequest) -> SyncResponse {
+    /// An answer that aims at `answer_len` bytes, which are fewer where it goes through a relay.
+    fn response(&self, request: SyncRequest, answer_len: usize) -> SyncResponse {
         match request {
             SyncRequest::Status(_) => SyncResponse::Status(self.status()),
             SyncRequest::Headers { locator, limit } => self.headers(&locator, limit),
-            SyncRequest::Blocks { ids } => self.blocks(&ids),
+            SyncRequest::Blocks { ids } => self.blocks(&ids, answer_len),
             SyncRequest::PoolIds => SyncResponse::PoolIds(
-                self.keeper.pool().transactions().map(|one| one.id()).take(MAX_POOL_IDS).collect(),
+                self.keeper.pool().transactions().map(|one| one.id()).take(pool_ids(answer_len)).collect(),
             ),
-            SyncRequest::Transactions { ids } => self.transactions(&ids),
+            SyncRequest::Transactions { ids } => self.transactions(&ids, answer_len),
             SyncRequest::BlockTransactions { block, indices } => self.block_transactions(&block, &indices),
         }
     }
@@ -133,13 +140,13 @@ impl Server {
     }
 
     /// The blocks that are there and were applied, in the order asked for, until the answer is long enough.
-    fn blocks(&self, ids: &[BlockId]) -> SyncResponse {
+    fn blocks(&self, ids: &[BlockId], answer_len: usize) -> SyncResponse {
         let mut blocks = Vec::new();
         let mut length = 0_usize;
         for id in ids.iter().filter(|id| self.is_applied(id)) {
             match self.keeper.reader().block_bytes(id) {
                 Ok(Some(bytes)) => {
-                    if !blocks.is_empty() && length + bytes.len() > ANSWER_TARGET_LEN {
+                    if !blocks.is_empty() && length + bytes.len() > answer_len {
                         break;
                     }
                     length += bytes.len();
@@ -174,12 +181,12 @@ impl Server {
         }
     }
 
-    fn transactions(&self, ids: &[TransactionId]) -> SyncResponse {
+    fn transactions(&self, ids: &[TransactionId], answer_len: usize) -> SyncResponse {
         let pool = self.keeper.pool();
         let mut transactions: Vec<Vec<u8>> = Vec::new();
         let mut length = 0_usize;
         for one in ids.iter().filter_map(|id| pool.get(id)) {
-            if !transactions.is_empty() && length + one.bytes().len() > ANSWER_TARGET_LEN {
+            if !transactions.is_empty() && length + one.bytes().len() > answer_len {
                 break;
             }
             length += one.bytes().len();

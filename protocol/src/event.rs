@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
     discovery::Origin,
+    swarm::circuits::Relayed,
     wire::{
         compact::Compact,
         status::Agent,
@@ -88,6 +89,7 @@ pub struct Reply {
     id: InboundRequestId,
     /// The channel back and the place reserved for the answer in the driver's queue; `None` once it is used.
     way: Option<(ResponseChannel<SyncResponse>, mpsc::OwnedPermit<Answer>)>,
+    answer_len: usize,
 }
 
 /// An answer on its way to the driver.
@@ -104,8 +106,15 @@ impl Reply {
         id: InboundRequestId,
         channel: ResponseChannel<SyncResponse>,
         place: mpsc::OwnedPermit<Answer>,
+        answer_len: usize,
     ) -> Self {
-        Self { peer, id, way: Some((channel, place)) }
+        Self { peer, id, way: Some((channel, place)), answer_len }
+    }
+
+    /// Bytes that the answer should have at most: [`ANSWER_TARGET_LEN`](crate::wire::limits::ANSWER_TARGET_LEN), and less
+    /// where it goes through a relay.
+    pub fn answer_len(&self) -> usize {
+        self.answer_len
     }
 
     /// Sends the answer. It is never lost on the way: its place was reserved when the request came in.
@@ -161,6 +170,8 @@ pub struct PeerInfo {
     pub direction: Direction,
     /// `tcp`, `quic` or `relay`: the transport of the oldest connection.
     pub transport: &'static str,
+    /// What may be asked of it, where it is reached through a relay alone.
+    pub relayed: Option<Relayed>,
     /// Its software.
     pub agent: Agent,
     /// When the oldest connection was made, counted from the start of the network.

@@ -68,7 +68,11 @@ pub use libp2p::{Multiaddr, PeerId};
 pub use notice::Notice;
 pub use peers::conduct::{BAN, Ban, BannedBy, Fault, MAX_BAN_SECONDS};
 pub use reachability::Reachability;
-pub use swarm::{Driver, Network, start};
+pub use swarm::{
+    Driver, Network,
+    circuits::{RELAYED_BYTES, RELAYED_WINDOW, Relayed},
+    start,
+};
 pub use wire::{
     WireError,
     status::{Agent, Status},

@@ -14,6 +14,7 @@ mod invited;
 mod lan;
 mod nat;
 mod partition;
+mod relayed;
 
 use std::time::Duration;
 

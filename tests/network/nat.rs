@@ -7,7 +7,9 @@ use bard_tests::{
     process::{Builder, Node, PATIENCE, holds_for, wait_until},
 };
 
-use super::{height, knows, wait_to_agree};
+use serde_json::Value;
+
+use super::{height, knows, tip, wait_to_agree};
 
 /// A probe comes at most five seconds after a connection, a relay is asked for after the probe has failed, and the other
 /// side hears of the relayed address when it next asks.
@@ -65,6 +67,8 @@ fn a_doctor_says_that_a_router_lets_nobody_in() {
     let ended = doctor();
     let says = |line: &str| line.starts_with("warning  reachability") && line.contains("failed");
     assert!(ended.stdout.lines().any(says) && ended.stdout.contains("--relay-server"), "{ended:?}");
+    let why = |line: &str| line.starts_with("ok       because") && line.contains("(AutoNAT)");
+    assert!(ended.stdout.lines().any(why), "{ended:?}");
 }
 
 #[test]
@@ -85,4 +89,66 @@ fn where_no_hole_can_be_punched_the_relay_carries_the_chain() {
     wait_to_agree(&[&one, &two, &relay], PATIENCE);
     holds_for("they stay connected", Duration::from_secs(5), || knows(&one, &two));
     assert!(!is_direct(&one, &two));
+}
+
+/// The lines of a field of `GET /api/v1/node`.
+fn lines(node: &Value, field: &str) -> Vec<String> {
+    node[field].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn a_node_that_can_only_dial_out_takes_part_in_everything() {
+    if !inside("nat::a_node_that_can_only_dial_out_takes_part_in_everything") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    let [one_at, two_at, late_at] = [wire.machine(), wire.machine(), wire.machine()];
+    let (_router, home) = wire.behind_router(Ports::Kept);
+    let one = one_at.run(Builder::default().default_listen()).start();
+    let two = told_of(&one_at, &two_at);
+    one.ask("mine 3");
+    wait_to_agree(&[&one, &two], PATIENCE);
+
+    let hidden = told_of(&one_at, &home);
+    wait_to_agree(&[&one, &hidden], PATIENCE);
+    assert_eq!(height(&hidden), 3, "it syncs");
+
+    hidden.ask("record written behind a router");
+    wait_until("its transaction has come out", PATIENCE, || one.ask("pool").len() == 2);
+    one.ask("mine 1");
+    wait_until("it is mined elsewhere", PATIENCE, || height(&hidden) == 4);
+    assert_eq!(hidden.ask("pool"), ["the pool is empty"]);
+
+    hidden.ask("mine 2");
+    wait_until("its blocks reach others", PATIENCE, || [&one, &two].iter().all(|node| height(node) == 6));
+    assert_eq!(tip(&two), tip(&hidden));
+
+    let about = || serde_json::from_str::<Value>(&home.get(&hidden, "/api/v1/node")).unwrap();
+    let verdict = |node: &Value| node["reachability"].as_str().unwrap().to_owned();
+    // The addresses that it may have are tried one after the other.
+    let tried = |line: &String| line.contains("asked to connect to /ip4/10.77.0.") && line.contains("/tcp/6000: 0 did");
+    wait_until("it knows", MEETING, || {
+        let node = about();
+        let reasons = lines(&node, "reachability_reasons");
+        verdict(&node).starts_with("not reachable from outside: ") && reasons.iter().any(tried)
+    });
+    let node = about();
+    let (reasons, advice) = (lines(&node, "reachability_reasons"), lines(&node, "reachability_advice"));
+    let because = |words: &[&str]| {
+        let found = reasons.iter().any(|reason| words.iter().all(|word| reason.contains(word)));
+        assert!(found, "{words:?} in {reasons:#?}");
+    };
+    because(&["a router in between translates (NAT)"]);
+    because(&["connected because this node dialled"]);
+    because(&["peers have connected from no host of the local network and from no host outside of it"]);
+    assert!(advice[0].starts_with("nothing must be done"), "{advice:#?}");
+    assert!(advice.iter().any(|line| line.contains("forward TCP port 6000")), "{advice:#?}");
+
+    drop((one, two));
+    wait_until("it is alone", MEETING, || hidden.ask("peers") == ["no peers connected"]);
+    let late = late_at.run(Builder::default().default_listen()).start();
+    hidden.ask(&format!("connect /ip4/{}/tcp/6000", late_at.address()));
+    wait_to_agree(&[&hidden, &late], PATIENCE);
+    assert_eq!(height(&late), 6, "it has all of the chain from the one that cannot be reached");
 }

@@ -40,6 +40,8 @@ class Page(Case):
         browser.go("peers")
         browser.sees("same block")
         browser.sees("added by hand")
+        browser.sees("UPnP is off")
+        browser.sees("listen on more than loopback")
         # A mistake is told in plain words.
         browser.go("do")
         self.assertIn("has 249990 and spends 999999999", browser.fill("pay", **{"from": "alice", "to": "bob", "amount": "999999999"}))

@@ -105,6 +105,13 @@ fn reachability_is_shown() {
     assert!(node.status()["reachability"].as_str().is_some_and(|line| !line.is_empty()));
     let about = node.get("/api/v1/node").json();
     assert!(about["reachability"].as_str().is_some_and(|line| !line.is_empty()), "{about}");
+    let lines = |field: &str| about[field].as_array().unwrap().clone();
+    assert!(lines("reachability_reasons").iter().any(|one| one == "--external-address says /ip4/192.0.2.1/tcp/6000"));
+    assert!(!lines("reachability_advice").is_empty(), "{about}");
+    let console = node.ask("node");
+    assert!(console.iter().any(|line| line.starts_with("reachability  ")), "{console:?}");
+    assert!(console.iter().any(|line| line.starts_with("  because     --external-address")), "{console:?}");
+    assert!(console.iter().any(|line| line.starts_with("  to do       ")), "{console:?}");
     let external = about["external"].as_array().unwrap();
     assert_eq!(external.iter().filter(|one| *one == "/ip4/192.0.2.1/tcp/6000").count(), 1, "{about}");
 }

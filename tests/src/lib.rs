@@ -22,6 +22,7 @@
 //! | [`frozen`] | what is frozen of the consensus format, with the inputs it follows from |
 //! | [`hostile_peer`] | a peer that sends any bytes on any stream and answers as a script says |
 //! | [`netns`] | network namespaces: machines, and a network between them, that are not there |
+//! | [`plain_relay`] | a relay of libp2p's own making, with its narrow limits |
 //! | [`process`] | real nodes as processes, driven by console and HTTP |
 //! | [`vector_files`] | the frozen vectors as files |
 //! | [`workspace`] | the sources of the workspace, for tests that read them |
@@ -32,6 +33,7 @@ pub mod chain_builder;
 pub mod frozen;
 pub mod hostile_peer;
 pub mod netns;
+pub mod plain_relay;
 pub mod process;
 pub mod vector_files;
 pub mod workspace;

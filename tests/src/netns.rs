@@ -4,7 +4,7 @@
 //! mount what it likes, without anybody else noticing; there it makes [`Machine`]s on one [`Wire`].
 //!
 //! Needs Linux that lets users make namespaces, `unshare` and `nsenter` (util-linux), `ip` (iproute2), `iptables` where
-//! there are routers, and `/dev/net/tun` where there are bad lines.
+//! there are routers or cuts, `curl` where an API is asked, and `/dev/net/tun` where there are bad lines.
 
 #[cfg(target_os = "linux")]
 mod line;
@@ -18,7 +18,7 @@ use std::{
 
 #[cfg(target_os = "linux")]
 pub use self::line::{Line, Quality};
-use crate::process::{Builder, bard, wait_until};
+use crate::process::{Builder, Node, bard, wait_until};
 
 /// Names the test that runs inside a namespace already.
 const MARK: &str = "BARD_TESTS_INSIDE";
@@ -236,7 +236,21 @@ impl Machine {
         self.run_program("ip", arguments.split(' '));
     }
 
-    /// Runs a node on it. Its console can be used from here; its API cannot.
+    /// Gets a path of the API of a node that runs on it.
+    ///
+    /// # Panics
+    /// Where there is no `curl`, or no good answer.
+    pub fn get(&self, node: &Node, path: &str) -> String {
+        let mut words = self.enter();
+        let url = format!("{}{path}", node.file().api.trim_end_matches('/'));
+        words.extend(["curl", "--silent", "--fail", "--max-time", "10", &url].map(str::to_owned));
+        let (first, rest) = words.split_first().expect("there is a first");
+        let output = Command::new(first).args(rest).output().expect("nsenter runs");
+        assert!(output.status.success(), "{url}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a node on it. Its console can be used from here; its API by [`Self::get`] alone.
     pub fn run(&self, builder: Builder) -> Builder {
         builder.inside(self.enter())
     }

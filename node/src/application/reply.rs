@@ -41,6 +41,10 @@ pub struct Node {
     pub address: Address,
     /// Whether others can reach it, in one line.
     pub reachability: String,
+    /// What that rests on, a line each.
+    pub reasons: Vec<String>,
+    /// What a person can do about it, a line each.
+    pub advice: Vec<String>,
     /// What it noticed that keeps nodes apart, a line each.
     pub notices: Vec<String>,
     /// Milliseconds since it started.
@@ -244,7 +248,7 @@ pub struct Verified {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Who and where the node is.
-    Node(Node),
+    Node(Box<Node>),
     /// The numbers of its chain.
     Spec(Arc<ChainSpec>),
     /// How it is doing.

@@ -4,12 +4,12 @@
 //! begins. A peer whose session failed is left alone for a while that doubles, and another is followed. On meeting, the
 //! pools are exchanged too, so that a late joiner mines what everybody waits for.
 
-mod due;
+mod leader;
 mod session;
 mod stopped;
 pub mod window;
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bard_chain::{engine::Tip, hash::TransactionId};
 use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
@@ -352,31 +352,16 @@ impl Task {
         self.ask_all();
     }
 
-    /// Begins to follow the peer with the most work, if that is more than ours; one that failed only after all that did
-    /// not, or a few that claim the most and deliver nothing would be followed in turn, and nobody else ever. After a failure
-    /// those that are connected longest come first: who comes back under the same or another name to be followed again is
-    /// younger than those who stayed.
+    /// Begins to follow a peer that has more work than this node, see [`leader::of`].
     fn begin(&mut self) {
         // A disk that is full is looked at by the keeper; at the first tick after there is room again, this goes on.
         if self.session.is_some() || self.keeper.space().shortage.is_some() {
             return;
         }
         let ours = self.keeper.tip().work;
-        let now = Instant::now();
-        let connected = self.network.peers();
-        let connected = connected.borrow();
-        let connected_for = |peer: &PeerId| connected.iter().find(|known| known.id == *peer).map(|known| known.since);
-        let leader = {
-            let standings = self.standings.borrow();
-            let ready = standings.iter().filter(|(_, standing)| standing.not_before.is_none_or(|at| at <= now));
-            let ahead = ready.filter_map(|(peer, standing)| {
-                let work = standing.status.as_ref()?.work;
-                let age = self.is_misled.then(|| connected_for(peer));
-                (work > ours).then_some(((Reverse(standing.failures), age, work), *peer))
-            });
-            ahead.max_by_key(|(rank, _)| *rank)
-        };
-        let Some((_, leader)) = leader else { return };
+        let trust = leader::Trust::of(&self.network.peers().borrow(), self.is_misled);
+        let leader = leader::of(&self.standings.borrow(), &trust, ours, Instant::now());
+        let Some(leader) = leader else { return };
         tracing::debug!(peer = %leader, "catching up");
         let session = Session::new(
             self.keeper.clone(),

@@ -1,7 +1,10 @@
 //! One catching up: headers first from the peer that has more work, then bodies from every peer that has them.
 
+mod due;
+mod relayed;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
     sync::Arc,
     time::Duration,
@@ -17,14 +20,15 @@ use bard_chain::{
 };
 use bard_protocol::{
     Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
-    wire::limits::{ANSWER_TARGET_LEN, MAX_BLOCK_IDS, MAX_HEADERS},
+    wire::limits::ANSWER_TARGET_LEN,
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
+use self::relayed::Holds;
 use super::{
     Standing,
     stopped::Stopped,
@@ -53,8 +57,6 @@ const REQUESTS_PER_PEER: usize = 3;
 const MAX_REQUESTS: usize = 64;
 /// Blocks asked for at once before their size is known.
 const FIRST_REQUEST: usize = 16;
-/// What a connection through a relay is called.
-const RELAY: &str = "relay";
 /// How far ahead of the block that is due others are fetched, in blocks.
 const REACH: usize = 2_048;
 /// Bytes of fetched blocks that may wait for their turn; beyond it nothing more is asked for.
@@ -82,7 +84,7 @@ pub struct Progress {
 }
 
 /// Bodies of some blocks, from whom, and when they were asked for.
-pub(super) struct Bodies {
+struct Bodies {
     peer: PeerId,
     ids: Vec<BlockId>,
     asked_at: Instant,
@@ -103,21 +105,26 @@ pub(super) struct Session {
     link: Link,
     /// Whose headers are followed.
     leader: PeerId,
-    pub(super) peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
+    peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
     progress: watch::Sender<Option<Progress>>,
-    pub(super) window: Window,
+    window: Window,
     /// Where the headers end that were checked.
     position: Option<Position>,
     /// Ids whose chain does not yet have more work than ours.
     unproven: Vec<(BlockId, Height)>,
     all_headers: bool,
-    pub(super) under_way: BTreeMap<PeerId, usize>,
+    under_way: BTreeMap<PeerId, usize>,
     stalls: BTreeMap<PeerId, Stalls>,
-    pub(super) silence: Duration,
+    holds: Holds,
+    /// Somebody could be asked for bodies, but for what has gone through its relay lately.
+    paced: bool,
+    /// Headers asked for at last.
+    headers_asked: usize,
+    silence: Duration,
     /// Average size of the blocks so far, in bytes.
     average: usize,
     /// The block that is due, and since when.
-    pub(super) due: Option<(BlockId, Instant)>,
+    due: Option<(BlockId, Instant)>,
     /// When it began.
     began: Instant,
     submitted: VecDeque<(BlockId, PeerId, Submitted)>,
@@ -146,6 +153,9 @@ impl Session {
             all_headers: false,
             under_way: BTreeMap::new(),
             stalls: BTreeMap::new(),
+            holds: Holds::default(),
+            paced: false,
+            headers_asked: 0,
             silence: BODIES_SILENCE,
             average: 0,
             due: None,
@@ -167,7 +177,7 @@ impl Session {
         let mut bodies: FuturesUnordered<BoxFuture<'static, Bodies>> = FuturesUnordered::new();
         let mut headers: Option<BoxFuture<'static, Result<SyncResponse, RequestError>>> = None;
         loop {
-            if headers.is_none() && !self.all_headers && self.window.len() < HEADERS_AHEAD {
+            if headers.is_none() && !self.all_headers && self.window.len() < self.headers_at_once().min(HEADERS_AHEAD) {
                 headers = Some(self.ask_headers().await?);
             }
             self.ask_bodies(&bodies).into_iter().for_each(|request| bodies.push(request));
@@ -176,16 +186,10 @@ impl Session {
             if headers.is_none() && self.window.is_empty() && self.submitted.is_empty() {
                 return Ok(());
             }
-            if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() {
+            if headers.is_none() && bodies.is_empty() && self.submitted.is_empty() && !self.paced {
                 return Err(self.no_bodies());
             }
             let second_chance = self.second_chance().filter(|at| *at > Instant::now());
-            let second_chance = async {
-                match second_chance {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             let next_headers = async {
                 match &mut headers {
                     Some(request) => request.await,
@@ -209,12 +213,13 @@ impl Session {
                     headers = None;
                     self.take_headers(answer).await?;
                 }
-                () = second_chance => {}
+                () = sleep_until(second_chance.unwrap_or_else(Instant::now)), if second_chance.is_some() => {}
+                () = sleep(relayed::PACE), if self.paced => {}
             }
         }
     }
 
-    async fn ask_headers(&self) -> Result<BoxFuture<'static, Result<SyncResponse, RequestError>>, Stopped> {
+    async fn ask_headers(&mut self) -> Result<BoxFuture<'static, Result<SyncResponse, RequestError>>, Stopped> {
         let locator = match &self.position {
             Some(position) => vec![position.id()],
             None => self.keeper.locator().await?,
@@ -229,7 +234,8 @@ impl Session {
         }
         let deadline = HEADERS_DEADLINE.min(left);
         let (network, link, leader) = (self.network.clone(), self.link.clone(), self.leader);
-        let limit = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
+        self.headers_asked = self.headers_at_once();
+        let limit = u32::try_from(self.headers_asked).unwrap_or(u32::MAX);
         let request = SyncRequest::Headers { locator, limit };
         Ok(Box::pin(async move {
             link.slow().await;
@@ -243,7 +249,7 @@ impl Session {
             Ok(_) => return Err(Stopped::Peer("it answered something else than headers".to_owned())),
             Err(error) => return Err(Stopped::Peer(format!("asking for headers: {error}"))),
         };
-        self.all_headers = headers.len() < MAX_HEADERS;
+        self.all_headers = headers.len() < self.headers_asked;
         let Some(first) = headers.first() else { return Ok(()) };
         let position = match self.position.take() {
             // The leader's chain changed under our hands: begin anew, by a new locator.
@@ -345,6 +351,7 @@ impl Session {
         under_way: &FuturesUnordered<BoxFuture<'static, Bodies>>,
     ) -> Vec<BoxFuture<'static, Bodies>> {
         let mut requests = Vec::new();
+        self.paced = false;
         for (rank, peers) in self.able_peers().values().enumerate() {
             if rank == 0 || (under_way.is_empty() && requests.is_empty()) {
                 self.ask_each(peers, under_way.len(), &mut requests);
@@ -353,34 +360,8 @@ impl Session {
         requests
     }
 
-    /// The peers that may have the bodies, the better ones first: those that did not fall silent in this session, did not fail
-    /// before it, and are connected directly, for what a relay carries is bounded and somebody else's.
-    pub(super) fn able_peers(&mut self) -> BTreeMap<u32, Vec<PeerId>> {
-        let standings = Arc::clone(&self.peers.borrow_and_update());
-        let least = self.keeper.tip().work;
-        let relayed = self.relayed();
-        let mut able: BTreeMap<u32, Vec<PeerId>> = BTreeMap::new();
-        for (peer, standing) in standings.iter() {
-            let leads = *peer == self.leader;
-            let ahead = standing.status.as_ref().is_some_and(|status| status.work > least);
-            let stalls = self.stalls.get(peer).map_or(0, |stalls| stalls.count);
-            if (ahead || leads) && stalls < MAX_STALLS {
-                let failed_before = u32::from(!leads && standing.failures > 0);
-                let by_relay = u32::from(relayed.contains(peer));
-                able.entry(stalls + failed_before + by_relay).or_default().push(*peer);
-            }
-        }
-        able
-    }
-
-    /// The peers that are reached through relays alone.
-    fn relayed(&self) -> BTreeSet<PeerId> {
-        let peers = self.network.peers();
-        let peers = peers.borrow();
-        peers.iter().filter(|peer| peer.transport == RELAY).map(|peer| peer.id).collect()
-    }
-
     fn ask_each(&mut self, peers: &[PeerId], under_way: usize, requests: &mut Vec<BoxFuture<'static, Bodies>>) {
+        let relayed = self.relayed();
         for _ in 0..REQUESTS_PER_PEER {
             for peer in peers {
                 if under_way + requests.len() >= MAX_REQUESTS {
@@ -390,7 +371,16 @@ impl Session {
                 let reach = if self.window.bytes() >= BUFFER { 1 } else { REACH };
                 // Who fell silent is asked for a little at a time, until answers come again.
                 let slow = self.stalls.get(peer).is_some_and(|stalls| stalls.count > 0);
-                let (most, size) = if slow { (1, 1) } else { (REQUESTS_PER_PEER, self.request_size()) };
+                let through = relayed.get(peer);
+                if through.is_some_and(|through| !through.open || self.holds.is_held(peer)) {
+                    self.paced = true;
+                    continue;
+                }
+                let (most, size) = match through {
+                    _ if slow => (1, 1),
+                    Some(through) => (1, self.request_size(through.answer_len)),
+                    None => (REQUESTS_PER_PEER, self.request_size(ANSWER_TARGET_LEN)),
+                };
                 if self.under_way.get(peer).is_some_and(|count| *count >= most) {
                     continue;
                 }
@@ -402,24 +392,6 @@ impl Session {
                 requests.push(self.request(*peer, ids));
             }
         }
-    }
-
-    /// Asks a peer for blocks.
-    pub(super) fn request(&mut self, peer: PeerId, ids: Vec<BlockId>) -> BoxFuture<'static, Bodies> {
-        *self.under_way.entry(peer).or_default() += 1;
-        let (network, link, silence) = (self.network.clone(), self.link.clone(), self.silence);
-        Box::pin(async move {
-            link.slow().await;
-            let asked_at = Instant::now();
-            let request = SyncRequest::Blocks { ids: ids.clone() };
-            let answer = network.request_at_length(peer, request, silence, Duration::MAX).await;
-            Bodies { peer, ids, asked_at, answer }
-        })
-    }
-
-    /// As many blocks as an answer aims to hold, by the average so far.
-    fn request_size(&self) -> usize {
-        ANSWER_TARGET_LEN.checked_div(self.average).map_or(FIRST_REQUEST, |count| count.clamp(1, MAX_BLOCK_IDS))
     }
 
     async fn take_bodies(&mut self, Bodies { peer, ids, asked_at, answer }: Bodies) {
@@ -442,6 +414,7 @@ impl Session {
                     }
                 }
                 self.window.finished(&ids, peer, lacking);
+                self.holds.answered(&peer);
                 self.silence = (self.silence * 7 / 8).max(BODIES_SILENCE);
                 if let Some(stalls) = self.stalls.get_mut(&peer).filter(|stalls| !lacking && stalls.count < MAX_STALLS)
                 {
@@ -449,6 +422,11 @@ impl Session {
                 }
             }
             Err(RequestError::Refused(RefusedReason::Unknown)) => self.window.finished(&ids, peer, true),
+            Err(RequestError::Refused(RefusedReason::Busy))
+                if self.relayed().contains_key(&peer) && self.holds.hold(peer) =>
+            {
+                self.window.finished(&ids, peer, false);
+            }
             other => {
                 self.window.finished(&ids, peer, false);
                 if self.stalled(peer, asked_at) && other == Err(RequestError::Timeout) {

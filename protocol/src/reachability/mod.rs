@@ -1,11 +1,14 @@
 //! Whether others can reach this node, and how: one verdict.
 
 pub(crate) mod address;
+mod grounds;
 pub(crate) mod observer;
 
 use core::fmt;
 
 use libp2p::{Multiaddr, PeerId};
+
+pub use self::grounds::{Grounds, Router, Tried};
 
 /// What is known of how others reach this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,20 @@ pub struct Reachability {
     pub verdict: ReachabilityVerdict,
     /// Addresses that others are told, besides those this node listens on; at most 16.
     pub external: Vec<Multiaddr>,
+    /// What the verdict rests on.
+    pub grounds: Grounds,
+}
+
+impl Reachability {
+    /// What was seen, tried and told, a line each.
+    pub fn reasons(&self) -> Vec<String> {
+        self.grounds.reasons()
+    }
+
+    /// What a person can do, a line each; nothing where nothing has to be done.
+    pub fn advice(&self) -> Vec<String> {
+        self.grounds.advice(&self.verdict)
+    }
 }
 
 /// The verdict.

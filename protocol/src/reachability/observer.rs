@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libp2p::{Multiaddr, PeerId};
 
 use super::{
-    Evidence, Reachability, ReachabilityVerdict,
+    Evidence, Grounds, Reachability, ReachabilityVerdict, Router, Tried,
     address::{direct, global, ip, is_of_use, is_relayed, ports, same_subnet, translated},
 };
 use crate::discovery::split_peer_id;
@@ -59,6 +59,9 @@ pub(crate) struct Observer {
     probes: BTreeMap<Multiaddr, BTreeMap<PeerId, bool>>,
     configured: Vec<Multiaddr>,
     mapped: BTreeSet<Multiaddr>,
+    router: Router,
+    probing: bool,
+    dialled: usize,
     relays: BTreeMap<PeerId, Vec<Multiaddr>>,
     /// Hosts from which peers have connected directly, and when last.
     hosts: BTreeMap<IpAddr, Duration>,
@@ -150,8 +153,24 @@ impl Observer {
         }
     }
 
+    /// Peers are asked to try to connect to this node.
+    pub(crate) fn probing(&mut self) {
+        self.probing = true;
+    }
+
+    /// So many peers are connected directly because this node dialled them.
+    pub(crate) fn dialled(&mut self, peers: usize) {
+        self.dialled = peers;
+    }
+
+    /// What the router was found to do, or that it was asked.
+    pub(crate) fn router(&mut self, router: Router) {
+        self.router = router;
+    }
+
     /// The router forwards `address` to this node.
     pub(crate) fn mapped(&mut self, address: &Multiaddr) {
+        self.router = Router::Forwards;
         if self.mapped.len() < MAX_GIVEN {
             self.mapped.insert(split_peer_id(address.clone()).0);
         }
@@ -160,6 +179,9 @@ impl Observer {
     /// The router no longer does.
     pub(crate) fn unmapped(&mut self, address: &Multiaddr) {
         self.mapped.remove(&split_peer_id(address.clone()).0);
+        if self.mapped.is_empty() {
+            self.router = Router::Asked;
+        }
     }
 
     /// `relay` passes on to this node what is sent to `address`.
@@ -197,14 +219,43 @@ impl Observer {
 
     /// What all this comes to, for a node that listens on `listening`.
     pub(crate) fn verdict(&self, listening: &[Multiaddr]) -> Reachability {
-        Reachability { verdict: self.judge(&direct(listening)), external: self.external() }
+        let listening = direct(listening);
+        let (verdict, grounds) = (self.judge(&listening), self.grounds(&listening));
+        Reachability { verdict, external: self.external(), grounds }
     }
 
-    fn judge(&self, listening: &[Multiaddr]) -> ReachabilityVerdict {
+    fn grounds(&self, listening: &[Multiaddr]) -> Grounds {
+        let (local, outside) = self.hosts_of(listening);
+        let tried = |(address, servers): (&Multiaddr, &BTreeMap<PeerId, bool>)| {
+            let reached = servers.values().filter(|reached| **reached).count();
+            Tried { address: address.clone(), reached, failed: servers.len().saturating_sub(reached) }
+        };
+        Grounds {
+            seen: self.candidates().into_iter().collect(),
+            behind_nat: self.is_behind_nat(listening),
+            probing: self.probing,
+            tried: self.probes.iter().map(tried).collect(),
+            router: self.router,
+            mapped: self.mapped.iter().cloned().collect(),
+            configured: self.configured.clone(),
+            relays: self.relays.iter().map(|(relay, addresses)| (*relay, addresses.clone())).collect(),
+            local: local.len(),
+            outside: outside.len(),
+            dialled: self.dialled,
+            ports: ports(listening),
+        }
+    }
+
+    /// The hosts of the local network from which peers have connected, and those outside.
+    fn hosts_of(&self, listening: &[Multiaddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let is_local = |host: &IpAddr| {
             !global(*host) || listening.iter().filter_map(ip).any(|listening| same_subnet(listening, *host))
         };
-        let (local, outside): (Vec<IpAddr>, Vec<IpAddr>) = self.hosts.keys().copied().partition(is_local);
+        self.hosts.keys().copied().partition(is_local)
+    }
+
+    fn judge(&self, listening: &[Multiaddr]) -> ReachabilityVerdict {
+        let (local, outside) = self.hosts_of(listening);
         if let Some((address, evidence)) = self.public(listening, &outside) {
             return ReachabilityVerdict::Public { address, evidence };
         }

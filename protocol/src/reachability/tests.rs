@@ -270,3 +270,43 @@ fn the_tables_are_bounded() {
     assert!(matches!(verdict(&observer), ReachabilityVerdict::Public { evidence: Evidence::Probes(16), .. }));
     assert_eq!(observer.verdict(&home()).external.len(), 16);
 }
+
+#[test]
+fn what_the_verdict_rests_on() {
+    let mut observer = Observer::default();
+    let grounds = |observer: &Observer| observer.verdict(&home()).grounds;
+    assert_eq!(grounds(&observer), Grounds { ports: vec![ListenPort::Tcp(6000)], ..Grounds::default() });
+    let relay = PeerId::random();
+    let circuit = address(&format!("/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit"));
+    observer.probing();
+    observer.configured(&[address("/dns4/bard.example/tcp/6000")]);
+    let peer = vote(&mut observer, "/ip4/8.8.8.8/tcp/1", PUBLIC);
+    observer.probed(&address(PUBLIC), peer, false);
+    observer.probed(&address(PUBLIC), PeerId::random(), true);
+    observer.reserved(relay, &circuit);
+    observer.inbound(&address("/ip4/192.168.1.9/tcp/9"), NOW);
+    observer.inbound(&address("/ip4/8.8.8.8/tcp/9"), NOW);
+    observer.dialled(2);
+    let all = grounds(&observer);
+    assert_eq!(all.seen, [(address(PUBLIC), 1)]);
+    assert!(all.behind_nat && all.probing);
+    assert_eq!(all.tried, [Tried { address: address(PUBLIC), reached: 1, failed: 1 }]);
+    assert_eq!((all.local, all.outside, all.dialled), (1, 1, 2));
+    assert_eq!((all.configured.len(), all.relays), (1, vec![(relay, vec![circuit])]));
+}
+
+#[test]
+fn what_the_router_does_is_followed() {
+    let mut observer = Observer::default();
+    let router = |observer: &Observer| observer.verdict(&home()).grounds.router;
+    assert_eq!(router(&observer), Router::NotAsked);
+    for told in [Router::Asked, Router::None, Router::Inner] {
+        observer.router(told);
+        assert_eq!(router(&observer), told);
+    }
+    observer.mapped(&address(PUBLIC));
+    assert_eq!(router(&observer), Router::Forwards);
+    assert_eq!(observer.verdict(&home()).grounds.mapped, [address(PUBLIC)]);
+    observer.unmapped(&address(PUBLIC));
+    assert_eq!(router(&observer), Router::Asked, "it may forward again");
+}

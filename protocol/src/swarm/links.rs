@@ -5,7 +5,10 @@ use core::time::Duration;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use tokio::sync::oneshot;
 
-use super::quota::Quota;
+use super::{
+    circuits::{Circuits, relay_in},
+    quota::Quota,
+};
 use crate::{
     discovery::{Origin, is_relayed},
     event::{Direction, PeerInfo},
@@ -38,6 +41,8 @@ pub(super) struct Link {
     pub(super) relays: bool,
     /// When news of it was last worth forwarding.
     pub(super) useful_at: Option<Duration>,
+    /// Bytes of answers about the chain that went through a relay since it is connected.
+    pub(super) carried: u64,
     /// What it may still ask.
     pub(super) quota: Quota,
     /// Why this node closes its connections, once it does.
@@ -86,6 +91,7 @@ impl Link {
             sightings: 0,
             two_places: false,
             useful_at: None,
+            carried: 0,
             quota: Quota::default(),
             parting: None,
             fed_at: None,
@@ -97,8 +103,15 @@ impl Link {
         self.connections.first().is_some_and(|oldest| oldest.direction == Direction::Inbound)
     }
 
+    /// The relay through which it is reached, where there is no other way to it.
+    pub(super) fn relay(&self) -> Option<PeerId> {
+        let mut relays = self.connections.iter().map(|connection| relay_in(&connection.address));
+        let first = relays.next()??;
+        relays.all(|relay| relay.is_some()).then_some(first)
+    }
+
     /// What is published of it: nothing before it is known to be of our chain.
-    pub(super) fn describe(&self, id: PeerId, book: &PeerBook) -> Option<PeerInfo> {
+    pub(super) fn describe(&self, id: PeerId, book: &PeerBook, circuits: &Circuits, now: Duration) -> Option<PeerInfo> {
         let agent = self.confirmed.clone()?;
         let oldest = self.connections.first()?;
         Some(PeerInfo {
@@ -107,6 +120,7 @@ impl Link {
             origins: book.origins(&id),
             direction: oldest.direction,
             transport: transport(&oldest.address),
+            relayed: self.relay().map(|relay| circuits.describe(&relay, now)),
             agent,
             since: self.since,
             rtt: self.rtt,

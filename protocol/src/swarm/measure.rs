@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::Driver;
+use super::{Driver, circuits::Way};
 use crate::{behaviour::BehaviourEvent, peers::conduct::Fault};
 
 /// The one label of faults: how grave.
@@ -20,6 +20,7 @@ pub(super) struct Measures {
     libp2p: Metrics,
     penalties: Family<Severity, Counter>,
     bans: Family<Severity, Counter>,
+    relayed: [Counter; 2],
 }
 
 impl Measures {
@@ -35,7 +36,11 @@ impl Measures {
                 drop(family.get_or_create(&[("severity", fault.to_string())]));
             }
         }
-        Self { libp2p, penalties, bans }
+        let ways = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        let text = "Bytes of answers about the chain that went through relays, by way";
+        own.register("circuit_bytes", text, ways.clone());
+        let relayed = ["fetched", "served"].map(|way| ways.get_or_create(&[("way", way)]).clone());
+        Self { libp2p, penalties, bans, relayed }
     }
 
     pub(super) fn record(&self, event: &SwarmEvent<BehaviourEvent>) {
@@ -49,6 +54,15 @@ impl Measures {
             SwarmEvent::Behaviour(BehaviourEvent::HolePunching(event)) => self.libp2p.record(event),
             _ => {}
         }
+    }
+
+    /// So many bytes of answers went through a relay.
+    pub(super) fn relayed(&self, way: Way, bytes: u64) {
+        let [fetched, served] = &self.relayed;
+        match way {
+            Way::Fetched => fetched.inc_by(bytes),
+            Way::Served => served.inc_by(bytes),
+        };
     }
 
     pub(super) fn fault(&self, fault: Fault, banned: bool) {

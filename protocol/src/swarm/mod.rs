@@ -5,6 +5,7 @@
 
 mod bans;
 pub(crate) mod bind;
+pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;
 mod gossip;
@@ -39,6 +40,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use self::{
+    circuits::Circuits,
     gossip::Outbox,
     links::{Link, Waiting},
     measure::Measures,
@@ -58,7 +60,7 @@ use crate::{
     listening,
     notice::Notice,
     peers::{PeerBook, Target, clones::Clones},
-    reachability::{Reachability, observer::Observer},
+    reachability::{Reachability, Router, observer::Observer},
     topics::Names,
 };
 
@@ -124,6 +126,7 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         observer: Observer::default(),
         clones: Clones::default(),
         reservations: Reservations::default(),
+        circuits: Circuits::default(),
         configured_external: config.external.len(),
         mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
         asked_at: Duration::ZERO,
@@ -141,6 +144,12 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     driver.restore_bans(config.bans);
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
+    if driver.swarm.behaviour().probes.is_enabled() {
+        driver.observer.probing();
+    }
+    if config.upnp {
+        driver.observer.router(Router::Asked);
+    }
     for address in config.external {
         driver.swarm.add_external_address(address);
     }
@@ -199,6 +208,8 @@ pub struct Driver {
     /// What is known of how others reach this node.
     observer: Observer,
     reservations: Reservations,
+    /// What goes through relays.
+    circuits: Circuits,
     /// Signs of copies of our own identity.
     clones: Clones,
     /// How many addresses are announced because the configuration says so.
@@ -296,6 +307,7 @@ impl Driver {
         self.seek_relays(now);
         self.name_copies(now);
         self.ask_for_peers(now);
+        self.open_circuits();
         if self.mdns_retry.is_some_and(|at| at <= now) {
             self.retry_mdns(now);
         }
@@ -429,7 +441,8 @@ impl Driver {
     }
 
     fn publish_peers(&self) {
-        let mut peers: Vec<_> = self.links.iter().filter_map(|(peer, link)| link.describe(*peer, &self.book)).collect();
+        let describe = |(peer, link): (&PeerId, &Link)| link.describe(*peer, &self.book, &self.circuits, self.now());
+        let mut peers: Vec<_> = self.links.iter().filter_map(describe).collect();
         peers.sort_by_key(|peer| (peer.since, peer.id));
         self.peers.send_if_modified(|published| {
             let changed = **published != peers;

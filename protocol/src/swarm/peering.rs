@@ -193,15 +193,24 @@ impl Driver {
         if let Some(link) = self.links.get_mut(&peer) {
             let is_silent = |connection: &Connection| connection.id == id && connection.lost_pings >= MAX_LOST_PINGS;
             let why = if link.connections.iter().any(is_silent) { "it no longer answers".to_owned() } else { why };
+            let relay = link.relay();
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
                 Some(oldest) => self.book.turned(peer, oldest.direction),
                 None => {
-                    if let Some(link) = self.links.remove(&peer).filter(|link| link.confirmed.is_some()) {
+                    let link = self.links.remove(&peer).filter(|link| link.confirmed.is_some());
+                    let used_up = |link: &Link, relay| link.carried >= self.circuits.worth_renewing(&relay);
+                    let renewed = link.as_ref().zip(relay).is_some_and(|(link, relay)| used_up(link, relay));
+                    let by_order = link.as_ref().is_some_and(|link| link.parting.is_some());
+                    if let Some(link) = link {
                         self.note_departure(peer, address, link.parting.unwrap_or(why));
                     }
                     self.observer.gone(&peer);
                     self.book.disconnected(peer, now);
+                    // A circuit that is used up is no failure: another may follow at once, as far as its relay lets it.
+                    if renewed && !by_order {
+                        self.book.hasten(peer);
+                    }
                 }
             }
         }
@@ -211,13 +220,19 @@ impl Driver {
             |address| Err(ConnectError::Refused { address, reason: reason.into() }),
         );
         self.publish_peers();
+        self.update_reach();
     }
 
     /// A dial has failed; `peer` is who answered or was looked for, if that is known.
     pub(super) fn dial_failed(&mut self, id: ConnectionId, peer: Option<PeerId>, error: &DialError) {
         let now = self.now();
-        if let DialError::LocalPeerId { address } = error {
-            self.clones.dial_met_own_id(address, now);
+        match error {
+            DialError::LocalPeerId { address } => self.clones.dial_met_own_id(address, now),
+            // As by hole punching, which tries the other's loopback addresses, too.
+            DialError::WrongPeerId { obtained, address } if *obtained == self.own => {
+                self.clones.dial_met_own_id(address, now);
+            }
+            _ => {}
         }
         let connected = peer.filter(|peer| self.links.get(peer).is_some_and(|link| link.confirmed.is_some()));
         if let Some(target) = self.dialing.remove(&id) {
@@ -335,6 +350,7 @@ impl Driver {
         }
         self.welcome_waiting(peer);
         self.publish_peers();
+        self.update_reach();
     }
 
     /// A peer is a meeting point: kept, and told to nobody.

@@ -9,8 +9,11 @@ use libp2p::{
 };
 use tracing::{debug, info};
 
-use super::Driver;
-use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault};
+use super::{
+    Driver,
+    links::{Connection, Link},
+};
+use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault, reachability::Router};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -82,15 +85,23 @@ impl Driver {
                 info!(%external_addr, "the router no longer forwards to this node");
                 self.observer.unmapped(&external_addr);
             }
-            upnp::Event::GatewayNotFound => info!("no router here forwards ports by UPnP"),
-            upnp::Event::NonRoutableGateway => info!("the router itself is not on the public internet"),
+            upnp::Event::GatewayNotFound => {
+                info!("no router here forwards ports by UPnP");
+                self.observer.router(Router::None);
+            }
+            upnp::Event::NonRoutableGateway => {
+                info!("the router itself is not on the public internet");
+                self.observer.router(Router::Inner);
+            }
         }
         self.update_reach();
     }
 
     pub(super) fn relay_event(&mut self, event: &relay::client::Event) {
         match event {
-            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. } => {
+            relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, limit } => {
+                let limit = limit.as_ref().and_then(|limit| limit.data_in_bytes());
+                self.circuits.limited(*relay_peer_id, limit, self.now());
                 if !renewal {
                     info!(relay = %relay_peer_id, "reachable through a relay");
                 }
@@ -99,7 +110,9 @@ impl Driver {
                 }
                 self.update_reach();
             }
-            relay::client::Event::OutboundCircuitEstablished { relay_peer_id, .. } => {
+            relay::client::Event::OutboundCircuitEstablished { relay_peer_id, limit } => {
+                let limit = limit.as_ref().and_then(|limit| limit.data_in_bytes());
+                self.circuits.limited(*relay_peer_id, limit, self.now());
                 debug!(relay = %relay_peer_id, "connected through a relay");
             }
             relay::client::Event::InboundCircuitEstablished { src_peer_id, .. } => {
@@ -141,6 +154,13 @@ impl Driver {
                 debug!(%relay, "no reservation: {error}");
                 self.reservations.pause(relay, now);
             }
+        }
+    }
+
+    /// Tells when there is room again in what may go through relays.
+    pub(super) fn open_circuits(&self) {
+        if self.links.values().any(|link| link.relay().is_some()) {
+            self.publish_peers();
         }
     }
 
@@ -196,6 +216,11 @@ impl Driver {
             self.points.moved(self.now());
             self.swarm.add_external_address(address);
         }
+        let dialled = |link: &&Link| {
+            let ours = |one: &Connection| one.direction == Direction::Outbound && !is_relayed(&one.address);
+            link.confirmed.is_some() && link.connections.iter().any(ours)
+        };
+        self.observer.dialled(self.links.values().filter(dialled).count());
         let mut reachability = self.observer.verdict(&self.listening_on());
         reachability.external = self.swarm.external_addresses().cloned().collect();
         self.reachability.send_if_modified(|published| {

@@ -10,13 +10,13 @@ use libp2p::{
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-use super::Driver;
+use super::{Driver, circuits::Way, links::Link};
 use crate::{
     discovery::{exchange, is_loopback, is_relayed},
     event::{Answer, NetworkEvent, Reply},
     handle::{AnswerFault, RequestError},
     peers::conduct::Fault,
-    sync_behaviour::{Watched, fault_in},
+    sync_behaviour::{Heard, Watched, fault_in},
     wire::{
         WireError,
         limits::ANSWER_TARGET_LEN,
@@ -63,6 +63,8 @@ pub(super) struct Requests {
 struct Outbound {
     peer: PeerId,
     expectation: Expectation,
+    /// What has come of the answer.
+    heard: Heard,
     answer: oneshot::Sender<Result<SyncResponse, RequestError>>,
 }
 
@@ -115,9 +117,9 @@ impl Driver {
             let _ = answer.send(Err(error));
             return;
         }
-        let expectation = question.request.expectation();
+        let (expectation, heard) = (question.request.expectation(), question.heard.clone());
         let id = self.swarm.behaviour_mut().sync.send_request(&peer, Ok(question));
-        self.requests.outbound.insert(id, Outbound { peer, expectation, answer });
+        self.requests.outbound.insert(id, Outbound { peer, expectation, heard, answer });
         self.requests.outbound_per_peer.insert(peer, under_way + 1);
     }
 
@@ -133,6 +135,7 @@ impl Driver {
         if let Some(link) = self.links.get_mut(&peer) {
             link.quota.charge(weight, now);
         }
+        self.charge_relay(peer, Way::Served, u64::try_from(weight).unwrap_or(u64::MAX));
         self.requests.unread.insert(id, (peer, weight));
         if self.swarm.behaviour_mut().sync.send_response(channel, response).is_err() {
             debug!(%peer, "the peer has gone before its answer");
@@ -177,6 +180,12 @@ impl Driver {
             debug!(%peer, "a peer asks too much in too short a time");
             return self.refuse(channel, RefusedReason::Busy);
         }
+        let relay = self.links.get(&peer).and_then(Link::relay);
+        let is_open = |relay: &PeerId| self.circuits.is_open(relay, Way::Served, now);
+        if matches!(request, SyncRequest::Blocks { .. }) && !relay.as_ref().is_none_or(is_open) {
+            debug!(%peer, "enough has gone through its relay for a while");
+            return self.refuse(channel, RefusedReason::Busy);
+        }
         let waiting = self.requests.inbound_per_peer.get(&peer).copied().unwrap_or_default();
         if waiting >= INBOUND_PER_PEER {
             return self.refuse(channel, RefusedReason::Busy);
@@ -185,7 +194,8 @@ impl Driver {
             return self.refuse(channel, RefusedReason::Busy);
         };
         self.requests.inbound_per_peer.insert(peer, waiting + 1);
-        let reply = Reply::new(peer, id, channel, place);
+        let answer_len = relay.map_or(ANSWER_TARGET_LEN, |relay| self.circuits.answer_len(&relay));
+        let reply = Reply::new(peer, id, channel, place, answer_len);
         if let Err(error) = self.events.try_send(NetworkEvent::Request { peer, request, reply }) {
             debug!(%peer, "a question is declined: {error}");
             // Dropping the reply inside answers "busy".
@@ -199,8 +209,9 @@ impl Driver {
 
     /// An answer to one of our requests, or none.
     fn conclude(&mut self, id: OutboundRequestId, outcome: Result<SyncResponse, &OutboundFailure>) {
-        let Some(Outbound { peer, expectation, answer }) = self.requests.outbound.remove(&id) else { return };
+        let Some(Outbound { peer, expectation, heard, answer }) = self.requests.outbound.remove(&id) else { return };
         count_down(&mut self.requests.outbound_per_peer, &peer);
+        self.charge_relay(peer, Way::Fetched, heard.bytes());
         let result = match outcome {
             Ok(response) if expectation.is_met_by(&response) => Ok(response),
             Ok(_) => Err(RequestError::Malformed(AnswerFault::Unexpected)),
@@ -218,6 +229,19 @@ impl Driver {
         }
         // Whoever asked may have given up.
         let _ = answer.send(result);
+    }
+
+    /// Counts what has gone through a relay, and tells whether there is room for more.
+    fn charge_relay(&mut self, peer: PeerId, way: Way, bytes: u64) {
+        let now = self.now();
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(relay) = link.relay() else { return };
+        link.carried = link.carried.saturating_add(bytes);
+        self.circuits.charge(relay, way, bytes, now);
+        if let Some(measures) = &self.measures {
+            measures.relayed(way, bytes);
+        }
+        self.publish_peers();
     }
 
     /// Asks some peer for its peers as long as there are too few connections.

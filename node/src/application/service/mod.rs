@@ -141,7 +141,7 @@ impl Service {
     /// [`Failure`]; then nothing has changed.
     pub async fn execute(&self, command: Command) -> Result<Reply, Failure> {
         match command {
-            Command::Node => Ok(Reply::Node(self.node())),
+            Command::Node => Ok(Reply::Node(Box::new(self.node()))),
             Command::Spec => Ok(Reply::Spec(Arc::clone(self.parts().keeper.spec()))),
             Command::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Command::Peers => Ok(Reply::Peers(self.peers())),
@@ -270,6 +270,8 @@ impl Service {
             chain: self.parts().keeper.chain(),
             address: self.parts().wallet.own(),
             reachability: reachability.to_string(),
+            reasons: reachability.reasons(),
+            advice: reachability.advice(),
             notices: network.notices().borrow().iter().map(ToString::to_string).collect(),
             uptime_ms: u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }

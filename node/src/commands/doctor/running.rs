@@ -76,7 +76,8 @@ impl Running {
             all.push(Finding::warning("version", meaning, "stop the node and start it again with this program"));
         }
         all.push(self.connected());
-        all.push(reachability(&self.status.reachability));
+        all.push(reachability(&self.status.reachability, &self.node.reachability_advice));
+        all.extend(because(&self.status.reachability, &self.node.reachability_reasons));
         all.push(self.disk());
         all.extend(self.blocks());
         all.extend(self.node.notices.iter().map(|line| noticed(line)));
@@ -137,19 +138,26 @@ fn noticed(line: &str) -> Finding {
 /// The beginnings of the verdicts of a node that others cannot reach by themselves.
 const UNREACHED: [&str; 2] = ["not reachable", "reachable on the local network only"];
 
-/// What the node's own verdict means.
-fn reachability(verdict: &str) -> Finding {
+/// What the node's own verdict means, and what to do: what it says itself, where it does.
+fn reachability(verdict: &str, said: &[String]) -> Finding {
     let check = "reachability";
+    let advice = |otherwise: &str| if said.is_empty() { otherwise.to_owned() } else { said.join("; ") };
     if UNREACHED.iter().any(|beginning| verdict.starts_with(beginning)) {
-        let advice = "others cannot begin a connection: forward the port on the router, or let a node that both reach run with --relay-server";
-        Finding::warning(check, verdict, advice)
+        let otherwise = "others cannot begin a connection: forward the port on the router, or let a node that both reach run with --relay-server";
+        Finding::warning(check, verdict, advice(otherwise))
     } else if verdict.starts_with("this machine only") {
-        let advice =
+        let otherwise =
             "nodes on other machines cannot connect: leave --listen out, or listen on an address of the network";
-        Finding::warning(check, verdict, advice)
+        Finding::warning(check, verdict, advice(otherwise))
     } else {
         Finding::ok(check, verdict)
     }
+}
+
+/// What the verdict rests on, a line each, where somebody may wonder.
+fn because<'a>(verdict: &str, reasons: &'a [String]) -> impl Iterator<Item = Finding> + use<'a> {
+    let plain = verdict.starts_with("publicly reachable");
+    reasons.iter().filter(move |_| !plain).map(|reason| Finding::ok("because", reason.as_str()))
 }
 
 #[cfg(test)]
@@ -224,7 +232,12 @@ mod tests {
             (Verdict::LocalNetwork { local: 1, failed: 0, ports }, Grade::Ok),
             (Verdict::Relayed { relays: Vec::new(), local: 0 }, Grade::Ok),
         ] {
-            assert_eq!(reachability(&verdict.to_string()).verdict, grade, "{verdict}");
+            let (line, said) = (verdict.to_string(), ["do this".to_owned(), "or that".to_owned()]);
+            assert_eq!(reachability(&line, &[]).verdict, grade, "{verdict}");
+            let own = reachability(&line, &said).advice;
+            assert_eq!(own, (grade == Grade::Warning).then(|| "do this; or that".to_owned()), "{verdict}");
+            assert_eq!(because(&line, &said).count(), 2, "{verdict}");
         }
+        assert_eq!(because("publicly reachable at /ip4/8.8.8.8/tcp/1", &["so".to_owned()]).count(), 0);
     }
 }

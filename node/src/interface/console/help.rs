@@ -15,7 +15,7 @@ pub(super) struct Entry {
 /// The commands, in the order in which `help` lists them.
 pub(super) const COMMANDS: &[Entry] = &[
     entry("status", "status", "height, tip, work, peers, reachability, pool, mining, sync, items"),
-    entry("node", "node", "version, peer id, chain, addresses"),
+    entry("node", "node", "version, peer id, chain, addresses; who can reach it, why, and what would help"),
     entry("peers", "peers", "the connected peers"),
     entry(
         "connect",

@@ -104,8 +104,12 @@ fn node(node: &Node<'_>) -> String {
         format!("chain         {} ({})", node.chain.name, node.chain.id),
         format!("own address   {}", node.address),
     ];
+    let reached = std::iter::once(format!("reachability  {}", node.reachability));
+    let reasons = node.reachability_reasons.iter().map(|reason| format!("  because     {reason}"));
+    let advice = node.reachability_advice.iter().map(|line| format!("  to do       {line}"));
+    let reached = reached.chain(reasons).chain(advice);
     let notices = node.notices.iter().map(|notice| format!("notice        {notice}"));
-    lines(head.into_iter().chain(listen).chain(external).chain(notices))
+    lines(head.into_iter().chain(listen).chain(external).chain(reached).chain(notices))
 }
 
 fn status(status: &Status<'_>) -> String {

@@ -91,6 +91,22 @@ function own() {
   return facts([
     [t('peers.id'), el('code.long', {}, node.peer_id)],
     [t('peers.reach'), el('span', { lang: 'en' }, node.reachability)],
+    node.reachability_reasons?.length > 0 && [
+      t('peers.because'),
+      el(
+        'ul.plain',
+        {},
+        node.reachability_reasons.map((reason) => el('li', { lang: 'en' }, stranger(reason, 500))),
+      ),
+    ],
+    node.reachability_advice?.length > 0 && [
+      t('peers.advice'),
+      el(
+        'ul.plain',
+        {},
+        node.reachability_advice.map((line) => el('li', { lang: 'en' }, line)),
+      ),
+    ],
     [
       t('peers.addresses'),
       el(

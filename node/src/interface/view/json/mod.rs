@@ -87,7 +87,7 @@ pub enum View<'a> {
 /// The JSON of a reply.
 pub fn reply<'a>(reply: &'a Reply, wallet: &'a Wallet) -> View<'a> {
     match reply {
-        Reply::Node(one) => View::Node(one.into()),
+        Reply::Node(one) => View::Node(one.as_ref().into()),
         Reply::Status(one) => View::Status(Box::new((&**one).into())),
         Reply::Peers(all) => View::Peers(Peers::new(all)),
         Reply::Bans(all) => View::Bans(Bans::new(all)),

@@ -29,6 +29,12 @@ pub struct Node<'a> {
     pub address: Address,
     /// Whether others can reach it, in one line.
     pub reachability: Cow<'a, str>,
+    /// What that rests on, a line each: where peers see it, what they tried, what the router does, which relays help.
+    #[serde(default)]
+    pub reachability_reasons: Vec<String>,
+    /// What a person can do about it, a line each; nothing where nothing has to be done.
+    #[serde(default)]
+    pub reachability_advice: Vec<String>,
     /// What it noticed since it started that keeps nodes apart and that only a person can mend, a line each: nodes of other
     /// chains, copies of an identity.
     #[serde(default)]
@@ -260,6 +266,8 @@ impl<'a> From<&'a reply::Node> for Node<'a> {
             chain: Chain { name: Cow::Borrowed(&node.chain_name), id: node.chain.into() },
             address: Address(node.address),
             reachability: Cow::Borrowed(&node.reachability),
+            reachability_reasons: node.reasons.clone(),
+            reachability_advice: node.advice.clone(),
             notices: node.notices.clone(),
             uptime_ms: node.uptime_ms,
         }

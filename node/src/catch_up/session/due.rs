@@ -1,11 +1,13 @@
 //! The block that is due, when whoever was asked for it sends slowly: all others wait for it, so a second peer is asked.
 
-use bard_chain::units::Height;
-use bard_protocol::PeerId;
+use std::time::Duration;
+
+use bard_chain::{hash::BlockId, units::Height};
+use bard_protocol::{PeerId, SyncRequest};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::session::{Bodies, Session};
+use super::{Bodies, Session};
 
 impl Session {
     /// When the block that is due may be asked of a second peer, if one peer alone was asked for it.
@@ -23,14 +25,29 @@ impl Session {
     /// nothing to do: because everything else is on its way, or there is no room for more.
     pub(super) fn ask_again(&mut self) -> Option<BoxFuture<'static, Bodies>> {
         self.second_chance().filter(|at| *at <= Instant::now())?;
-        let able = self.able_peers();
-        let idle = |peer: &PeerId| self.under_way.get(peer).is_none_or(|count| *count == 0);
+        // What a relay carries is too dear for a second copy.
+        let (able, relayed) = (self.able_peers(), self.relayed());
+        let busy = |peer: &PeerId| self.under_way.get(peer).is_some_and(|count| *count > 0);
+        let idle = |peer: &PeerId| !busy(peer) && !relayed.contains_key(peer);
         let peers: Vec<_> = able.into_values().flatten().filter(idle).collect();
         peers.into_iter().find_map(|peer| {
             let from = self.blocks_from(&peer);
             let id = self.window.assign_first_again(peer, from)?;
             tracing::debug!(%peer, %id, "the block that is due is asked of a second peer");
             Some(self.request(peer, vec![id]))
+        })
+    }
+
+    /// Asks a peer for blocks.
+    pub(super) fn request(&mut self, peer: PeerId, ids: Vec<BlockId>) -> BoxFuture<'static, Bodies> {
+        *self.under_way.entry(peer).or_default() += 1;
+        let (network, link, silence) = (self.network.clone(), self.link.clone(), self.silence);
+        Box::pin(async move {
+            link.slow().await;
+            let asked_at = Instant::now();
+            let request = SyncRequest::Blocks { ids: ids.clone() };
+            let answer = network.request_at_length(peer, request, silence, Duration::MAX).await;
+            Bodies { peer, ids, asked_at, answer }
         })
     }
 
