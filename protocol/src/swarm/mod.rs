@@ -153,6 +153,8 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     for address in config.external {
         driver.swarm.add_external_address(address);
     }
+    // What was told while it began to listen was before all this was known.
+    driver.update_reach();
     // A rendezvous point is dialled for ever, like a node that one wants to be connected to.
     for candidate in
         bootstrap::candidates(&config.bootstrap).into_iter().chain(bootstrap::candidates(&config.rendezvous))

@@ -41,7 +41,7 @@ impl Driver {
     pub(super) fn dial_due(&mut self, now: Duration) {
         for Dial { target, addresses } in self.book.dials(now, self.target_outbound) {
             let options = match &target {
-                Target::Peer(peer) => DialOpts::peer_id(*peer).addresses(addresses).allocate_new_port().build(),
+                Target::Peer(peer) => dial_peer(*peer, addresses),
                 Target::Anchor(address) => dial_address(address.clone()),
             };
             let connection = options.connection_id();
@@ -448,6 +448,16 @@ fn remote_of(endpoint: &ConnectedPoint) -> &Multiaddr {
 /// nodes that dial each other at once could meet in one TCP connection that both believe to have opened.
 fn dial_address(address: Multiaddr) -> DialOpts {
     DialOpts::unknown_peer_id().address(address).build()
+}
+
+/// Dials a peer of the book. Where one of its addresses is at a relay, other parts of the stack that are dialling it already
+/// are not waited for: they try the direct ones, which nobody reaches, until they time out, and a circuit is made at once.
+fn dial_peer(peer: PeerId, addresses: Vec<Multiaddr>) -> DialOpts {
+    let condition = match addresses.iter().any(is_relayed) {
+        true => PeerCondition::Disconnected,
+        false => PeerCondition::default(),
+    };
+    DialOpts::peer_id(peer).condition(condition).addresses(addresses).allocate_new_port().build()
 }
 
 #[cfg(test)]
