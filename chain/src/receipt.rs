@@ -4,11 +4,13 @@
 //! that follow one another: from the first block on where the chain is short enough, else from the transaction's block on.
 //!
 //! # Security
-//! A receipt [from the first block on](Checked::from_start) obeys every rule that headers have, difficulty and times
-//! included: to forge one costs all the work that it shows. A later one shows work too, but nobody can tell from it alone
-//! whether its first header is of the chain: its reader must know one of its blocks from elsewhere, a node or a newspaper.
-//! Neither shows that no other branch has more work, nor that the transactions before it allowed this one: a block whose
-//! miner broke a rule has work as well.
+//! The headers before the transaction's block are public: whoever forges a receipt copies them, and makes his own from that block
+//! on. So what stands behind the transaction is [the work from its block on](Checked::work), and never more. In a receipt [from
+//! the first block on](Checked::from_start) that work must be as hard as the rules of difficulty and time ask; the first header of
+//! a later one may have the easiest target there is. Either way whoever knows a block of the chain at or after the transaction's,
+//! from a node or a newspaper, need not trust in work: that block commits to all before it, and to nothing after it. Neither shows
+//! that no other branch has more work, nor that the transactions before it allowed this one: a block whose miner broke a rule has
+//! work as well.
 
 use crate::{
     array_form,
@@ -18,7 +20,7 @@ use crate::{
     invalid::{Invalid, TransactionFault},
     merkle::InclusionProof,
     rules::{
-        in_chain::Position,
+        in_chain::{Position, not_too_new},
         isolated::{self, check_transactions, in_batches},
     },
     spec::{self, BLOCK_BYTES_CEILING, ChainSpec, SpecError},
@@ -107,13 +109,14 @@ pub struct Checked {
     pub height: Height,
     /// When the block's miner says that it was made.
     pub timestamp: Timestamp,
-    /// The blocks from that one to the last of the receipt, both included.
+    /// The blocks from that one to the [last](Self::last), both included.
     pub confirmations: u64,
-    /// The last block of the receipt.
+    /// The last block that counts: the one that the reader knows, else the last of the receipt.
     pub last: BlockId,
     /// Its height.
     pub last_height: Height,
-    /// The work of all headers of the receipt, in hashes that it takes on average.
+    /// The work of the headers from the transaction's block to the [last](Self::last), in hashes that it takes on average: what it
+    /// takes to forge the receipt for one who knows the chain.
     pub work: Work,
     /// Whether the headers begin with the first block after the genesis block, and so obey all rules.
     pub from_start: bool,
@@ -169,6 +172,18 @@ pub enum ReceiptFault {
         /// The block.
         block: BlockId,
     },
+    /// The block that its reader knows is on the way to the transaction's, and so shows nothing of what comes after it.
+    #[error(
+        "block {block} at height {known} is before the transaction's, at height {height}: what you know must be at or after that"
+    )]
+    KnownBefore {
+        /// The block that is known.
+        block: BlockId,
+        /// Its height.
+        known: Height,
+        /// The height of the transaction's block.
+        height: Height,
+    },
     /// Where its reader knows a block to be, the receipt has another one, or none.
     #[error("at height {} the receipt does not have block {}", checkpoint.height, checkpoint.block)]
     OtherThanCheckpoint {
@@ -191,11 +206,39 @@ impl Receipt {
         encoding::decode(bytes, MAX_LEN).map_err(ReceiptFault::Encoding)
     }
 
-    /// Checks all that the receipt says. `known`, if given, is a block that its reader knows to be of the chain.
+    /// Checks all that the receipt says. `known`, if given, is a block that its reader knows to be of the chain, at or after the
+    /// transaction's; whatever comes after it counts for nothing. `now` is the reader's clock: headers from the future are refused.
     ///
     /// # Errors
     /// The first fault.
-    pub fn check(&self, known: Option<&BlockId>) -> Result<Checked, ReceiptFault> {
+    pub fn check(&self, known: Option<&BlockId>, now: Timestamp) -> Result<Checked, ReceiptFault> {
+        let found = |ids: &[BlockId]| match known {
+            Some(known) => ids.iter().position(|id| id == known).ok_or(ReceiptFault::NotAnchored { block: *known }),
+            None => Ok(ids.len().saturating_sub(1)),
+        };
+        self.check_up_to(&found, now)
+    }
+
+    /// [`Self::check`] by a reader who knows which block is at a height.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check_against(&self, checkpoint: &Checkpoint, now: Timestamp) -> Result<Checked, ReceiptFault> {
+        let found = |ids: &[BlockId]| {
+            let place = ids.iter().position(|id| *id == checkpoint.block);
+            let there =
+                place.filter(|place| self.headers.get(*place).map(|header| header.height) == Some(checkpoint.height));
+            there.ok_or(ReceiptFault::OtherThanCheckpoint { checkpoint: *checkpoint })
+        };
+        self.check_up_to(&found, now)
+    }
+
+    /// Checks all, and counts up to the header whose place among the ids `found` says.
+    fn check_up_to(
+        &self,
+        found: &dyn Fn(&[BlockId]) -> Result<usize, ReceiptFault>,
+        now: Timestamp,
+    ) -> Result<Checked, ReceiptFault> {
         if self.version != VERSION {
             return Err(ReceiptFault::Version { version: self.version });
         }
@@ -204,22 +247,21 @@ impl Receipt {
         }
         let spec = ChainSpec::from_toml(&self.specification).map_err(ReceiptFault::Specification)?;
         let from_start = self.headers.first().is_some_and(|first| first.height == Height::new(1));
-        let (ids, work) = if from_start { self.check_from_start(&spec)? } else { self.check_links(&spec)? };
+        let ids = if from_start { self.check_from_start(&spec, now)? } else { self.check_links(&spec, now)? };
         let missing = ReceiptFault::BlockMissing { height: self.height };
         let place = self.headers.iter().position(|header| header.height == self.height).ok_or(missing.clone())?;
-        let ends = (self.headers.get(place), ids.get(place), ids.last(), self.headers.last());
-        let (Some(header), Some(block), Some(last), Some(last_header)) = ends else {
-            return Err(missing);
-        };
+        let (Some(header), Some(block)) = (self.headers.get(place), ids.get(place)) else { return Err(missing) };
         let transaction = self.check_transaction(&spec)?;
         if !self.proof.verify(&transaction, &header.transactions_root) {
             return Err(ReceiptFault::NotIncluded { block: *block });
         }
-        if let Some(known) = known
-            && !ids.contains(known)
-        {
-            return Err(ReceiptFault::NotAnchored { block: *known });
+        let end = found(&ids)?;
+        let (Some(last), Some(last_header)) = (ids.get(end), self.headers.get(end)) else { return Err(missing) };
+        let counted = self.headers.get(place..=end).unwrap_or_default();
+        if counted.is_empty() {
+            return Err(ReceiptFault::KnownBefore { block: *last, known: last_header.height, height: self.height });
         }
+        let work = |header: &Header| header.target.expand().map_or(Work::ZERO, |target| target.work());
         Ok(Checked {
             chain: spec.chain_id(),
             chain_name: spec.name,
@@ -227,45 +269,30 @@ impl Receipt {
             block: *block,
             height: self.height,
             timestamp: header.timestamp,
-            confirmations: u64::try_from(ids.len().saturating_sub(place)).unwrap_or(u64::MAX),
+            confirmations: u64::try_from(counted.len()).unwrap_or(u64::MAX),
             last: *last,
             last_height: last_header.height,
-            work,
+            work: counted.iter().fold(Work::ZERO, |sum, header| sum.saturating_add(work(header))),
             from_start,
         })
     }
 
-    /// [`Self::check`] by a reader who knows which block is at a height: whatever comes after it counts for nothing more.
-    ///
-    /// # Errors
-    /// The first fault.
-    pub fn check_against(&self, checkpoint: &Checkpoint) -> Result<Checked, ReceiptFault> {
-        let checked = self.check(None)?;
-        let spec = ChainSpec::from_toml(&self.specification).map_err(ReceiptFault::Specification)?;
-        let there = self.headers.iter().find(|header| header.height == checkpoint.height);
-        if there.is_none_or(|header| header.id(spec.pow) != checkpoint.block) {
-            return Err(ReceiptFault::OtherThanCheckpoint { checkpoint: *checkpoint });
-        }
-        Ok(checked)
-    }
-
-    /// Every rule that headers have; no clock limits their times.
-    fn check_from_start(&self, spec: &ChainSpec) -> Result<(Vec<BlockId>, Work), ReceiptFault> {
+    /// Every rule that headers have.
+    fn check_from_start(&self, spec: &ChainSpec, now: Timestamp) -> Result<Vec<BlockId>, ReceiptFault> {
         let mut position = Position::genesis(spec);
         let mut ids = Vec::with_capacity(self.headers.len());
         for header in &self.headers {
             position = position
-                .step_unchecked_header(spec, header, Timestamp::new(u64::MAX))
+                .step_unchecked_header(spec, header, now)
                 .map_err(|reason| ReceiptFault::Header { height: header.height, reason })?;
             ids.push(position.id());
         }
-        Ok((ids, position.work()))
+        Ok(ids)
     }
 
-    /// What can be told without the blocks before: each header's own claims, and that it follows the one before.
-    fn check_links(&self, spec: &ChainSpec) -> Result<(Vec<BlockId>, Work), ReceiptFault> {
+    /// What can be told without the blocks before: each header's own claims, its time, and that it follows the one before.
+    fn check_links(&self, spec: &ChainSpec, now: Timestamp) -> Result<Vec<BlockId>, ReceiptFault> {
         let mut ids: Vec<BlockId> = Vec::with_capacity(self.headers.len());
-        let mut work = Work::ZERO;
         let mut next: Option<Height> = None;
         for header in &self.headers {
             let fault = |reason| ReceiptFault::Header { height: header.height, reason };
@@ -280,10 +307,10 @@ impl Receipt {
                 return Err(fault(Invalid::Height { height: header.height, expected }));
             }
             ids.push(isolated::check_header(spec, header).map_err(fault)?);
-            work = work.saturating_add(header.target.expand().map_or(Work::ZERO, |target| target.work()));
+            not_too_new(spec, header, now).map_err(fault)?;
             next = header.height.next();
         }
-        Ok((ids, work))
+        Ok(ids)
     }
 
     fn check_transaction(&self, spec: &ChainSpec) -> Result<TransactionId, ReceiptFault> {

@@ -8,8 +8,9 @@
 //! # Security
 //! What [`Check::finish`] vouches for: the headers obey every rule that headers have, work, difficulty and times included, and
 //! the accounts and items are exactly those that the last header commits to. It does not show that the transactions that led
-//! there were valid: whoever can outdo the work of the chain can seal any state. Nor does it show that no other branch has more
-//! work. Who asks for both replays the blocks.
+//! there were valid, and the headers before the last are anybody's to copy: **whoever seals one block can seal any state**, so that
+//! what stands behind the state is the work of the last block alone. So its id must be compared with what a node says that its
+//! reader trusts. Nor does it show that no other branch has more work. Who asks for all of that replays the blocks.
 
 use crate::{
     address::Address,

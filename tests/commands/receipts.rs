@@ -1,9 +1,9 @@
 //! `bard notarise`, `receipt`, `verify-receipt`: a file goes on record, and its receipt is checked where no node is.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use bard_chain::{presets, spec::ChainSpec};
-use bard_tests::process::{Node, Run};
+use bard_tests::process::{Node, Run, bard};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -63,8 +63,13 @@ fn a_file_goes_on_record_and_is_shown_to_be() {
     drop(node);
     let against = |checkpoint: &str| Run::new(["verify-receipt", text(&bounded), "--checkpoint", checkpoint]);
     let shown = against(&format!("2:{second}")).success();
-    assert!(shown.contains("with 2 blocks from it to the last of the receipt, at height 2."), "{shown}");
-    assert!(shown.contains(&format!("Block {second} at height 2, which you know, is among its headers.")), "{shown}");
+    assert!(shown.contains("with 2 blocks from it up to height 2."), "{shown}");
+    assert!(shown.contains(&format!("Block {second} at height 2, which you know, is among its headers")), "{shown}");
+    let longer = Run::new(["verify-receipt", text(&receipt), "--checkpoint", &format!("2:{second}")]).success();
+    assert!(
+        longer.contains("with 2 blocks from it up to height 2."),
+        "what comes after it counts for nothing: {longer}"
+    );
     for (checkpoint, part) in [(format!("1:{second}"), "at height 1 the receipt"), (format!("3:{tip}"), "at height 3")]
     {
         assert!(against(&checkpoint).failure().contains(part), "{checkpoint}");
@@ -117,4 +122,30 @@ fn what_is_no_receipt_says_so() {
         (Some(0), Some(1), Some(2))
     );
     assert_eq!(node.get(&format!("/api/v1/transactions/{paid}/receipt?headers=all")).status, 400);
+}
+
+/// A file that could not be written whole would be taken for a receipt, and stand in the way of the next try.
+#[cfg(unix)]
+#[test]
+fn what_could_not_be_written_whole_is_not_there() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (node, dir) = (Node::start(), directory());
+    let receipt = dir.path().join("a.receipt");
+    let paid = node.pay("alice", "bob", 5);
+    node.mine(1);
+    // No file may be longer than one block of the shell's, and the process hears of it instead of being ended.
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let arguments = ["receipt", &paid, "--out", text(&receipt), "--api", &node.file().api];
+    let cut = Command::new("sh").args(["-c", script, "sh"]).arg(bard()).args(arguments).output().expect("started");
+    let said = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert_eq!(cut.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("cannot write {}", receipt.display())), "{said}");
+    assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "nothing is left");
+    asked(&node, &["receipt", &paid, "--out", text(&receipt)]).success();
+    Run::new(["verify-receipt", text(&receipt)]).success();
+    let mode = fs::metadata(&receipt).expect("there").permissions().mode() & 0o777;
+    let other = dir.path().join("other");
+    fs::write(&other, "").expect("written");
+    assert_eq!(mode, fs::metadata(&other).expect("there").permissions().mode() & 0o777, "to be read like any new file");
 }

@@ -85,6 +85,74 @@ fn what_was_mined_does_not_come_back() {
 }
 
 #[test]
+fn what_a_reorganisation_gave_back_is_there_after_a_kill() {
+    let (mut node, mut other) = (Node::start(), Node::start());
+    let first = node.pay("alice", "bob", 5);
+    node.mine(1);
+    let second = node.pay("alice", "bob", 6);
+    let confirmed = sign("carol", 0, 1, pay("bob", 7));
+    assert_eq!(submit(&node, &confirmed).status, 201);
+    node.mine(1);
+    // The file of this run is that of an empty pool.
+    node.stop();
+    assert_eq!(submit(&other, &confirmed).status, 201);
+    other.mine(3);
+    let mut node = node.builder_of().clone().bootstrap(other.address()).start();
+    node.wait_for_same_tip(&other);
+    let expected = [first, second];
+    wait_until("what was undone waits again", PATIENCE, || node.pool() == expected);
+    node.kill9();
+    other.kill9();
+
+    let node = node.builder_of().start();
+    assert_eq!(node.pool(), expected, "in their order, and nothing that another block confirmed");
+    node.mine(1);
+    assert!(node.pool().is_empty(), "all of it could be mined");
+}
+
+#[test]
+fn what_is_called_known_is_on_the_disk_too() {
+    let mut other = Node::start();
+    let mut node = Node::builder().bootstrap(other.address()).start();
+    node.wait_for_peers(1);
+    let one = sign("alice", 0, 1, pay("bob", 5));
+    assert_eq!(submit(&other, &one).status, 201);
+    wait_until("it has come", PATIENCE, || node.pool() == [one.id().to_string()]);
+    let (status, _, detail) = problem(&submit(&node, &one));
+    assert_eq!((status, detail.as_str()), (409, "the transaction is in the pool already"));
+    let length = fs::metadata(file(&node)).expect("there").len();
+    for _ in 0..5 {
+        assert_eq!(submit(&node, &one).status, 409);
+    }
+    assert_eq!(fs::metadata(file(&node)).expect("there").len(), length, "once is enough");
+    node.kill9();
+    other.kill9();
+    let node = node.builder_of().start();
+    assert_eq!(node.pool(), [one.id().to_string()]);
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_not_called_known() {
+    let mut node = Node::start();
+    node.stop();
+    // Where the file is to be written anew there is something in the way.
+    let in_the_way = node.dir().join("pool.log.new");
+    fs::create_dir(&in_the_way).expect("made");
+    let mut node = node.builder_of().start();
+    let one = sign("alice", 0, 1, pay("bob", 5));
+    for _ in 0..3 {
+        let (status, kind, detail) = problem(&submit(&node, &one));
+        assert_eq!((status, kind.as_str()), (503, "unavailable"));
+        assert!(detail.contains("is in the pool, but would be lost"), "{detail}");
+    }
+    fs::remove_dir(&in_the_way).expect("removed");
+    assert_eq!(submit(&node, &one).status, 409, "it is in the pool, and can be written now");
+    node.kill9();
+    let node = node.builder_of().start();
+    assert_eq!(node.pool(), [one.id().to_string()]);
+}
+
+#[test]
 fn what_others_sent_is_there_after_a_stop() {
     let mut other = Node::start();
     let mut node = Node::builder().bootstrap(other.address()).start();

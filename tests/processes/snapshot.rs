@@ -92,7 +92,9 @@ fn with_snapshot() -> (Builder, String) {
     (builder, file)
 }
 
+/// Begins with a snapshot that whoever calls made.
 fn begin(builder: &Builder, file: &str, more: &[&str]) -> Ended {
+    let more = if more.is_empty() { &["--unverified"] } else { more };
     let dir = builder.dir().to_str().unwrap();
     builder.tool(&[&["chain", "start-from-snapshot", file, "--data-dir", dir], more].concat())
 }
@@ -103,6 +105,24 @@ fn begun(file: &str) -> Builder {
     let made = begin(&late, file, &[]);
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
     late
+}
+
+#[test]
+fn nobody_begins_with_a_state_without_being_told_what_to_compare() {
+    let (_builder, file) = with_snapshot();
+    let late = Node::builder();
+    let dir = late.dir().to_str().unwrap();
+    let shown: Value = serde_json::from_str(&late.tool(&["chain", "check-snapshot", &file, "--json"]).stdout).unwrap();
+    let tip = shown["tip"].as_str().unwrap();
+    let unsaid = late.tool(&["chain", "start-from-snapshot", &file, "--data-dir", dir]);
+    refused(&unsaid, &format!("ends with block {tip} at height 20"));
+    refused(&unsaid, &format!("say --known-block {tip}"));
+    assert!(!late.dir().join("chain.log").exists());
+    let both = begin(&late, &file, &["--known-block", tip, "--unverified"]);
+    assert_eq!(both.code(), Some(2), "{}", both.stderr);
+    let made = begin(&late, &file, &["--known-block", tip]);
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    assert!(late.dir().join("chain.log").exists());
 }
 
 /// What the node does not have, it says that it does not have, and what it has it answers.
@@ -277,8 +297,14 @@ fn what_is_made_from_a_snapshot_is_whole_or_not_there() {
     assert!(!log.exists());
     let mut cut_short = 0;
     for round in 0..24_u64 {
-        let mut command =
-            late.tool_command(&["chain", "start-from-snapshot", &file, "--data-dir", late.dir().to_str().unwrap()]);
+        let mut command = late.tool_command(&[
+            "chain",
+            "start-from-snapshot",
+            &file,
+            "--unverified",
+            "--data-dir",
+            late.dir().to_str().unwrap(),
+        ]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(2 * round));
         child.kill().unwrap();

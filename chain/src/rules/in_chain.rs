@@ -119,10 +119,7 @@ impl Position {
         if timestamp <= median {
             return Err(Invalid::TimeTooOld { timestamp, median });
         }
-        let acceptable_at = Timestamp::new(timestamp.get().saturating_sub(spec.max_drift_ms));
-        if acceptable_at > now {
-            return Err(Invalid::TimeTooNew { timestamp, acceptable_at });
-        }
+        not_too_new(spec, header, now)?;
         Ok(self.after(header, id))
     }
 
@@ -152,4 +149,14 @@ impl Position {
         let id = isolated::check_header(spec, header)?;
         self.step(spec, header, id, now)
     }
+}
+
+/// That a header's time is no later than the clock of whoever checks it, `now`, and what the specification allows besides.
+///
+/// # Errors
+/// [`Invalid::TimeTooNew`].
+pub fn not_too_new(spec: &ChainSpec, header: &Header, now: Timestamp) -> Result<(), Invalid> {
+    let timestamp = header.timestamp;
+    let acceptable_at = Timestamp::new(timestamp.get().saturating_sub(spec.max_drift_ms));
+    if acceptable_at > now { Err(Invalid::TimeTooNew { timestamp, acceptable_at }) } else { Ok(()) }
 }

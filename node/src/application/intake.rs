@@ -102,15 +102,16 @@ async fn take(keeper: &keeper::Handle, offers: Vec<Offer>) -> (Vec<Waiting>, Res
     (waiting, answer_all(keeper, all).await)
 }
 
-/// Keeps what was taken, then answers everybody, then tells the other nodes.
+/// Keeps what is in the pool, then answers everybody, then tells the other nodes of what is new.
 async fn answer(journal: &Journal, relay: &Relay, waiting: Vec<Waiting>, answered: Result<Verdicts, Closed>) {
-    let Ok((mut answers, admitted)) = answered else {
+    let Ok(Verdicts { mut answers, here, pooled, admitted }) = answered else {
         waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
         return;
     };
-    if let Err(error) = journal.keep(&admitted).await {
+    if let Err(error) = journal.keep(&pooled).await {
         let not_kept = Failure::from(error);
-        answers.iter_mut().filter(|one| one.outcome.is_ok()).for_each(|one| one.outcome = Err(not_kept.clone()));
+        let promised = answers.iter_mut().zip(here).filter(|(_, here)| *here);
+        promised.for_each(|(one, _)| one.outcome = Err(not_kept.clone()));
     }
     let mut answers = answers.into_iter();
     for (count, reply) in waiting {
@@ -121,15 +122,26 @@ async fn answer(journal: &Journal, relay: &Relay, waiting: Vec<Waiting>, answere
 }
 
 type Checked = Arc<bard_chain::rules::isolated::CheckedTransaction>;
-/// What came of each transaction, and those that were admitted.
-type Verdicts = (Vec<Answered>, Vec<Checked>);
+
+/// What came of some transactions.
+#[derive(Default)]
+struct Verdicts {
+    /// Of each.
+    answers: Vec<Answered>,
+    /// Of each, whether it is in the pool, as its answer says: admitted now or before.
+    here: Vec<bool>,
+    /// Those that are. One that was there before came from another node, say, or could not be written when it came: that it is in
+    /// the pool is told to nobody before it is on the disk.
+    pooled: Vec<Checked>,
+    /// Those that were admitted now.
+    admitted: Vec<Checked>,
+}
 
 async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<Verdicts, Closed> {
     let checked = keeper.check_transactions(all).await?;
     let good: Vec<_> = checked.iter().flatten().cloned().collect();
     let mut verdicts = keeper.admit(good).await?.into_iter();
-    let mut answers = Vec::with_capacity(checked.len());
-    let mut admitted = Vec::new();
+    let mut told = Verdicts::default();
     for result in checked {
         let (id, verdict) = match result {
             // The keeper answers each; were one left out, that one would have had no answer.
@@ -137,13 +149,17 @@ async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<Verdic
                 let verdict = verdicts.next().unwrap_or(Err(PoolRefusal::Full { least: None }));
                 let id = transaction.id();
                 if verdict.is_ok() {
-                    admitted.push(transaction);
+                    told.admitted.push(Arc::clone(&transaction));
+                }
+                if matches!(verdict, Ok(_) | Err(PoolRefusal::AlreadyKnown)) {
+                    told.pooled.push(transaction);
                 }
                 (Some(id), verdict)
             }
             Err(fault) => (None, Err(PoolRefusal::from(fault))),
         };
-        answers.push(Answered { id, outcome: verdict.map_err(Failure::from) });
+        told.here.push(matches!(verdict, Ok(_) | Err(PoolRefusal::AlreadyKnown)));
+        told.answers.push(Answered { id, outcome: verdict.map_err(Failure::from) });
     }
-    Ok((answers, admitted))
+    Ok(told)
 }

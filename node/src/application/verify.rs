@@ -1,12 +1,14 @@
 //! A check of the whole chain from its genesis block, as if it came from a stranger.
 
 use bard_chain::{
+    address::Address,
     hash::BlockId,
     invalid::Invalid,
-    ledger::{MemoryLedger, View, apply::ApplyError, commitment::Commitment},
+    ledger::{MemoryLedger, apply::ApplyError, commitment::Commitment},
     rules::{in_chain::Position, in_state, isolated::Unsigned},
     snapshot::{Check, Part, SnapshotError, with_accounts, with_items},
     source::SourceError,
+    transaction::ItemName,
     units::{Height, Timestamp},
 };
 
@@ -16,12 +18,17 @@ use super::{
     reply::Verified,
     service::{Failure, FailureKind},
 };
-use crate::keeper::{self, all_hold_in_parallel};
+use crate::{
+    keeper::{self, all_hold_in_parallel},
+    store::Counts,
+};
 
 /// How often a check that a reorganisation ran into is begun anew.
 const TRIES: usize = 3;
 /// How often the blocks that came meanwhile are checked too, before the check gives up on a chain that grows that fast.
 const CATCH_UPS: usize = 1_000;
+/// Accounts or items of the ledger that is kept which are compared at a time.
+const PAGE: usize = 1_000;
 
 /// What stops a check.
 enum Trouble {
@@ -196,16 +203,142 @@ impl<'a> Walk<'a> {
     /// Compares the ledger that follows from the blocks up to `tip` with the one that is kept; `false` where the chain has
     /// moved on, for then the balances at the new tip are no evidence.
     fn compare(&self, tip: BlockId) -> Result<bool, Trouble> {
+        let difference = self.difference()?;
+        if difference.is_some() && self.keeper.reader().tip().0 != tip {
+            return Ok(false);
+        }
+        difference.map_or(Ok(true), |problem| Err(Trouble::Problem(problem)))
+    }
+
+    /// What is kept and does not follow from the blocks, or the other way round.
+    fn difference(&self) -> Result<Option<String>, Trouble> {
         let reader = self.keeper.reader();
-        for (address, account) in self.ledger.accounts() {
-            if reader.account(address)? != *account {
-                if reader.tip().0 != tip {
-                    return Ok(false);
-                }
-                let problem = format!("the balance that is kept of {address} does not follow from the blocks");
-                return Err(Trouble::Problem(problem));
+        let accounts = |after: Option<&Address>| self.page(|| reader.accounts(after, PAGE));
+        if let Some(address) = first_difference(accounts, self.ledger.accounts())? {
+            return Ok(Some(format!("the balance that is kept of {address} does not follow from the blocks")));
+        }
+        let items = |after: Option<&ItemName>| self.page(|| reader.items(after, PAGE));
+        if let Some(name) = first_difference(items, self.ledger.items())? {
+            return Ok(Some(format!("what is kept of item {} does not follow from the blocks", name.as_str())));
+        }
+        let mut counts = Counts { accounts: self.ledger.accounts().count() as u64, ..Counts::default() };
+        for (_, item) in self.ledger.items() {
+            counts.items = counts.items.saturating_add(1);
+            counts.items_held = counts.items_held.saturating_add(u64::from(item.holder.is_some()));
+        }
+        if reader.counts() == counts {
+            return Ok(None);
+        }
+        Ok(Some("the numbers of accounts and items that are kept do not follow from the blocks".to_owned()))
+    }
+
+    fn page<T>(&self, read: impl FnOnce() -> Result<T, SourceError>) -> Result<T, Trouble> {
+        if self.gone.is_cancelled() { Err(Trouble::Gone) } else { Ok(read()?) }
+    }
+}
+
+/// The first entry that is only in one of two lists, or is different: what is kept, a page at a time, and what follows from the
+/// blocks; both by their keys.
+fn first_difference<'a, K: Ord + Clone + 'a, V: PartialEq + 'a>(
+    page: impl Fn(Option<&K>) -> Result<Vec<(K, V)>, Trouble>,
+    mut follow: impl Iterator<Item = (&'a K, &'a V)>,
+) -> Result<Option<K>, Trouble> {
+    let mut last = None;
+    loop {
+        let kept = page(last.as_ref())?;
+        if kept.is_empty() {
+            return Ok(follow.next().map(|(key, _)| key.clone()));
+        }
+        for (key, value) in kept {
+            match follow.next() {
+                Some((same, what)) if *same == key && *what == value => last = Some(key),
+                Some((other, _)) => return Ok(Some(key.min(other.clone()))),
+                None => return Ok(Some(key)),
             }
         }
-        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+    use bard_chain::{engine::Engine, presets};
+    use redb::{Database, TableDefinition, WriteTransaction};
+
+    use super::*;
+    use crate::{
+        metrics::Metrics,
+        store::{Opened, Store},
+    };
+
+    /// Whether `verify` finds a problem in a directory, and which.
+    async fn problem(dir: &Path) -> Option<String> {
+        let spec = Arc::new(presets::dev());
+        let Opened { store, restored, .. } = Store::open(dir, Arc::clone(&spec)).expect("opened");
+        let (engine, counts) = (Engine::restore(spec, restored), Metrics::new("dev", "", Timestamp::ZERO).chain);
+        let limits = bard_chain::mempool::Limits::default();
+        let (handle, ended) = keeper::start(engine, store, limits, counts).expect("started");
+        let verified = verify(&handle, &CancellationToken::new(), &|_| {}).expect("an answer");
+        handle.stop().await;
+        ended.ended().await.expect("stopped");
+        verified.problem
+    }
+
+    fn change(dir: &Path, how: impl FnOnce(&WriteTransaction)) {
+        let index = Database::open(dir.join("index.redb")).expect("opened");
+        let transaction = index.begin_write().expect("begun");
+        how(&transaction);
+        transaction.commit().expect("written");
+    }
+
+    #[tokio::test]
+    async fn what_the_index_has_and_the_chain_has_not_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(problem(dir.path()).await, None);
+        let accounts = TableDefinition::<&[u8; 32], (u64, u64)>::new("accounts");
+        let items = TableDefinition::<&str, &[u8]>::new("items");
+        let stranger = [7; 32];
+        change(dir.path(), |index| {
+            index.open_table(accounts).expect("there").insert(&stranger, (1_000, 0)).expect("written");
+        });
+        let found = problem(dir.path()).await.expect("an account too many");
+        assert!(found.contains("the balance that is kept of bard1") && found.contains("does not follow"), "{found}");
+        change(dir.path(), |index| {
+            index.open_table(accounts).expect("there").remove(&stranger).expect("written");
+            index.open_table(items).expect("there").insert("ghost", stranger.as_slice()).expect("written");
+        });
+        let found = problem(dir.path()).await.expect("an item too many");
+        assert!(found.contains("what is kept of item ghost does not follow"), "{found}");
+        change(dir.path(), |index| {
+            index.open_table(items).expect("there").remove("ghost").expect("written");
+        });
+        assert_eq!(problem(dir.path()).await, None);
+        change(dir.path(), |index| {
+            index.open_table(accounts).expect("there").pop_first().expect("written");
+        });
+        assert!(problem(dir.path()).await.is_some(), "an account too few");
+    }
+
+    #[test]
+    fn the_first_difference_of_two_lists() {
+        let list = |entries: &[(u8, u8)]| entries.iter().copied().collect::<BTreeMap<u8, u8>>();
+        let find = |kept: &[(u8, u8)], follow: &[(u8, u8)]| {
+            let kept = list(kept);
+            let page = |after: Option<&u8>| {
+                let rest = kept.iter().filter(|(key, _)| after.is_none_or(|after| *key > after)).take(2);
+                Ok(rest.map(|(key, value)| (*key, *value)).collect::<Vec<_>>())
+            };
+            first_difference(page, list(follow).iter()).unwrap_or_else(|_| panic!("nothing fails here"))
+        };
+        let all = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)];
+        assert_eq!((find(&[], &[]), find(&all, &all)), (None, None));
+        for (at, (key, _)) in all.into_iter().enumerate() {
+            let without = [&all[..at], &all[at + 1..]].concat();
+            assert_eq!((find(&without, &all), find(&all, &without)), (Some(key), Some(key)), "{key}");
+            let mut other = all;
+            other[at].1 = 9;
+            assert_eq!(find(&other, &all), Some(key));
+        }
     }
 }

@@ -117,8 +117,12 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     let (events, _) = broadcast::channel(EVENTS);
     let (space_sender, space) = watch::channel(Space { room: store.room(), shortage: None });
     let pool = Arc::new(RwLock::new(Mempool::new(limits)));
-    let workers =
-        rayon::ThreadPoolBuilder::new().thread_name(|n| format!("check-{n}")).build().map_err(std::io::Error::other)?;
+    let workers = rayon::ThreadPoolBuilder::new()
+        .thread_name(|n| format!("check-{n}"))
+        // Without one, the whole process is aborted. Whoever waits for the check hears that it is gone.
+        .panic_handler(|_| tracing::error!("a check ended in a panic: what was checked is dropped"))
+        .build()
+        .map_err(std::io::Error::other)?;
     let reader = store.reader();
     let handle = Handle {
         spec: Arc::clone(engine.spec()),

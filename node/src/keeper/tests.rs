@@ -79,3 +79,18 @@ async fn a_keeper_without_room_waits_for_it() {
     handle.stop().await;
     ended.ended().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_check_that_panics_costs_what_it_checked_and_not_the_node() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let (reply, checked) = oneshot::channel::<()>();
+    handle.workers.spawn(move || {
+        let _reply = reply;
+        panic!("on purpose");
+    });
+    assert!(checked.await.is_err(), "whoever waits is told");
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}

@@ -3,13 +3,15 @@
 //!
 //! So a node that is killed at any instant still has every transaction that it told anybody is in its pool; of those that
 //! others sent it, it has what was there when the file was last written anew, and asks its peers for the rest when they meet.
-//! Nothing that is wrong with the file stops the node.
+//! What a block confirmed is no longer in the file, and what undid that block may be younger than the file: so the transactions
+//! of the blocks that [were undone](undone) are taken back first. Nothing that is wrong with either stops the node.
 
 mod file;
+mod undone;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
-use bard_chain::{rules::isolated::CheckedTransaction, units::Timestamp};
+use bard_chain::{hash::TransactionId, rules::isolated::CheckedTransaction, units::Timestamp};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -55,7 +57,7 @@ impl std::fmt::Debug for Addition {
 
 impl Journal {
     /// Returns when transactions that are in the pool would be there again if the machine lost power now. Those of the same
-    /// moment share one write.
+    /// moment share one write; those that were written before cost none.
     ///
     /// # Errors
     /// Why they would not.
@@ -78,6 +80,9 @@ pub struct Task {
     /// Away while it is being written.
     file: Option<PoolFile>,
     additions: mpsc::Receiver<Addition>,
+    /// What is in the file, durably: as many as the pool had when it was written anew, and those of [`MAX_ADDED`] more bytes. So
+    /// whoever submits the same again and again writes nothing.
+    kept: HashSet<TransactionId>,
     /// Whether the last attempt to write failed, and a line of the log said so.
     failing: bool,
     /// Whether the file has no transactions: then that of an empty pool need not be written.
@@ -103,13 +108,25 @@ pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task),
         (file, found)
     };
     let Ok((file, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
-    if !found.is_empty() {
-        let (count, taken) = (found.len(), take_back(&keeper, found).await?);
-        tracing::info!(taken, of = count, "transactions of the pool of an earlier run are back");
-        keeper.expire().await?;
+    let reader = keeper.reader().clone();
+    let depth = keeper.spec().max_reorg_depth;
+    let work = move || {
+        undone::transactions(&reader, depth).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
+            Vec::new()
+        })
+    };
+    let Ok(undone) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
+    // Before what waits: later transactions of the same senders do.
+    for (all, whence) in [(undone, "blocks that were undone"), (found, "the pool of an earlier run")] {
+        if !all.is_empty() {
+            let (count, taken) = (all.len(), take_back(&keeper, all).await?);
+            tracing::info!(taken, of = count, "transactions of {whence} are back");
+        }
     }
+    keeper.expire().await?;
     let (sender, additions) = mpsc::channel(QUEUE);
-    let task = Task { keeper, file: Some(file), additions, failing: false, empty: false };
+    let task = Task { keeper, file: Some(file), additions, kept: HashSet::new(), failing: false, empty: false };
     Ok((Journal(sender), task))
 }
 
@@ -165,25 +182,41 @@ impl Task {
         }
     }
 
-    /// Adds what waits to be added, all together.
+    /// Adds what waits to be added, all together. Whoever brings only what is there already is answered at once.
     async fn add(&mut self, first: Addition) {
-        let mut replies = vec![first.reply];
-        let mut all = first.all;
-        while let Ok(Addition { all: mut more, reply }) = self.additions.try_recv() {
-            all.append(&mut more);
-            replies.push(reply);
+        let (mut replies, mut all) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(Addition { all: mut more, reply }) = next {
+            more.retain(|(_, one)| !self.kept.contains(&one.id()));
+            if more.is_empty() {
+                // Whoever asked may be gone, here and below.
+                let _ = reply.send(Ok(()));
+            } else {
+                all.append(&mut more);
+                replies.push(reply);
+            }
+            next = self.additions.try_recv().ok();
+        }
+        if all.is_empty() {
+            return;
         }
         let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
         // A new file holds these too, for they are in the pool. After a failure it is tried first.
         let result = match long || self.failing {
             true => self.rewrite().await,
-            false => self.write(move |file| file.append(&all)).await,
+            false => self.append(all).await,
         };
         self.empty = false;
         for reply in replies {
-            // Whoever asked may be gone.
             let _ = reply.send(result.clone());
         }
+    }
+
+    async fn append(&mut self, all: Vec<Kept>) -> Result<(), NotKept> {
+        let ids: Vec<TransactionId> = all.iter().map(|(_, one)| one.id()).collect();
+        self.write(move |file| file.append(&all)).await?;
+        self.kept.extend(ids);
+        Ok(())
     }
 
     async fn rewrite(&mut self) -> Result<(), NotKept> {
@@ -192,7 +225,12 @@ impl Task {
             return Ok(());
         }
         self.empty = all.is_empty();
-        self.write(move |file| file.rewrite(&all)).await
+        let ids = all.iter().map(|(_, one)| one.id()).collect();
+        // Where writing fails halfway, which of the two files is there is not known.
+        self.kept = HashSet::new();
+        self.write(move |file| file.rewrite(&all)).await?;
+        self.kept = ids;
+        Ok(())
     }
 
     /// Writes where waiting for the disk disturbs nobody. That it begins to fail is one line of the log.

@@ -37,7 +37,8 @@ impl Service {
         }
     }
 
-    /// The receipt of a transaction, whose headers end with the one at `until`, or with the tip.
+    /// The receipt of a transaction, whose headers end with the one at `until`; if that is left out with the tip, or before it with
+    /// the last one that a receipt has room for.
     pub(super) fn receipt(
         &self,
         id: TransactionId,
@@ -64,6 +65,9 @@ impl Service {
             if height > end {
                 let detail = format!("until: the transaction is in block {height}, after height {end}");
                 return Err(Failure::new(FailureKind::Conflict, detail));
+            }
+            if until.is_some() && !whole {
+                check_room(height, end)?;
             }
             let headers = self.headers_of_receipt(&proof.header, whole, end)?;
             let place = headers.iter().position(|header| *header == proof.header.header);
@@ -102,5 +106,31 @@ impl Service {
             return Failure::new(FailureKind::Conflict, detail);
         }
         self.unknown_transaction(&id)
+    }
+}
+
+/// That a receipt which begins with the block at `first` has room for the headers up to `end`.
+fn check_room(first: Height, end: Height) -> Result<(), Failure> {
+    let last = first.get().saturating_add(MAX_HEADERS as u64).saturating_sub(1);
+    if end.get() <= last {
+        return Ok(());
+    }
+    let detail = format!(
+        "until: a receipt has at most {MAX_HEADERS} headers: one that begins with block {first} ends at height {last} or below"
+    );
+    Err(Failure::new(FailureKind::Conflict, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_receipt_may_end() {
+        let ends = |first, end| check_room(Height::new(first), Height::new(end)).map_err(|failure| failure.to_string());
+        assert_eq!((ends(5, 5), ends(5, 10_004)), (Ok(()), Ok(())), "that many headers");
+        let why = ends(5, 10_005).expect_err("one more");
+        assert!(why.ends_with("one that begins with block 5 ends at height 10004 or below"), "{why}");
+        assert!(ends(u64::MAX - 1, u64::MAX).is_ok());
     }
 }

@@ -194,13 +194,13 @@ pub(super) fn run_check(options: &CheckOptions) -> Result<(), String> {
         return print(&shown.to_string());
     }
     print(&format!(
-        "the state is the one that its header commits to: {}, height {height}, block {tip}, {accounts} accounts, {items} items, work {work}",
+        "the state is the one that its header commits to: {}, height {height}, block {tip}, {accounts} accounts, {items} items, work {work}. One block's work makes such a file of any state: compare the block with a node that you trust",
         chains::full_name(&spec)
     ))
 }
 
 /// Reads and checks a file.
-fn check(file: &Path) -> Result<(ChainSpec, Checked), String> {
+pub(super) fn check(file: &Path) -> Result<(ChainSpec, Checked), String> {
     let opened = File::open(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let bad = |what: String| format!("{}: {what}", file.display());
     checked(BufReader::with_capacity(1 << 20, opened)).map_err(bad)

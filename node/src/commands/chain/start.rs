@@ -2,13 +2,13 @@
 
 use std::{fs::File, io::BufReader, path::PathBuf, sync::Arc};
 
-use bard_chain::hash::BlockId;
+use bard_chain::{hash::BlockId, snapshot::Checked};
 use clap::Args;
 
 use super::{
     archive::Reader,
     place::Place,
-    snapshot::{SNAPSHOT, said},
+    snapshot::{SNAPSHOT, check, said},
 };
 use crate::{
     chains, clock,
@@ -27,11 +27,21 @@ pub struct StartOptions {
     /// The last block of the snapshot, as it is known from elsewhere: a node, a person, a newspaper
     #[arg(long, value_name = "HASH")]
     known_block: Option<BlockId>,
+    /// Believe whoever made the file, where its last block is not known from elsewhere: one block's work makes such a file of any
+    /// state
+    #[arg(long, conflicts_with = "known_block")]
+    unverified: bool,
 }
 
 /// Makes it.
 pub(super) fn run(options: &StartOptions) -> Result<(), String> {
     let file = options.file.display();
+    if options.known_block.is_none() && !options.unverified {
+        let (_, Checked { tip, height, .. }) = check(&options.file)?;
+        return Err(format!(
+            "{file} ends with block {tip} at height {height}, and whoever sealed that could put any state in it: compare it with a node that you trust, then say --known-block {tip}, or --unverified to believe the file"
+        ));
+    }
     let opened = File::open(&options.file).map_err(|error| format!("cannot read {file}: {error}"))?;
     let mut archive = Reader::begin(BufReader::with_capacity(1 << 20, opened), &SNAPSHOT)
         .map_err(|error| format!("{file}: {}", said(error)))?;
@@ -64,7 +74,7 @@ pub(super) fn run(options: &StartOptions) -> Result<(), String> {
     let opened = Store::open(&dir, Arc::clone(&spec)).map_err(|error| error.to_string())?;
     opened.store.close().map_err(|error| error.to_string())?;
     print(&format!(
-        "{} begins with the state at height {}, block {}: {} accounts, {} items. Compare the block with a node that you trust; {} has the blocks after it",
+        "{} begins with the state at height {}, block {}: {} accounts, {} items; {} has the blocks after it",
         spec.name,
         checked.height,
         checked.tip,

@@ -18,9 +18,12 @@ use super::{
     output::{print, tell},
     remote::{NodeChoice, block_on},
 };
-use crate::interface::{
-    client::Client,
-    view::json::{NewRecord, PlacedTransaction},
+use crate::{
+    clock,
+    interface::{
+        client::Client,
+        view::json::{NewRecord, PlacedTransaction},
+    },
 };
 
 /// What a record of a digest says it is: 64 hex digits, as `sha256sum` prints them.
@@ -113,7 +116,8 @@ pub struct GetReceipt {
     /// Begin with the transaction's own block: a smaller file, which shows less
     #[arg(long)]
     short: bool,
-    /// End with the header at this height, such as that of a block that is known everywhere; with the tip if left out
+    /// End with the header at this height, such as that of a block that is known everywhere, at most 10,000 headers from the
+    /// first; with the tip, or the last there is room for, if left out
     #[arg(long, value_name = "HEIGHT")]
     until: Option<u64>,
     #[command(flatten)]
@@ -130,7 +134,7 @@ impl GetReceipt {
         let receipt = client.receipt(&self.id, self.short, self.until);
         let bytes = block_on(async { receipt.await.map_err(|error| error.to_string()) })?;
         let (receipt, checked) = Receipt::read(&bytes)
-            .and_then(|receipt| receipt.check(None).map(|checked| (receipt, checked)))
+            .and_then(|receipt| receipt.check(None, clock::now()).map(|checked| (receipt, checked)))
             .map_err(|fault| format!("{} sent a receipt that does not hold: {fault}", client.name()))?;
         if checked.transaction.to_string() != self.id {
             return Err(format!("{} sent the receipt of another transaction", client.name()));
@@ -144,7 +148,7 @@ impl GetReceipt {
             None => write_new(&self.default_name(), &bytes)?,
         }
         let name = self.out.clone().unwrap_or_else(|| self.default_name());
-        tell(&verify::summary(&receipt, &checked));
+        tell(&verify::summary(&receipt, &checked, false));
         print(&name.display().to_string())
     }
 
@@ -154,14 +158,23 @@ impl GetReceipt {
     }
 }
 
-/// Writes a file that is not there yet.
+/// Writes a file that is not there yet: beside it first, so that no half of a receipt has its name.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => format!("{} is there already: choose another with --out", path.display()),
         _ => format!("cannot write {}: {error}", path.display()),
     };
-    let mut file = File::create_new(path).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+    if path.exists() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // It is made to be shown around: whoever may read any new file may read it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut beside = builder.prefix(".receipt-").tempfile_in(dir).map_err(failed)?;
+    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
+    beside.persist_noclobber(path).map(drop).map_err(|error| failed(error.error))
 }
 
 /// The digests of a file, which may be of any length.

@@ -32,10 +32,10 @@ pub struct VerifyReceipt {
     /// The chain that is expected: a built-in name or a specification file
     #[arg(long, value_name = "NAME or FILE")]
     chain: Option<String>,
-    /// A block that is known to be of the chain, by its id
+    /// A block that is known to be of the chain, by its id: the transaction's or one after it
     #[arg(long, value_name = "HASH")]
     known_block: Option<BlockId>,
-    /// A block that is known to be of the chain, with its height
+    /// A block that is known to be of the chain, with its height: the transaction's or one after it
     #[arg(long, value_name = "HEIGHT:HASH", conflicts_with = "known_block")]
     checkpoint: Option<Checkpoint>,
     /// Print one JSON document
@@ -52,8 +52,8 @@ impl VerifyReceipt {
         let name = self.receipt.display();
         let receipt = Receipt::read(&self.read()?).map_err(|fault| format!("{name}: {fault}"))?;
         let checked = match &self.checkpoint {
-            Some(checkpoint) => receipt.check_against(checkpoint),
-            None => receipt.check(self.known_block.as_ref()),
+            Some(checkpoint) => receipt.check_against(checkpoint, clock::now()),
+            None => receipt.check(self.known_block.as_ref(), clock::now()),
         };
         let checked = checked.map_err(|fault| format!("{name}: {fault}"))?;
         if let Some(chain) = &self.chain {
@@ -68,10 +68,8 @@ impl VerifyReceipt {
         if self.json {
             return print(&self.document(&receipt, &checked).to_string());
         }
-        print(&summary(&receipt, &checked))?;
-        if let Some(Checkpoint { height, block }) = self.checkpoint {
-            print(&format!("Block {block} at height {height}, which you know, is among its headers."))?;
-        }
+        let is_known = self.known_block.is_some() || self.checkpoint.is_some();
+        print(&summary(&receipt, &checked, is_known))?;
         if let Some(how) = of_file {
             let file = self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
             print(&format!("The record is {how} of {file}."))?;
@@ -128,9 +126,9 @@ fn is_of_file(receipt: &Receipt, file: &Path) -> Result<&'static str, String> {
     Err(format!("the record is neither the content of {} nor its digest", file.display()))
 }
 
-/// What a receipt shows, for a person.
-pub(super) fn summary(receipt: &Receipt, checked: &Checked) -> String {
-    let Checked { chain_name, chain, transaction, block, height, confirmations, last, .. } = checked;
+/// What a receipt shows, for a person. `is_known`: they know its last block that counts.
+pub(super) fn summary(receipt: &Receipt, checked: &Checked, is_known: bool) -> String {
+    let Checked { chain_name, chain, transaction, block, height, confirmations, last, last_height, .. } = checked;
     let sender = receipt.transaction.sender;
     let did = match &receipt.transaction.action {
         Action::Transfer { to, amount } => format!("paid {amount} to {to}"),
@@ -141,15 +139,22 @@ pub(super) fn summary(receipt: &Receipt, checked: &Checked) -> String {
     };
     let time = clock::local(checked.timestamp);
     let blocks = if *confirmations == 1 { "block" } else { "blocks" };
-    let reach = if checked.from_start {
-        format!("It holds every header from the first block on: to forge it takes about {} hashes.", checked.work)
+    let reach = if is_known {
+        format!(
+            "Block {last} at height {last_height}, which you know, is among its headers: it is as sure as that block is."
+        )
+    } else if checked.from_start {
+        format!(
+            "It holds every header from the first block on. To forge it takes about {} hashes, those from the transaction's \
+             block on; or compare block {last} with a node you trust.",
+            checked.work
+        )
     } else {
         format!("It begins with that block: it is worth what block {last} is, so compare that with a node you trust.")
     };
-    let last_height = checked.last_height;
     format!(
         "{sender}\n{did}\non chain {chain_name} {chain}\nin transaction {transaction}\nin block {height} {block}\n\
-         of {time}, by the clock of its miner, with {confirmations} {blocks} from it to the last of the receipt, at height {last_height}.\n{reach}"
+         of {time}, by the clock of its miner, with {confirmations} {blocks} from it up to height {last_height}.\n{reach}"
     )
 }
 

@@ -40,7 +40,7 @@ async fn proof(State(service): State<Service>, id: Segment, _: NoQuery) -> Answe
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Headers {
-    /// With the first of the chain: then the receipt shows the work of the whole chain.
+    /// With the first of the chain: then they obey every rule that headers have, difficulty and times included.
     Whole,
     /// With that of the transaction.
     Short,
@@ -53,7 +53,8 @@ struct Wanted {
     /// With which block the headers begin; with the first one where the chain is short enough, if left out.
     #[param(inline)]
     headers: Option<Headers>,
-    /// The height with which the headers end, not below that of the transaction; the tip's, if left out.
+    /// The height with which the headers end: not below that of the transaction, and no more than 10,000 headers from where they
+    /// begin. If left out, the tip's, or before it the last that there is room for.
     #[param(maximum = 9_007_199_254_740_991_u64)]
     until: Option<u64>,
 }
@@ -66,7 +67,7 @@ struct Wanted {
     params(("id" = view::json::Hash, Path, description = "The id of the transaction."), Wanted),
     responses((status = 200, description = "The receipt: CBOR.", body = view::json::Cbor,
             content_type = "application/cbor"),
-        (status = 409, description = "It waits to be mined, the chain is too long for a whole one, or the headers cannot end there.", body = Problem,
+        (status = 409, description = "It waits to be mined, the chain is too long for a whole one, or the headers cannot end there: below the transaction, above the tip, or more than 10,000 headers on.", body = Problem,
             content_type = "application/problem+json")))]
 async fn receipt(State(service): State<Service>, id: Segment, Query(wanted): Query<Wanted>) -> Answer {
     let extent = wanted.headers.map(|headers| match headers {
