@@ -9,16 +9,14 @@ use std::{
 };
 
 use bard_tests::{
-    process::{Http, Node, PATIENCE, wait_for, wait_until},
+    process::{Http, Node, PATIENCE, wait_until},
     workspace::root,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Queries of the dashboard that need something to have happened that does not happen to two good nodes within seconds: they must be
-/// valid, and may have nothing to tell.
-const MAY_BE_SILENT: &[&str] =
-    &["bard_peer_penalties_total", "bard_peer_bans_total", "bard_relay_blocks_rebuilt_total"];
+/// Transfers that make a block so long that it is announced compact.
+const CROWD: u64 = 120;
 
 fn prometheus_dir() -> std::path::PathBuf {
     root().join("deploy/prometheus")
@@ -34,16 +32,37 @@ fn dashboard() -> Value {
     serde_json::from_str(&fs::read_to_string(root().join("deploy/grafana/dashboard.json")).unwrap()).unwrap()
 }
 
-/// Title and expression of every query of the dashboard.
-fn queries() -> Vec<(String, String)> {
+/// The panels of the dashboard that show something, with their titles: all but the headings.
+fn panels() -> Vec<(String, Value)> {
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap().iter();
-    let of_panel = |panel: &Value| {
-        let title = panel["title"].as_str().unwrap().to_owned();
+    let shown = panels.filter(|panel| panel["type"] != "row");
+    shown.map(|panel| (panel["title"].as_str().unwrap().to_owned(), panel.clone())).collect()
+}
+
+/// Title and expression of every query of the dashboard.
+fn queries() -> Vec<(String, String)> {
+    let of_panel = |(title, panel): (String, Value)| {
         let targets = panel["targets"].as_array().cloned().unwrap_or_default();
         targets.iter().map(|target| (title.clone(), target["expr"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
     };
-    panels.flat_map(of_panel).collect()
+    panels().into_iter().flat_map(of_panel).collect()
+}
+
+/// The series that an expression looks at, each with its labels: what it asks for before anything is compared.
+fn selectors(expression: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = ["bard_", "process_", "up{"].into_iter().flat_map(|start| expression.match_indices(start));
+    let of_start = |(at, _): (usize, &str)| {
+        let rest = expression.get(at..)?;
+        let inside =
+            expression.get(..at).and_then(|before| before.chars().last()).is_some_and(|c| is_name(c) || c == '"');
+        let name = rest.split(|c| !is_name(c)).next()?;
+        let labels = rest.get(name.len()..).filter(|after| after.starts_with('{'));
+        let labels = labels.and_then(|after| after.split_inclusive('}').next()).unwrap_or_default();
+        (!inside).then(|| format!("{name}{labels}"))
+    };
+    starts.filter_map(of_start).collect()
 }
 
 /// The names of our metrics in an expression, without the endings of the samples of a histogram.
@@ -90,6 +109,32 @@ fn every_alert_has_its_place_in_the_runbook_and_its_test() {
 }
 
 #[test]
+fn every_panel_asks_something_of_the_source_that_is_chosen() {
+    let panels = panels();
+    assert!(panels.len() > 20, "{}", panels.len());
+    for (title, panel) in panels {
+        assert!(panel["panels"].is_null(), "{title}: panels in panels are not looked at");
+        let targets = panel["targets"].as_array().cloned().unwrap_or_default();
+        assert!(!targets.is_empty(), "{title} asks nothing");
+        for target in targets {
+            assert_eq!(
+                target["datasource"]["uid"].as_str().or(panel["datasource"]["uid"].as_str()),
+                Some("${datasource}"),
+                "{title}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_series_of_an_expression_are_found() {
+    let found = selectors(
+        "increase(bard_a_bucket{le=\"8.0\"}[1h]) - bard_b > 0 and changes(process_c{job=\"bard\"}[1h]) > up{job=\"bard\"}",
+    );
+    assert_eq!(found, ["bard_a_bucket{le=\"8.0\"}", "bard_b", "process_c{job=\"bard\"}", "up{job=\"bard\"}"]);
+}
+
+#[test]
 #[ignore = "needs promtool; .ci/run deploy"]
 fn promtool_finds_no_fault() {
     promtool(&["check", "config", "prometheus.yml"]);
@@ -132,6 +177,15 @@ impl Prometheus {
         prometheus
     }
 
+    /// Waits until an expression has something to tell: a number at least.
+    fn wait_for_figures(&self, what: &str, expression: &str) {
+        wait_until(&format!("data for {what}: {expression}"), PATIENCE, || {
+            let found = self.ask(expression).unwrap_or_else(|error| panic!("{what}: {expression}: {error}"));
+            let mut figures = found.iter().filter_map(|series| series["value"][1].as_str()?.parse::<f64>().ok());
+            figures.any(f64::is_finite)
+        });
+    }
+
     /// What it says to an expression now; an error where it cannot be understood.
     fn ask(&self, expression: &str) -> Result<Vec<Value>, String> {
         let escaped: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -154,49 +208,52 @@ fn authority(node: &Node) -> String {
     node.file().api.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
-/// Lets two nodes do a little of everything: a fork that the second loses, payments, one that is refused, a peer.
-fn lively() -> (Node, Node) {
-    let (one, two) = (Node::start(), Node::start());
+/// Lets two nodes do a little of everything: a fork that the second loses, payments, one that is refused, a block that is announced
+/// compact.
+fn live(one: &Node, two: &Node) {
     two.mine(1);
     one.mine(3);
     two.post("/api/v1/peers", &json!({ "address": one.address() })).success();
-    two.wait_for_same_tip(&one);
-    one.pay("alice", "bob", 5);
+    two.wait_for_same_tip(one);
     let poor = json!({ "from": "alice", "to": "bob", "amount": 999_999 });
     assert_eq!(one.post("/api/v1/wallet/transfer", &poor).status, 409);
+    for _ in 0..CROWD {
+        one.pay("alice", "bob", 1);
+    }
+    wait_until("the second has what waits", PATIENCE, || two.pool().len() == one.pool().len());
     one.mine(1);
-    two.wait_for_same_tip(&one);
-    (one, two)
+    two.wait_for_same_tip(one);
+    one.pay("alice", "bob", 1);
 }
 
 #[test]
 #[ignore = "needs prometheus; .ci/run deploy"]
 fn a_real_prometheus_answers_every_query_of_the_dashboard_and_of_the_alerts() {
     assert!(Path::new("/proc").is_dir());
-    let (one, two) = lively();
+    let (one, two) = (Node::start(), Node::start());
     let prometheus = Prometheus::start(&[&one, &two]);
-    // Rates need two figures.
+    // Rates need two figures, and whatever grows has to grow while it is watched.
     wait_until("two figures of both nodes", PATIENCE, || {
-        prometheus.ask("min(count_over_time(bard_chain_height[1m])) >= 2").is_ok_and(|found| !found.is_empty())
+        let counted = prometheus.ask("count(count_over_time(bard_chain_height[1m]) >= 2)");
+        counted.is_ok_and(|found| found.first().is_some_and(|series| series["value"][1] == json!("2")))
     });
-    one.mine(2);
-    one.pay("alice", "bob", 1);
+    live(&one, &two);
     let queries = queries();
     assert!(queries.len() > 25, "{queries:?}");
     for (title, expression) in queries {
         let here = expression.replace("$instance", ".*").replace("$__rate_interval", "1m");
         assert!(!here.contains('$'), "{title}: {here}");
-        if MAY_BE_SILENT.iter().any(|name| here.contains(name)) {
-            prometheus.ask(&here).unwrap_or_else(|error| panic!("{title}: {here}: {error}"));
-            continue;
-        }
-        wait_for(&format!("data for {title}: {here}"), PATIENCE, || {
-            let found = prometheus.ask(&here).unwrap_or_else(|error| panic!("{title}: {here}: {error}"));
-            (!found.is_empty()).then_some(())
-        });
+        prometheus.wait_for_figures(&title, &here);
     }
+    the_choice_of_nodes_has_both(&prometheus);
     for (name, expression) in alerts() {
         prometheus.ask(&expression).unwrap_or_else(|error| panic!("{name}: {expression}: {error}"));
+        let series = selectors(&expression);
+        assert!(!series.is_empty(), "{name}: {expression}");
+        // An alert on what nobody tells would never come.
+        for series in series {
+            prometheus.wait_for_figures(&name, &series);
+        }
     }
     let depths = prometheus.ask("max(bard_chain_reorg_blocks_count)").unwrap();
     assert_eq!(depths[0]["value"][1], json!("1"), "the fork that was lost is counted");
@@ -207,6 +264,16 @@ fn a_real_prometheus_answers_every_query_of_the_dashboard_and_of_the_alerts() {
         let state = prometheus.ask("ALERTS{alertname=\"BardDown\", alertstate=\"pending\"}");
         state.is_ok_and(|found| found.len() == 1)
     });
+}
+
+/// What the list above the dashboard offers, asked as Grafana asks for it.
+fn the_choice_of_nodes_has_both(prometheus: &Prometheus) {
+    let dashboard = dashboard();
+    let lists = dashboard["templating"]["list"].as_array().unwrap();
+    let nodes = lists.iter().find(|list| list["name"] == "instance").unwrap();
+    assert_eq!(nodes["definition"], json!("label_values(bard_build_info, instance)"));
+    let answer = prometheus.http.get("/api/v1/label/instance/values?match[]=bard_build_info").success();
+    assert_eq!(answer["data"].as_array().map(Vec::len), Some(2), "{answer}");
 }
 
 /// As many as are in the file, each evaluated without an error.
