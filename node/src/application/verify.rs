@@ -18,10 +18,7 @@ use super::{
     reply::Verified,
     service::{Failure, FailureKind},
 };
-use crate::{
-    keeper::{self, all_hold_in_parallel},
-    store::Counts,
-};
+use crate::keeper::{self, all_hold_in_parallel};
 
 /// How often a check that a reorganisation ran into is begun anew.
 const TRIES: usize = 3;
@@ -221,12 +218,10 @@ impl<'a> Walk<'a> {
         if let Some(name) = first_difference(items, self.ledger.items())? {
             return Ok(Some(format!("what is kept of item {} does not follow from the blocks", name.as_str())));
         }
-        let mut counts = Counts { accounts: self.ledger.accounts().count() as u64, ..Counts::default() };
-        for (_, item) in self.ledger.items() {
-            counts.items = counts.items.saturating_add(1);
-            counts.items_held = counts.items_held.saturating_add(u64::from(item.holder.is_some()));
-        }
-        if reader.counts() == counts {
+        let held = self.ledger.items().filter(|(_, item)| item.holder.is_some()).count();
+        let follow = (self.ledger.accounts().count() as u64, self.ledger.items().count() as u64, held as u64);
+        let kept = reader.counts();
+        if (kept.accounts, kept.items, kept.items_held) == follow {
             return Ok(None);
         }
         Ok(Some("the numbers of accounts and items that are kept do not follow from the blocks".to_owned()))

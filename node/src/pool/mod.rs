@@ -4,10 +4,9 @@
 //! So a node that is killed at any instant still has every transaction that it told anybody is in its pool; of those that
 //! others sent it, it has what was there when the file was last written anew, and asks its peers for the rest when they meet.
 //! What a block confirmed is no longer in the file, and what undid that block may be younger than the file: so the transactions
-//! of the blocks that [were undone](undone) are taken back first. Nothing that is wrong with either stops the node.
+//! of the blocks that were undone are taken back first. Nothing that is wrong with either stops the node.
 
 mod file;
-mod undone;
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
@@ -111,7 +110,7 @@ pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task),
     let reader = keeper.reader().clone();
     let depth = keeper.spec().max_reorg_depth;
     let work = move || {
-        undone::transactions(&reader, depth).unwrap_or_else(|error| {
+        reader.left_the_chain(depth).unwrap_or_else(|error| {
             tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
             Vec::new()
         })

@@ -24,7 +24,7 @@
 //! | `chunks.rs` | how histories lie in the index |
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
-//! | `history.rs`, `forks.rs` | what happened to an account, an item or a record; the branches near the tip |
+//! | `history.rs`, `forks.rs`, `undone.rs` | what happened to an account, an item or a record; the branches near the tip, and what left the chain |
 //! | `past.rs` | what an account or an item was at an earlier height |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
@@ -49,6 +49,7 @@ mod recent;
 mod record;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undone;
 
 use std::{
     path::{Path, PathBuf},

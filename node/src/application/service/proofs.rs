@@ -111,7 +111,7 @@ impl Service {
 
 /// That a receipt which begins with the block at `first` has room for the headers up to `end`.
 fn check_room(first: Height, end: Height) -> Result<(), Failure> {
-    let last = first.get().saturating_add(MAX_HEADERS as u64).saturating_sub(1);
+    let last = first.get().saturating_add((MAX_HEADERS as u64).saturating_sub(1));
     if end.get() <= last {
         return Ok(());
     }
