@@ -275,9 +275,12 @@ impl Blocks {
 
     async fn refuse(&mut self, source: PeerId, announcement: &Announcement, reason: Invalid) -> Verdict {
         match (&reason, reason.blame()) {
-            (Invalid::UnknownParent { .. }, _) => self.hint(source),
+            (Invalid::UnknownParent { .. }, _) => {
+                tracing::debug!(peer = %source, %reason, "a gossiped block is refused for now");
+                self.hint(source);
+            }
             (Invalid::TimeTooNew { acceptable_at, .. }, _) => {
-                self.wait_until_due(source, announcement, *acceptable_at);
+                self.wait_until_due(source, announcement, *acceptable_at, &reason);
             }
             (_, Blame::Nobody) => tracing::debug!(peer = %source, %reason, "a gossiped block is ignored"),
             (_, Blame::Sender) => {
@@ -289,7 +292,7 @@ impl Blocks {
     }
 
     /// Keeps a block that is a little early, once, and tells people, once.
-    fn wait_until_due(&mut self, source: PeerId, announcement: &Announcement, due: Timestamp) {
+    fn wait_until_due(&mut self, source: PeerId, announcement: &Announcement, due: Timestamp, reason: &Invalid) {
         let spec = self.keeper.spec();
         let header = match announcement {
             Announcement::Whole(bytes) => block::claimed_header(bytes, spec.max_block_len()),
@@ -297,7 +300,7 @@ impl Blocks {
         };
         let Some(id) = header.map(|header| header.id(spec.pow)) else { return };
         if !self.told_early.contains(&id) {
-            tracing::warn!(peer = %source, %id, %due, "a block waits until it is due; check this machine's clock");
+            tracing::warn!(peer = %source, %id, %reason, "a block waits until it is due; check this machine's clock");
             self.told_early.push_back(id);
             if self.told_early.len() > TOLD_EARLY {
                 self.told_early.pop_front();

@@ -13,7 +13,7 @@
 //! - Readers never wait for a file that a commit writes.
 //!
 //! # Memory
-//! At most three layers of changes, each handed on at 1,024 commits or 16 MiB; 32 MiB of pages of the index; 16 MiB of blocks.
+//! At most three layers of changes, each handed on at 512 commits or 16 MiB; 32 MiB of pages of the index; 16 MiB of blocks.
 //!
 //! | file | content |
 //! |---|---|

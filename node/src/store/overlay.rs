@@ -25,7 +25,7 @@ use super::{
 
 /// From so many commits on, the top layer is handed to the flusher: the more of them together, the fewer pages of the index are
 /// written for each, and the longer a replay after a kill.
-const LARGE_COMMITS: usize = 1024;
+pub(super) const LARGE_COMMITS: usize = 512;
 /// From so many bytes on, as estimated, the top layer is handed to the flusher.
 const LARGE_BYTES: usize = 16 << 20;
 

@@ -15,6 +15,7 @@ use crate::store::{
     disk::{Dir, Medium},
     header::FORMAT_WITH_BASE,
     log::{FRAME_LEN, Log},
+    overlay::LARGE_COMMITS,
     record::Payload,
 };
 
@@ -102,18 +103,20 @@ fn a_commit_that_cannot_be_written_changes_nothing() {
 fn memory_stays_bounded_where_the_index_takes_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
     let mut chain = Chain::new(spec());
-    chain.mine_many(800);
+    // Three layers that are full.
+    let most = 3 * LARGE_COMMITS;
+    chain.mine_many(most + 32);
     let mut node = Node::open(dir.path());
     node.store.flusher.stop();
-    node.take_all(&chain.blocks[..768]);
-    let effects = node.accept(&chain.blocks[768]);
+    node.take_all(&chain.blocks[..most]);
+    let effects = node.accept(&chain.blocks[most]);
     for _ in 0..2 {
         assert!(matches!(node.store.append(&effects).unwrap_err(), StoreError::Index(_)));
     }
     assert_eq!(node.reader().block(&chain.blocks[0].id()).unwrap(), chain.blocks[0], "what there is can be read");
     assert!(matches!(node.store.close().unwrap_err(), StoreError::Index(_)));
     let mut node = Node::open(dir.path());
-    node.take_all(&chain.blocks[768..]);
+    node.take_all(&chain.blocks[most..]);
     node.assert_is(&chain);
 }
 

@@ -9,6 +9,7 @@ use bard_chain::{
 };
 
 use super::chain::{Chain, Node, key, spec};
+use crate::store::overlay::LARGE_COMMITS;
 
 /// Ends a node's life: in good order, or as a kill would.
 fn end(node: Node, good: bool) {
@@ -51,13 +52,14 @@ fn a_long_chain_is_flushed_while_it_grows() {
     let dir = tempfile::tempdir().unwrap();
     let mut chain = Chain::new(spec());
     let mut node = Node::open(dir.path());
-    chain.mine_many(900);
+    let count = 3 * LARGE_COMMITS + LARGE_COMMITS / 2;
+    chain.mine_many(count);
     node.take_all(&chain.blocks);
     node.assert_is(&chain);
     assert!(node.reader().shared.state().frozen.len() <= 2, "layers in memory");
     drop(node);
     let node = Node::open(dir.path());
-    assert!(node.reader().shared.state().active.len() < 900 * 2, "most of it was in the index");
+    assert!(node.reader().shared.state().active.len() < count * 2, "most of it was in the index");
     node.assert_is(&chain);
     assert_eq!(node.engine.tree().nodes().count(), 30 + 12, "as much as a reorganisation may reach");
 }
