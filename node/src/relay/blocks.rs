@@ -323,11 +323,11 @@ impl Blocks {
         let now = clock::now();
         let (due, early) = std::mem::take(&mut self.early).into_iter().partition(|early| early.due <= now);
         self.early = early;
-        for Early { source, announcement, .. } in due {
+        for Early { id, source, announcement, .. } in due {
             match announcement {
                 Announcement::Whole(bytes) => {
                     if let Ok(Verdict::Accept) = self.whole(source, &bytes, Instant::now()).await? {
-                        tracing::info!("a block that came too early is accepted now");
+                        tracing::info!(%id, "a block that came too early is accepted now");
                         self.link.publish_block(bytes).await;
                     }
                 }

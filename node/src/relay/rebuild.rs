@@ -82,7 +82,7 @@ pub(super) struct Rebuild {
 pub(super) enum Rebuilt {
     /// The keeper has judged the block.
     Judged,
-    /// The peer does not tell the rest: it is left to catching up.
+    /// Nobody who announced it tells the rest: it is left to catching up.
     Not,
 }
 
