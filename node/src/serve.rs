@@ -131,20 +131,13 @@ impl Server {
         }
     }
 
-    /// Whether this node has ever applied a block: of another it does not know whether it is right, and would be blamed for it.
-    fn is_applied(&self, id: &BlockId) -> bool {
-        self.keeper.reader().was_applied(id).unwrap_or_else(|error| {
-            tracing::error!(%id, %error, "a block could not be looked for");
-            false
-        })
-    }
-
-    /// The blocks that are there and were applied, in the order asked for, until the answer is long enough.
+    /// The blocks that this node has ever applied, in the order asked for, until the answer is long enough. Of another it does not
+    /// know whether it is right, and would be blamed for it.
     fn blocks(&self, ids: &[BlockId], answer_len: usize) -> SyncResponse {
         let mut blocks = Vec::new();
         let mut length = 0_usize;
-        for id in ids.iter().filter(|id| self.is_applied(id)) {
-            match self.keeper.reader().block_bytes(id) {
+        for id in ids {
+            match self.keeper.reader().applied_block_bytes(id) {
                 Ok(Some(bytes)) => {
                     if !blocks.is_empty() && length + bytes.len() > answer_len {
                         break;
@@ -163,8 +156,9 @@ impl Server {
     fn block_transactions(&self, id: &BlockId, indices: &[u32]) -> SyncResponse {
         let reader = self.keeper.reader();
         let held = |header: &Header| reader.check_held(header.height).is_ok();
-        let header = reader.header(id).map(|known| known.filter(held).filter(|_| self.is_applied(id)));
-        let block = match header.and_then(|known| known.map(|_| reader.block(id)).transpose()) {
+        let known =
+            reader.header(id).and_then(|known| Ok(known.is_some_and(|known| held(&known)) && reader.was_applied(id)?));
+        let block = match known.and_then(|known| known.then(|| reader.block(id)).transpose()) {
             Ok(Some(block)) => block,
             Ok(None) => return SyncResponse::Refused(RefusedReason::Unknown),
             Err(error) => {

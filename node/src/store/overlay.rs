@@ -59,6 +59,11 @@ array_form!(Entry {
 });
 
 impl Entry {
+    /// Whether it is on the active chain or ever was.
+    pub(super) fn was_applied(&self) -> bool {
+        self.undo.is_some() || self.header.height == Height::ZERO
+    }
+
     /// What the tree of known blocks holds of it.
     pub(super) fn into_node(self) -> Node {
         let Self { header, work, anchor, arrival, invalid, .. } = self;

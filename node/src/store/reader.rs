@@ -211,7 +211,7 @@ impl StoreReader {
     /// # Errors
     /// Where the index could not be read.
     pub fn was_applied(&self, id: &BlockId) -> Result<bool, SourceError> {
-        Ok(self.entry(id)?.is_some_and(|entry| entry.undo.is_some() || entry.header.height == Height::ZERO))
+        Ok(self.entry(id)?.is_some_and(|entry| entry.was_applied()))
     }
 
     /// The canonical bytes of a stored block, on whichever branch; `None` too where it is known by its header alone.
@@ -222,12 +222,27 @@ impl StoreReader {
         if let Some(block) = self.shared.recent.get(id) {
             return Ok(Some(Arc::clone(block.bytes())));
         }
-        match self.entry(id)? {
-            None => Ok(None),
-            Some(Entry { body: Some(at), .. }) => Ok(Some(self.part(&at)?.into())),
+        self.entry(id)?.map_or(Ok(None), |entry| self.bytes_of(&entry))
+    }
+
+    /// [`Self::block_bytes`] of a block that [was applied](Self::was_applied); `None` of any other.
+    ///
+    /// # Errors
+    /// Where index or log could not be read.
+    pub fn applied_block_bytes(&self, id: &BlockId) -> Result<Option<Arc<[u8]>>, SourceError> {
+        let Some(entry) = self.entry(id)?.filter(Entry::was_applied) else { return Ok(None) };
+        match self.shared.recent.get(id) {
+            Some(block) => Ok(Some(Arc::clone(block.bytes()))),
+            None => self.bytes_of(&entry),
+        }
+    }
+
+    fn bytes_of(&self, entry: &Entry) -> Result<Option<Arc<[u8]>>, SourceError> {
+        match &entry.body {
+            Some(at) => Ok(Some(self.part(at)?.into())),
             // Known by its header alone.
-            Some(Entry { body: None, header, .. }) if header.height > Height::ZERO => Ok(None),
-            Some(Entry { body: None, .. }) => Ok(Some(Arc::clone(self.shared.genesis.bytes()))),
+            None if entry.header.height > Height::ZERO => Ok(None),
+            None => Ok(Some(Arc::clone(self.shared.genesis.bytes()))),
         }
     }
 
