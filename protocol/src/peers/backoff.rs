@@ -73,6 +73,11 @@ impl Backoff {
         self.next = self.next.max(time);
     }
 
+    /// Takes back what it was postponed for; the failures count as ever.
+    pub(crate) fn release(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
     /// At once.
     pub(crate) fn hasten(&mut self) {
         *self = Self::default();

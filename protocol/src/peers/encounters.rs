@@ -54,7 +54,10 @@ impl PeerBook {
         }
         if let Some(anchor) = self.anchor(target) {
             anchor.dialing = false;
-            anchor.peer = Some(peer);
+            if anchor.peer.replace(peer) != Some(peer) {
+                // What made it rest was said of somebody else.
+                anchor.backoff.release();
+            }
             self.merge_anchors(peer);
         }
     }

@@ -196,6 +196,24 @@ fn an_anchor_of_another_chain_rests_too() {
 }
 
 #[test]
+fn an_anchor_rests_for_a_foreign_peer_and_not_for_who_answers_after_it() {
+    let mut rig = Rig::new();
+    rig.add("/ip4/10.0.0.1/tcp/4001", Origin::Bootstrap);
+    let (target, foreign, next) = (rig.dials().remove(0), PeerId::random(), PeerId::random());
+    rig.connect(&target, foreign);
+    rig.book.disconnected(foreign, rig.now);
+    rig.wait(Duration::from_secs(76));
+    assert_eq!(rig.dials(), std::slice::from_ref(&target));
+    // It calls here meanwhile, and turns out to be of another chain; then somebody else answers the dial.
+    rig.book.connected(foreign, Direction::Inbound, None, rig.now);
+    rig.book.foreign(foreign, "abcd", rig.now);
+    rig.connect(&target, next);
+    rig.book.disconnected(next, rig.now);
+    rig.wait(Duration::from_secs(75));
+    assert_eq!(rig.dials(), [target]);
+}
+
+#[test]
 fn addresses_that_lead_back_or_elsewhere_are_dropped() {
     let mut rig = Rig::new();
     rig.add("/ip4/10.0.0.1/tcp/4001", Origin::Bootstrap);
