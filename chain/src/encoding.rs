@@ -49,6 +49,21 @@ pub fn array_head(count: usize) -> Vec<u8> {
     head
 }
 
+/// Adds the canonical bytes of a number, as short as it goes (RFC 8949 section 3, major type 0).
+pub(crate) fn push_number(bytes: &mut Vec<u8>, number: u64) {
+    let all = number.to_be_bytes();
+    let [.., least] = all;
+    let (head, from) = match number {
+        0..24 => (least, 8),
+        24..0x100 => (0x18, 7),
+        0x100..0x1_0000 => (0x19, 6),
+        0x1_0000..0x1_0000_0000 => (0x1a, 4),
+        _ => (0x1b, 0),
+    };
+    bytes.push(head);
+    bytes.extend(all.get(from..).unwrap_or_default());
+}
+
 /// Reads one value that fills `bytes` whole, if it is no longer than `limit` bytes and in canonical form.
 ///
 /// # Errors
@@ -101,6 +116,16 @@ mod tests {
         assert_eq!(decode::<u64>(&[0x05], 8), Ok(5));
         assert_eq!(decode::<u64>(&[0x18, 0x05], 8), Err(EncodingError::NotCanonical), "5 in two bytes");
         assert_eq!(decode::<Vec<u64>>(&[0x9f, 0x05, 0xff], 8), Err(EncodingError::NotCanonical), "indefinite length");
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_they_go() {
+        let edges = [0, 23, 24, 0xff, 0x100, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, u64::MAX];
+        for number in edges.into_iter().flat_map(|edge| [edge.saturating_sub(1), edge, edge.saturating_add(1)]) {
+            let mut bytes = Vec::new();
+            push_number(&mut bytes, number);
+            assert_eq!(bytes, encode(&number), "{number}");
+        }
     }
 
     #[test]

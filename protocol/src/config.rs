@@ -91,7 +91,7 @@ impl NetworkConfig {
     /// The default of [`NetworkConfig::max_peers`]: a class and its guests, at about 50 KiB a connection.
     pub const DEFAULT_MAX_PEERS: u32 = 64;
     /// The default of [`NetworkConfig::target_outbound`]: enough that nobody can surround a node by dialling it, and
-    /// enough for a gossip mesh of 6.
+    /// enough for a gossip mesh of 4.
     pub const DEFAULT_TARGET_OUTBOUND: usize = 8;
 }
 

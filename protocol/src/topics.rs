@@ -172,7 +172,7 @@ impl Names {
     /// # Errors
     /// The reason in words: a contradiction in the configuration, which no input of a user can cause.
     pub(crate) fn gossip(&self, max_block_len: usize) -> Result<Gossip, String> {
-        let config = gossip_config(max_block_len, &self.blocks).map_err(|error| error.to_string())?;
+        let config = gossip_config(max_block_len).map_err(|error| error.to_string())?;
         let allowed = HashSet::from([self.blocks.clone(), self.transactions.clone()]);
         let filter = WhitelistSubscriptionFilter(allowed.clone());
         let mut gossip = Gossip::new_with_subscription_filter_and_transform(
@@ -199,15 +199,14 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(hasher.finalize().as_bytes())
 }
 
-fn gossip_config(max_block_len: usize, blocks: &TopicHash) -> Result<gossipsub::Config, ConfigBuilderError> {
+fn gossip_config(max_block_len: usize) -> Result<gossipsub::Config, ConfigBuilderError> {
     let mut builder = ConfigBuilder::default();
-    // A block is announced to fewer peers than a transaction, for each of them gets as many copies: what does not come that
-    // way is asked for within a heartbeat.
     builder
-        .mesh_n_for_topic(4, blocks.clone())
-        .mesh_n_low_for_topic(3, blocks.clone())
-        .mesh_n_high_for_topic(5, blocks.clone());
-    builder
+        // Every node gets as many copies as it has peers in the mesh, which is most of what a transaction costs. What does not
+        // come that way is asked for within a heartbeat.
+        .mesh_n(4)
+        .mesh_n_low(3)
+        .mesh_n_high(5)
         // Messages prove themselves by work and signatures; anonymity hides where they come from and halves the cost.
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn the_transmit_limit_leaves_room_for_the_read_buffer() {
         for max_block_len in [4 << 10, 1 << 20, 4 << 20] {
-            let config = gossip_config(max_block_len, &names().blocks).expect("a sound configuration");
+            let config = gossip_config(max_block_len).expect("a sound configuration");
             assert!(config.max_transmit_size() >= gossip_max_len(max_block_len) + (16 << 10));
         }
         assert!(names().gossip(1 << 20).is_ok());

@@ -9,6 +9,7 @@ use serde_json::Value;
 const OF_CHAIN: &[(&str, &str)] = &[
     ("bech32", "addresses"),
     ("blake3", "hashes"),
+    ("curve25519-dalek", "signatures in batches, with the points of known keys"),
     ("ed25519-zebra", "signatures"),
     ("hex", "hashes as text"),
     ("rand_core", "the trait by which a batch takes its coefficients, from a hash"),

@@ -96,7 +96,7 @@ impl World {
             Event::Time(ms) => {
                 self.now = Timestamp::new(self.now.get() + ms);
                 if let Some(plan) = self.pool.expire(self.now, self.node.ledger()).expect("in memory") {
-                    self.pool.take(plan, self.now, self.node.ledger()).expect("in memory");
+                    drop(self.pool.take(plan, self.now, self.node.ledger()).expect("in memory"));
                 }
                 let age = self.pool.limits().age_ms;
                 assert!(self.pool.contents().all(|(since, _)| self.now.saturating_sub(since).get() < age));

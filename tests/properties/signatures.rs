@@ -4,7 +4,7 @@ use bard_chain::{
     address::Address,
     hash::Hash32,
     rules::isolated::in_batches,
-    signature::{Claim, SecretKey, Signature, all_hold},
+    signature::{Claim, PublicKey, SecretKey, Signature, all_hold, all_hold_with},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -41,6 +41,7 @@ proptest! {
         }
         let each = claims.iter().all(Claim::holds);
         prop_assert_eq!(all_hold(&claims), each);
+        prop_assert_eq!(all_hold_with(&claims, &mut PublicKey::of), each);
         prop_assert_eq!(in_batches(&claims), each);
     }
 
@@ -56,6 +57,7 @@ proptest! {
         let claim = Claim { signer: Address::new(signer), message: Hash32::new(message), signature };
         prop_assert!(!claim.holds());
         prop_assert!(!all_hold(&[claim, claim]));
+        prop_assert!(!all_hold_with(&[claim, claim], &mut PublicKey::of));
     }
 }
 
@@ -67,11 +69,11 @@ fn one_forgery_among_thousands_is_found() {
         Claim { signer: key.address(), message, signature: key.sign(&message) }
     };
     let mut claims: Vec<_> = (1..=1_000).map(of).collect();
-    assert!(in_batches(&claims));
+    assert!(in_batches(&claims) && all_hold_with(&claims, &mut PublicKey::of));
     for at in [0, 255, 256, 999] {
         let honest = claims[at];
         claims[at].message = Hash32::ZERO;
-        assert!(!in_batches(&claims), "at {at}");
+        assert!(!in_batches(&claims) && !all_hold_with(&claims, &mut PublicKey::of), "at {at}");
         claims[at] = honest;
     }
 }

@@ -253,7 +253,7 @@ fn what_is_in_the_pool_too_long_leaves() {
     admit(&mut pool, &node, &node.sign("carol", 5, 0, record("waits"))).expect("waits");
 
     let mut expire = |now| match pool.expire(now, node.ledger()).expect("in memory") {
-        Some(plan) => pool.take(plan, now, node.ledger()).map(|()| pool.departures().expired).expect("in memory"),
+        Some(plan) => pool.take(plan, now, node.ledger()).map(|_| pool.departures().expired).expect("in memory"),
         None => 0,
     };
     assert_eq!(expire(at(Limits::WAITING_AGE_MS - 1)), 0);

@@ -103,6 +103,11 @@ impl Plan {
     }
 }
 
+/// What a pool was before it was made anew, to be dropped.
+#[derive(Debug)]
+#[must_use = "dropping it takes a while"]
+pub struct Spent(#[allow(dead_code, reason = "held until it is dropped")] Option<Box<Mempool>>);
+
 /// What confirmed transactions of a pool do: to accounts, by place, and to items, the place of the last and who holds the item
 /// after it.
 struct Confirmed {
@@ -130,7 +135,7 @@ impl Mempool {
     /// # Errors
     /// Where the ledger could not be read; the pool is then empty, since it no longer knows what can be mined.
     pub fn follow<V: View>(&mut self, step: Step, now: Timestamp, ledger: &V) -> Result<(), SourceError> {
-        let result = self.plan(step, now, ledger).and_then(|plan| self.take(plan, now, ledger));
+        let result = self.plan(step, now, ledger).and_then(|plan| self.take(plan, now, ledger).map(drop));
         if result.is_err() {
             self.clear();
         }
@@ -185,16 +190,17 @@ impl Mempool {
         Ok(Plan::change(change))
     }
 
-    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with.
+    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with. Letting go of what is left over takes a
+    /// while, in which nobody need wait.
     ///
     /// # Errors
     /// Where the ledger could not be read; [`Mempool::clear`] the pool then, for it may hold what cannot be mined.
-    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<(), SourceError> {
+    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<Spent, SourceError> {
         let change = match plan.0 {
             Course::Change(change) => *change,
-            Course::Whole(pool) => {
-                *self = *pool;
-                return Ok(());
+            Course::Whole(mut pool) => {
+                core::mem::swap(self, &mut pool);
+                return Ok(Spent(Some(pool)));
             }
         };
         let mut left = self.book.remove_all(&change.gone);
@@ -217,7 +223,7 @@ impl Mempool {
             let waiter = Waiter { transaction: entry.transaction, since: entry.since, waits: now };
             self.come_back(waiter, &change.confirmed, ledger)?;
         }
-        Ok(())
+        Ok(Spent(None))
     }
 
     /// Lets one in again that was in the pool before.

@@ -17,15 +17,13 @@ use bard_chain::{
         in_chain::Position,
         isolated::{self, CheckedTransaction, Isolated, Part, Unsigned},
     },
-    signature::{self, Claim},
     spec::ChainSpec,
     template::Template,
     units::Timestamp,
 };
-use rayon::prelude::*;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::task::ChainEvent;
+use super::{signatures::Signatures, task::ChainEvent};
 use crate::{
     metrics::Chain,
     store::{Room, StoreReader},
@@ -126,6 +124,7 @@ pub struct Handle {
     pub(super) space: watch::Receiver<Space>,
     pub(super) reader: StoreReader,
     pub(super) workers: Arc<rayon::ThreadPool>,
+    pub(super) signatures: Signatures,
     pub(super) counts: Chain,
 }
 
@@ -219,11 +218,12 @@ impl Handle {
         let (checked_sender, checked) = oneshot::channel();
         let (reply, submitted) = oneshot::channel();
         let permit = self.inbox.reserve().await.map_err(|_| Closed)?;
-        let handle = self.clone();
+        let (handle, under_way) = (self.clone(), self.signatures.begin());
         self.workers.spawn(move || {
             let block = read(&handle.spec).and_then(|block| handle.check_signatures(block));
             // Whoever asked may be gone; then nobody waits for the answer.
             let _ = checked_sender.send(block.map(Arc::new));
+            drop(under_way);
         });
         permit.send(Request::Block { checked, reply });
         Ok(submitted)
@@ -251,7 +251,7 @@ impl Handle {
             let pool = self.pool();
             unsigned.unchecked_ids().filter(|id| pool.get(id).is_some()).copied().collect()
         };
-        unsigned.check_signatures(self.chain, &|id| known.contains(id), &all_hold_in_parallel)
+        unsigned.check_signatures(self.chain, &|id| known.contains(id), &|claims| self.signatures.all_hold(claims))
     }
 
     /// Checks transactions' form and signatures, on all cores: one answer each.
@@ -261,9 +261,11 @@ impl Handle {
     ) -> Result<Vec<Result<Arc<CheckedTransaction>, TransactionFault>>, Closed> {
         let (reply, answer) = oneshot::channel();
         let (spec, chain) = (Arc::clone(&self.spec), self.chain);
+        let (signatures, under_way) = (self.signatures.clone(), self.signatures.begin());
         self.workers.spawn(move || {
-            let checked = isolated::check_transactions(&spec, chain, &all, &all_hold_in_parallel);
+            let checked = isolated::check_transactions(&spec, chain, &all, &|claims| signatures.all_hold(claims));
             let _ = reply.send(checked.into_iter().map(|result| result.map(Arc::new)).collect());
+            drop(under_way);
         });
         answer.await.map_err(|_| Closed)
     }
@@ -363,13 +365,4 @@ impl Handle {
         self.inbox.send(request(reply)).await.map_err(|_| Closed)?;
         answer.await.map_err(|_| Closed)
     }
-}
-
-/// Signatures that are not parted among threads: to check fewer together costs more than it saves time.
-const SMALLEST_PART: usize = 128;
-
-/// [`signature::all_hold`] in equal parts, on the threads of the pool this runs in.
-pub(crate) fn all_hold_in_parallel(claims: &[Claim]) -> bool {
-    let part = claims.len().div_ceil(rayon::current_num_threads()).clamp(SMALLEST_PART, signature::BATCH);
-    claims.par_chunks(part).all(signature::all_hold)
 }

@@ -6,12 +6,13 @@
 //! [`crate::store::StoreReader`], a shared pool, and watch the tip.
 
 mod handle;
+mod signatures;
 mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use handle::all_hold_in_parallel;
 pub use handle::{Accepted, BlockReply, Closed, Handle, Placing, Space, Submitted, Verdicts};
+pub(crate) use signatures::{Signatures, all_hold_in_parallel};
 // What is stored is read by the keeper's handle, in these terms.
 pub use crate::store::{
     Counts, Handover, KnownBlock, KnownTree, NotAPlace, NotHeld, Page, PastError, Place, Placed, Room, Verdict,

@@ -1,7 +1,7 @@
 //! The keeper's thread.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
     sync::{Arc, RwLock},
     thread,
     time::{Duration, Instant},
@@ -21,8 +21,13 @@ use bard_chain::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 mod pool;
+mod refusals;
 
-use super::handle::{Accepted, BlockReply, Handle, Placing, Request, Space, Verdicts};
+use self::refusals::Refusals;
+use super::{
+    handle::{Accepted, BlockReply, Handle, Placing, Request, Space, Verdicts},
+    signatures::Signatures,
+};
 use crate::{
     clock,
     metrics::Chain,
@@ -32,6 +37,8 @@ use crate::{
 /// Requests that wait at the keeper's door; whoever brings one more waits. Blocks are in it as their bytes being checked, so
 /// it also bounds how many checks are under way.
 const INBOX: usize = 256;
+/// Requests taken from there at once: whoever waits for a place is woken once for all of them.
+const TAKEN: usize = 32;
 /// Events kept for a slow reader before it loses the oldest.
 const EVENTS: usize = 1024;
 /// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what repeating
@@ -41,8 +48,6 @@ const GROUP: usize = 128;
 const GROUP_LEN: usize = 4 << 20;
 /// How long the first of them waits at most, but for the last one's own time.
 const GROUP_TIME: Duration = Duration::from_millis(50);
-/// Refused blocks remembered, so that another copy costs nothing; the oldest is forgotten for one more.
-const REMEMBERED_REFUSALS: usize = 4096;
 
 /// Something that happened to the chain or the pool, after it is on disk.
 #[derive(Clone, Debug)]
@@ -135,6 +140,7 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         space,
         reader: reader.clone(),
         workers: Arc::new(workers),
+        signatures: Signatures::default(),
         counts: counts.clone(),
     };
     let task = Task {
@@ -146,6 +152,7 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         pool_version: pool_sender,
         events,
         space: space_sender,
+        taken: VecDeque::with_capacity(TAKEN),
         refused: Refusals::default(),
         group: Group::default(),
         counts,
@@ -153,26 +160,6 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     };
     let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
     Ok((handle, Keeper { thread }))
-}
-
-/// Blocks whose refusal is final, by id.
-#[derive(Default)]
-struct Refusals {
-    reasons: BTreeMap<BlockId, Invalid>,
-    order: std::collections::VecDeque<BlockId>,
-}
-
-impl Refusals {
-    fn remember(&mut self, id: BlockId, reason: Invalid) {
-        if self.reasons.insert(id, reason).is_none() {
-            self.order.push_back(id);
-        }
-        if self.order.len() > REMEMBERED_REFUSALS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.reasons.remove(&oldest);
-        }
-    }
 }
 
 /// Blocks that were written but are not yet durable, with those who wait for them.
@@ -210,6 +197,8 @@ struct Task {
     pool_version: watch::Sender<u64>,
     events: broadcast::Sender<ChainEvent>,
     space: watch::Sender<Space>,
+    /// Requests that are next, at most [`TAKEN`].
+    taken: VecDeque<Request>,
     refused: Refusals,
     group: Group,
     counts: Chain,
@@ -243,13 +232,14 @@ impl Task {
 
     /// The next request; before waiting for one, what was written is made durable.
     fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Result<Option<Request>, KeeperError> {
-        if !self.group.is_full()
-            && let Ok(request) = requests.try_recv()
-        {
-            return Ok(Some(request));
+        if self.taken.is_empty() {
+            let ready = std::iter::from_fn(|| requests.try_recv().ok());
+            self.taken.extend(ready.take(TAKEN));
         }
-        self.settle()?;
-        Ok(requests.blocking_recv())
+        if self.group.is_full() || self.taken.is_empty() {
+            self.settle()?;
+        }
+        Ok(self.taken.pop_front().or_else(|| requests.blocking_recv()))
     }
 
     fn block(
@@ -309,7 +299,7 @@ impl Task {
 
     fn accept(&mut self, block: &Arc<Isolated>) -> Result<(Accepted, Effects), Refused> {
         let id = block.id();
-        if self.refused.reasons.contains_key(&id) {
+        if self.refused.has(&id) {
             return Err(Invalid::KnownInvalid.into());
         }
         let span = tracing::debug_span!("import", height = block.header().height.get(), %id);
@@ -406,9 +396,10 @@ impl Task {
         self.store.sync()?;
         self.counts.committed(self.group.replies.len(), began.elapsed());
         let Group { replies, events, step, moved, .. } = std::mem::take(&mut self.group);
+        let mut spent = None;
         if moved {
             let planned = self.read_pool().plan(step, clock::now(), &self.reader);
-            self.carry_out(planned.map(Some))?;
+            spent = self.carry_out(planned.map(Some))?;
             self.tip.send_replace(self.engine.tip());
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -419,6 +410,7 @@ impl Task {
         for (reply, accepted) in replies {
             let _ = reply.send(Ok(accepted));
         }
+        drop(spent);
         Ok(())
     }
 
@@ -472,7 +464,7 @@ impl Task {
         match tree.get(id) {
             Some(known) if known.invalid => Placing::Refused(Invalid::KnownInvalid),
             Some(_) => Placing::Known,
-            None if self.refused.reasons.contains_key(id) => Placing::Refused(Invalid::KnownInvalid),
+            None if self.refused.has(id) => Placing::Refused(Invalid::KnownInvalid),
             None if tree.get(parent).is_some_and(|parent| parent.invalid) => Placing::Refused(Invalid::InvalidAncestor),
             None => tree.position(parent).map_or(Placing::UnknownParent, |after| Placing::After(Box::new(after))),
         }

@@ -53,7 +53,7 @@ const STAMP_KEY: &str = "stamp";
 /// that are held were not counted; in format 2 they did not say which blocks changed an account.
 pub(super) const FORMAT: u32 = 3;
 /// Memory for pages of the index, in bytes.
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 12 << 20;
 /// The longest encoded value, in bytes.
 const MAX_VALUE_LEN: usize = 4096;
 /// An index up to this long, in bytes, is checked whole when opened: at most about half a second.

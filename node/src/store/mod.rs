@@ -13,7 +13,8 @@
 //! - Readers never wait for a file that a commit writes.
 //!
 //! # Memory
-//! At most three layers of changes, each handed on at 512 commits or 16 MiB; 32 MiB of pages of the index; 16 MiB of blocks.
+//! At most three layers of changes, each handed on at 512 commits or 8 MiB; 12 MiB of pages of the index; 4 MiB of blocks, which
+//! take three times as much there.
 //!
 //! | file | content |
 //! |---|---|

@@ -27,7 +27,7 @@ use super::{
 /// written for each, and the longer a replay after a kill.
 pub(super) const LARGE_COMMITS: usize = 512;
 /// From so many bytes on, as estimated, the top layer is handed to the flusher.
-const LARGE_BYTES: usize = 16 << 20;
+const LARGE_BYTES: usize = 8 << 20;
 
 /// A stored block.
 #[derive(Clone, Debug, PartialEq, Eq)]

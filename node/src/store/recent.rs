@@ -10,7 +10,7 @@ use bard_chain::{hash::BlockId, rules::isolated::Isolated};
 /// The most blocks that are kept.
 const MAX_BLOCKS: usize = 4096;
 /// The most canonical bytes of all of them; in memory they take about three times as much.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 /// The last blocks that somebody dealt with.
 #[derive(Debug, Default)]

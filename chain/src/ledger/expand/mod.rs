@@ -96,11 +96,16 @@ impl Kernel {
         }
     }
 
-    /// Where it keeps a word of a block.
-    fn place(self, block: usize, word: usize) -> usize {
+    /// Where it keeps the words, in their order.
+    fn places(self) -> impl Iterator<Item = usize> {
+        // A power of two.
         let lanes = self.lanes();
-        let (group, lane) = (block.checked_div(lanes).unwrap_or(0), block.checked_rem(lanes).unwrap_or(0));
-        group.wrapping_mul(BLOCK_WORDS).wrapping_add(word).wrapping_mul(lanes).wrapping_add(lane)
+        let (shift, mask) = (lanes.trailing_zeros(), lanes.wrapping_sub(1));
+        (0..BLOCKS).flat_map(move |block| {
+            let (group, lane) = (block.wrapping_shr(shift), block & mask);
+            let of = move |word: usize| group.wrapping_mul(BLOCK_WORDS).wrapping_add(word).wrapping_mul(lanes);
+            (0..BLOCK_WORDS).map(move |word| of(word).wrapping_add(lane))
+        })
     }
 }
 
@@ -136,8 +141,7 @@ impl Sum {
     fn combine_any(&mut self, entry: &[u8], direction: Direction) {
         let mut expanded = [0; WORDS * 4];
         Domain::StateEntry.hasher().update(entry).finalize_xof().fill(&mut expanded);
-        for (index, bytes) in expanded.as_chunks::<4>().0.iter().enumerate() {
-            let place = self.kernel.place(index.wrapping_div(BLOCK_WORDS), index.wrapping_rem(BLOCK_WORDS));
+        for (place, bytes) in self.kernel.places().zip(expanded.as_chunks::<4>().0) {
             if let Some(word) = self.words.get_mut(place) {
                 *word = both(*word, u32::from_le_bytes(*bytes), direction);
             }
@@ -146,8 +150,7 @@ impl Sum {
 
     /// The numbers of 16 bits of the sum, in their order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..WORDS).flat_map(|index| {
-            let place = self.kernel.place(index.wrapping_div(BLOCK_WORDS), index.wrapping_rem(BLOCK_WORDS));
+        self.kernel.places().flat_map(|place| {
             let [a, b, c, d] = self.words.get(place).copied().unwrap_or_default().to_le_bytes();
             [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]
         })

@@ -31,8 +31,9 @@ use crate::{
 const SHORT: u32 = 10_000;
 /// Transfers in each block that makes accounts.
 const TRANSFERS: u32 = 1_000;
-/// Blocks that are written before the disk is asked to make them durable, as the keeper does.
+/// Blocks, and bytes of them, that are written before the disk is asked to make them durable: about as the keeper does.
 const GROUP: u32 = 64;
+const GROUP_LEN: usize = 2 << 20;
 const MEBIBYTE: f64 = 1_048_576.0;
 
 /// A chain that grows.
@@ -40,12 +41,13 @@ struct Growing {
     engine: Engine,
     store: Store,
     since_sync: u32,
+    bytes_since_sync: usize,
 }
 
 impl Growing {
     fn open(dir: &Path, spec: &Arc<ChainSpec>) -> Result<Self, String> {
         let Opened { store, restored, .. } = Store::open(dir, Arc::clone(spec)).map_err(|error| error.to_string())?;
-        Ok(Self { engine: Engine::restore(Arc::clone(spec), restored), store, since_sync: 0 })
+        Ok(Self { engine: Engine::restore(Arc::clone(spec), restored), store, since_sync: 0, bytes_since_sync: 0 })
     }
 
     /// Makes the next block and takes it; says how long taking it took.
@@ -60,8 +62,9 @@ impl Growing {
         self.store.append(&effects).map_err(|error| error.to_string())?;
         self.engine.adopt(&effects);
         self.since_sync += 1;
-        if self.since_sync >= GROUP {
-            self.since_sync = 0;
+        self.bytes_since_sync += bytes.len();
+        if self.since_sync >= GROUP || self.bytes_since_sync >= GROUP_LEN {
+            (self.since_sync, self.bytes_since_sync) = (0, 0);
             self.store.sync().map_err(|error| error.to_string())?;
         }
         Ok(began.elapsed())

@@ -6,10 +6,12 @@ use bard_chain::{
 };
 
 use super::{Figure, Scale, rate};
-use crate::keeper::all_hold_in_parallel;
+use crate::keeper::{Signatures, all_hold_in_parallel};
 
 /// Claims by as many signers: a few full batches for every core.
 const CLAIMS: u64 = 4096;
+/// Signers that sign again and again, each once in a batch.
+const REGULARS: u64 = 1024;
 
 /// One at a time, in batches on one core, in batches on all. The last is the ceiling for blocks.
 pub(super) fn measure(scale: &Scale) -> (Vec<Figure>, f64) {
@@ -21,6 +23,13 @@ pub(super) fn measure(scale: &Scale) -> (Vec<Figure>, f64) {
         if all { CLAIMS } else { 0 }
     });
     let parallel = rate(scale.time, || if all_hold_in_parallel(&claims) { CLAIMS } else { 0 });
+    // Fewer signers than are remembered.
+    let regulars: Vec<Claim> = (0..CLAIMS).map(|number| claim_by(number % REGULARS, number)).collect();
+    let signatures = Signatures::default();
+    let known = rate(scale.time, || {
+        let all = regulars.chunks(signature::BATCH).all(|batch| signatures.all_hold(batch));
+        if all { CLAIMS } else { 0 }
+    });
     let cores = rayon::current_num_threads();
     #[allow(clippy::cast_precision_loss, reason = "a count of cores")]
     let ideal = batch * cores as f64;
@@ -38,12 +47,22 @@ pub(super) fn measure(scale: &Scale) -> (Vec<Figure>, f64) {
             unit: "/s",
             beside: Some(("cores times one core", ideal)),
         },
+        Figure {
+            name: format!("the same of signers that are known, {cores} cores"),
+            value: known,
+            unit: "/s",
+            beside: Some(("strangers", parallel)),
+        },
     ];
     (figures, parallel)
 }
 
 fn claim(number: u64) -> Claim {
-    let key = SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench", &number.to_be_bytes()]).as_bytes());
+    claim_by(number, number)
+}
+
+fn claim_by(signer: u64, number: u64) -> Claim {
+    let key = SecretKey::from_seed(Domain::DevAccount.hash(&[b"bench", &signer.to_be_bytes()]).as_bytes());
     let message = Domain::TransactionSigning.hash(&[&number.to_be_bytes()]);
     Claim { signer: key.address(), message, signature: key.sign(&message) }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use bard_chain::{
-    mempool::{Admitted, Mempool, Plan, PoolRefusal},
+    mempool::{Admitted, Mempool, Plan, PoolRefusal, Spent},
     rules::isolated::CheckedTransaction,
     source::SourceError,
     units::Timestamp,
@@ -21,14 +21,15 @@ impl Task {
         self.pool.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait.
+    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait. What is left over is
+    /// dropped by whoever asked, once nobody waits.
     ///
     /// # Errors
     /// Where the store could not be read. The pool is out of date then, but has all that was submitted: what is kept of it for
     /// the next run must not be lost.
-    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<(), KeeperError> {
+    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<Option<Spent>, KeeperError> {
         let mut pool = self.write_pool();
-        let done = planned.and_then(|plan| plan.map_or(Ok(()), |plan| pool.take(plan, clock::now(), &self.reader)));
+        let done = planned.and_then(|plan| plan.map(|plan| pool.take(plan, clock::now(), &self.reader)).transpose());
         Ok(done.map_err(StoreError::from)?)
     }
 
@@ -40,7 +41,7 @@ impl Task {
         let planned = self.read_pool().expire(clock::now(), &self.reader);
         if !matches!(planned, Ok(None)) {
             let before = self.read_pool().departures();
-            self.carry_out(planned)?;
+            drop(self.carry_out(planned)?);
             let after = self.read_pool().departures();
             let expired = after.expired.saturating_sub(before.expired);
             let with_them = after.impossible.saturating_sub(before.impossible);
