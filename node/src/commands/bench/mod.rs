@@ -9,6 +9,7 @@ mod cluster;
 mod hashing;
 mod history;
 mod load;
+mod pool;
 mod process;
 mod relay;
 mod signatures;
@@ -71,6 +72,8 @@ enum Part {
     Signatures,
     /// Import of blocks with durable commits
     Import,
+    /// Admission of signed transactions to the pool, from one producer
+    Pool,
     /// Sync of blocks between two processes on loopback
     Sync,
     /// How fast blocks and transactions spread, between 2 nodes and among 50, and what that costs
@@ -142,6 +145,9 @@ pub fn run(options: &BenchOptions) -> Result<(), String> {
         add(signatures);
         if wanted(Part::Import) {
             add(chain::measure(&scale, ceiling)?);
+        }
+        if wanted(Part::Pool) {
+            add(pool::measure(ceiling)?);
         }
         if wanted(Part::Sync) {
             add(sync::measure(&scale, ceiling)?);
