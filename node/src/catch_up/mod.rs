@@ -9,7 +9,11 @@ mod session;
 mod stopped;
 pub mod window;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bard_chain::{engine::Tip, hash::TransactionId};
 use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
@@ -132,6 +136,8 @@ pub struct Task {
     session: Option<BoxFuture<'static, Ended>>,
     waiting: Vec<oneshot::Sender<Summary>>,
     summary: Summary,
+    /// Peers that did not answer yet since somebody asked for a sync.
+    to_answer: BTreeSet<PeerId>,
     /// When a pool was last compared with this node's, beside those of peers that were just met.
     compared_at: Instant,
     /// The last session failed: those who claim the most are not to be trusted.
@@ -165,6 +171,7 @@ pub fn new(
         session: None,
         waiting: Vec::new(),
         summary: Summary::default(),
+        to_answer: BTreeSet::new(),
         compared_at: Instant::now(),
         is_misled: false,
         healed: false,
@@ -333,7 +340,8 @@ impl Task {
                 None
             }
         };
-        self.summary.answered += usize::from(status.is_some());
+        // A peer may be asked more than once meanwhile, and others may come.
+        self.summary.answered += usize::from(status.is_some() && self.to_answer.remove(&peer));
         self.update(|standings| {
             standings.entry(peer).and_modify(|standing| {
                 standing.asked = false;
@@ -344,7 +352,8 @@ impl Task {
 
     fn demand(&mut self, reply: oneshot::Sender<Summary>) {
         if self.waiting.is_empty() {
-            self.summary = Summary { asked: self.standings.borrow().len(), ..Summary::default() };
+            self.to_answer = self.standings.borrow().keys().copied().collect();
+            self.summary = Summary { asked: self.to_answer.len(), ..Summary::default() };
         }
         self.waiting.push(reply);
         // Who failed before gets another chance: a person asks.
