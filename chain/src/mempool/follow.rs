@@ -103,11 +103,6 @@ impl Plan {
     }
 }
 
-/// What a pool was before it was made anew, to be dropped.
-#[derive(Debug)]
-#[must_use = "dropping it takes a while"]
-pub struct Spent(#[allow(dead_code, reason = "held until it is dropped")] Option<Box<Mempool>>);
-
 /// What confirmed transactions of a pool do: to accounts, by place, and to items, the place of the last and who holds the item
 /// after it.
 struct Confirmed {
@@ -190,17 +185,17 @@ impl Mempool {
         Ok(Plan::change(change))
     }
 
-    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with. Letting go of what is left over takes a
-    /// while, in which nobody need wait.
+    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with. Where the pool was made anew, what it was
+    /// before is returned: to drop it takes a while, in which nobody need wait.
     ///
     /// # Errors
     /// Where the ledger could not be read; [`Mempool::clear`] the pool then, for it may hold what cannot be mined.
-    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<Spent, SourceError> {
+    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<Option<Box<Self>>, SourceError> {
         let change = match plan.0 {
             Course::Change(change) => *change,
             Course::Whole(mut pool) => {
                 core::mem::swap(self, &mut pool);
-                return Ok(Spent(Some(pool)));
+                return Ok(Some(pool));
             }
         };
         let mut left = self.book.remove_all(&change.gone);
@@ -223,7 +218,7 @@ impl Mempool {
             let waiter = Waiter { transaction: entry.transaction, since: entry.since, waits: now };
             self.come_back(waiter, &change.confirmed, ledger)?;
         }
-        Ok(Spent(None))
+        Ok(None)
     }
 
     /// Lets one in again that was in the pool before.

@@ -18,3 +18,4 @@ pub use crate::store::{
     Counts, Handover, KnownBlock, KnownTree, NotAPlace, NotHeld, Page, PastError, Place, Placed, Room, Verdict,
 };
 pub use task::{ChainEvent, Keeper, KeeperError, start};
+pub(crate) use task::{GROUP, GROUP_LEN, GROUP_TIME};

@@ -37,17 +37,17 @@ use crate::{
 /// Requests that wait at the keeper's door; whoever brings one more waits. Blocks are in it as their bytes being checked, so
 /// it also bounds how many checks are under way.
 const INBOX: usize = 256;
-/// Requests taken from there at once: whoever waits for a place is woken once for all of them.
+/// Requests taken from there at once, so many more than the inbox holds: whoever waits for a place is woken once for all of them.
 const TAKEN: usize = 32;
 /// Events kept for a slow reader before it loses the oldest.
 const EVENTS: usize = 1024;
 /// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what repeating
 /// would cost.
-const GROUP: usize = 128;
+pub(crate) const GROUP: usize = 128;
 /// Bytes of these blocks; beyond it nothing more is written before. It bounds what a group holds in memory.
-const GROUP_LEN: usize = 4 << 20;
+pub(crate) const GROUP_LEN: usize = 4 << 20;
 /// How long the first of them waits at most, but for the last one's own time.
-const GROUP_TIME: Duration = Duration::from_millis(50);
+pub(crate) const GROUP_TIME: Duration = Duration::from_millis(50);
 
 /// Something that happened to the chain or the pool, after it is on disk.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use bard_chain::{
-    mempool::{Admitted, Mempool, Plan, PoolRefusal, Spent},
+    mempool::{Admitted, Mempool, Plan, PoolRefusal},
     rules::isolated::CheckedTransaction,
     source::SourceError,
     units::Timestamp,
@@ -21,15 +21,18 @@ impl Task {
         self.pool.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait. What is left over is
-    /// dropped by whoever asked, once nobody waits.
+    /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait. What the pool
+    /// was before, where it was made anew, is dropped by whoever asked, once nobody waits.
     ///
     /// # Errors
     /// Where the store could not be read. The pool is out of date then, but has all that was submitted: what is kept of it for
     /// the next run must not be lost.
-    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<Option<Spent>, KeeperError> {
+    pub(super) fn carry_out(
+        &self,
+        planned: Result<Option<Plan>, SourceError>,
+    ) -> Result<Option<Box<Mempool>>, KeeperError> {
         let mut pool = self.write_pool();
-        let done = planned.and_then(|plan| plan.map(|plan| pool.take(plan, clock::now(), &self.reader)).transpose());
+        let done = planned.and_then(|plan| plan.map_or(Ok(None), |plan| pool.take(plan, clock::now(), &self.reader)));
         Ok(done.map_err(StoreError::from)?)
     }
 
