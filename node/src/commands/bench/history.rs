@@ -23,6 +23,7 @@ use rayon::prelude::*;
 
 use super::{Figure, Scale, chain::temporary, workload};
 use crate::{
+    keeper,
     metrics::resident_bytes,
     store::{Opened, Store},
 };
@@ -31,23 +32,20 @@ use crate::{
 const SHORT: u32 = 10_000;
 /// Transfers in each block that makes accounts.
 const TRANSFERS: u32 = 1_000;
-/// Blocks, and bytes of them, that are written before the disk is asked to make them durable: about as the keeper does.
-const GROUP: u32 = 64;
-const GROUP_LEN: usize = 2 << 20;
 const MEBIBYTE: f64 = 1_048_576.0;
 
 /// A chain that grows.
 struct Growing {
     engine: Engine,
     store: Store,
-    since_sync: u32,
-    bytes_since_sync: usize,
+    /// Blocks since the disk was last asked to make them durable, their bytes, and the time that they took.
+    group: (usize, usize, Duration),
 }
 
 impl Growing {
     fn open(dir: &Path, spec: &Arc<ChainSpec>) -> Result<Self, String> {
         let Opened { store, restored, .. } = Store::open(dir, Arc::clone(spec)).map_err(|error| error.to_string())?;
-        Ok(Self { engine: Engine::restore(Arc::clone(spec), restored), store, since_sync: 0, bytes_since_sync: 0 })
+        Ok(Self { engine: Engine::restore(Arc::clone(spec), restored), store, group: Default::default() })
     }
 
     /// Makes the next block and takes it; says how long taking it took.
@@ -61,10 +59,13 @@ impl Growing {
         let effects = self.engine.accept(&block, now, &self.store.reader()).map_err(|error| error.to_string())?;
         self.store.append(&effects).map_err(|error| error.to_string())?;
         self.engine.adopt(&effects);
-        self.since_sync += 1;
-        self.bytes_since_sync += bytes.len();
-        if self.since_sync >= GROUP || self.bytes_since_sync >= GROUP_LEN {
-            (self.since_sync, self.bytes_since_sync) = (0, 0);
+        let (blocks, length, took) = &mut self.group;
+        *blocks += 1;
+        *length += bytes.len();
+        *took += began.elapsed();
+        // As the keeper groups them.
+        if *blocks >= keeper::GROUP || *length >= keeper::GROUP_LEN || *took >= keeper::GROUP_TIME {
+            self.group = Default::default();
             self.store.sync().map_err(|error| error.to_string())?;
         }
         Ok(began.elapsed())
