@@ -1,4 +1,4 @@
-//! Compact blocks put together: from the pool, with what is missing asked of the peer that announced it, or else whole.
+//! Compact blocks put together: from the pool, with what is missing asked of those who announced it, or else whole.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

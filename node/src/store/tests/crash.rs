@@ -244,7 +244,7 @@ fn crash_matrix_of_flushes() {
 }
 
 #[test]
-#[ignore = "every operation of a long chain: minutes"]
+#[ignore = "every operation of a long chain takes minutes: docs/operating.md says how"]
 fn crash_matrix_of_flushes_whole() {
     crash_long(1);
 }
