@@ -1,21 +1,18 @@
 //! Named tasks: the end of one that should go on stops the node, with that name; and an ordered stop with a deadline,
 //! at a signal.
 
-use std::{future::Future, io, time::Duration};
+use std::{collections::HashMap, future::Future, io, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// The tasks of a node.
+#[derive(Default)]
 pub struct Supervisor {
-    tasks: JoinSet<(&'static str, Result<(), String>)>,
+    tasks: JoinSet<Result<(), String>>,
+    /// What each task is called: one that panics does not say so itself.
+    names: HashMap<Id, &'static str>,
     stop: CancellationToken,
-}
-
-impl Default for Supervisor {
-    fn default() -> Self {
-        Self { tasks: JoinSet::new(), stop: CancellationToken::new() }
-    }
 }
 
 impl Supervisor {
@@ -30,16 +27,16 @@ impl Supervisor {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.tasks.spawn(async move { (name, task.await.map_err(|error| error.to_string())) });
+        let spawned = self.tasks.spawn(async move { task.await.map_err(|error| error.to_string()) });
+        self.names.insert(spawned.id(), name);
     }
 
     /// Waits until a task ends that should not have. Returns what to tell.
     pub async fn failed(&mut self) -> String {
-        match self.tasks.join_next().await {
-            Some(Ok((name, Ok(())))) => format!("the task {name:?} ended"),
-            Some(Ok((name, Err(error)))) => format!("{name}: {error}"),
-            Some(Err(error)) => format!("a task failed: {error}"),
-            None => std::future::pending().await,
+        let Some(ended) = self.tasks.join_next_with_id().await else { return std::future::pending().await };
+        match named(&self.names, ended) {
+            (name, Ok(())) => format!("the task {name:?} ended"),
+            (name, Err(error)) => format!("{name}: {error}"),
         }
     }
 
@@ -48,8 +45,8 @@ impl Supervisor {
         self.stop.cancel();
         let mut problems = Vec::new();
         let all = async {
-            while let Some(ended) = self.tasks.join_next().await {
-                if let Ok((name, Err(error))) = ended {
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                if let (name, Err(error)) = named(&self.names, ended) {
                     problems.push(format!("{name}: {error}"));
                 }
             }
@@ -60,6 +57,18 @@ impl Supervisor {
         }
         problems
     }
+}
+
+/// How a task ended, and what it is called.
+fn named(
+    names: &HashMap<Id, &'static str>,
+    ended: Result<(Id, Result<(), String>), JoinError>,
+) -> (&'static str, Result<(), String>) {
+    let (id, ended) = match ended {
+        Ok(ended) => ended,
+        Err(error) => (error.id(), Err(error.to_string())),
+    };
+    (names.get(&id).copied().unwrap_or("a task"), ended)
 }
 
 /// The signals that stop a node: SIGINT and SIGTERM; where there are none of these, Ctrl-C.
@@ -117,6 +126,23 @@ mod tests {
         tasks.spawn("good", std::future::pending::<Result<(), String>>());
         tasks.spawn("bad", async { Err::<(), _>("the reason") });
         assert_eq!(tasks.failed().await, "bad: the reason");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_named_too() {
+        let mut tasks = Supervisor::default();
+        tasks.spawn("bad", panics());
+        let told = tasks.failed().await;
+        assert!(told.starts_with("bad: ") && told.contains("panicked"), "{told}");
+        let mut tasks = Supervisor::default();
+        tasks.spawn("bad", panics());
+        let told = tasks.stopped(Duration::from_secs(5)).await;
+        assert!(told.len() == 1 && told[0].starts_with("bad: "), "{told:?}");
+    }
+
+    #[expect(clippy::unused_async, reason = "a task")]
+    async fn panics() -> Result<(), String> {
+        panic!("the reason")
     }
 
     #[tokio::test]

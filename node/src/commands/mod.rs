@@ -30,6 +30,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     config::{ConfigError, FileOptions, NodeOptions},
     interface::ask::Question,
+    logging,
 };
 
 /// A decentralised proof-of-work ledger for groups without a server.
@@ -230,7 +231,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 #[allow(clippy::print_stderr, reason = "the one line that a command which failed has to say")]
 fn fail(reason: &str) -> ExitCode {
-    eprintln!("error: {reason}");
+    eprintln!("{}error: {reason}", logging::prefix(tracing::Level::ERROR));
     ExitCode::from(FAILED)
 }
 

@@ -47,6 +47,7 @@ pub struct TrackerOptions {
 /// # Errors
 /// One line.
 pub fn run(options: TrackerOptions) -> Result<(), String> {
+    super::node::keep_private();
     let spec = config::load_spec(&options.chain).map_err(|error| error.to_string())?;
     let settings = Settings {
         host: options.host,

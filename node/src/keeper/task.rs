@@ -1,29 +1,29 @@
 //! The keeper's thread.
 
+mod group;
+mod pool;
+mod refusals;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, RwLock},
     thread,
-    time::{Duration, Instant},
 };
 
 use bard_chain::{
     branch::Branch,
-    engine::{Connected, Effects, Engine, Outcome, Refused, Tip},
+    engine::{Effects, Engine, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
-    mempool::{Limits, Mempool, Step},
-    rules::isolated::{self, CheckedTransaction, Isolated},
-    source::Source,
+    mempool::{Limits, Mempool},
+    rules::isolated::{CheckedTransaction, Isolated},
     template::Template,
     units::Height,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-mod pool;
-mod refusals;
-
-use self::refusals::Refusals;
+pub(crate) use self::group::{GROUP, GROUP_LEN, GROUP_TIME};
+use self::{group::Group, refusals::Refusals};
 use super::{
     handle::{Accepted, BlockReply, Handle, Placing, Request, Space, Verdicts},
     signatures::Signatures,
@@ -41,13 +41,6 @@ const INBOX: usize = 256;
 const TAKEN: usize = 32;
 /// Events kept for a slow reader before it loses the oldest.
 const EVENTS: usize = 1024;
-/// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what repeating
-/// would cost.
-pub(crate) const GROUP: usize = 128;
-/// Bytes of these blocks; beyond it nothing more is written before. It bounds what a group holds in memory.
-pub(crate) const GROUP_LEN: usize = 4 << 20;
-/// How long the first of them waits at most, but for the last one's own time.
-pub(crate) const GROUP_TIME: Duration = Duration::from_millis(50);
 
 /// Something that happened to the chain or the pool, after it is on disk.
 #[derive(Clone, Debug)]
@@ -128,7 +121,6 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         .panic_handler(|_| tracing::error!("a check ended in a panic: what was checked is dropped"))
         .build()
         .map_err(std::io::Error::other)?;
-    let reader = store.reader();
     let handle = Handle {
         spec: Arc::clone(engine.spec()),
         chain: engine.chain(),
@@ -138,15 +130,15 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         pool_changes,
         events: events.clone(),
         space,
-        reader: reader.clone(),
+        reader: store.reader(),
         workers: Arc::new(workers),
         signatures: Signatures::default(),
         counts: counts.clone(),
     };
     let task = Task {
         engine,
+        reader: store.newest(),
         store,
-        reader,
         pool,
         tip: tip_sender,
         pool_version: pool_sender,
@@ -160,32 +152,6 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     };
     let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
     Ok((handle, Keeper { thread }))
-}
-
-/// Blocks that were written but are not yet durable, with those who wait for them.
-#[derive(Default)]
-struct Group {
-    /// When the first was written.
-    began: Option<Instant>,
-    /// Bytes of the blocks.
-    length: usize,
-    replies: Vec<(oneshot::Sender<BlockReply>, Accepted)>,
-    events: Vec<ChainEvent>,
-    step: Step,
-    moved: bool,
-}
-
-impl Group {
-    fn is_full(&self) -> bool {
-        let late = self.began.is_some_and(|began| began.elapsed() >= GROUP_TIME);
-        late || self.replies.len() >= GROUP || self.length >= GROUP_LEN
-    }
-
-    fn add(&mut self, length: usize, reply: oneshot::Sender<BlockReply>, accepted: Accepted) {
-        self.began.get_or_insert_with(Instant::now);
-        self.length = self.length.saturating_add(length);
-        self.replies.push((reply, accepted));
-    }
 }
 
 struct Task {
@@ -313,7 +279,7 @@ impl Task {
             Err(Refused::Invalid(reason)) => {
                 tracing::debug!(%reason, "refused");
                 if reason.is_final() {
-                    self.refused.remember(id, reason.clone());
+                    self.refused.remember(id);
                 }
                 Err(reason.into())
             }
@@ -347,71 +313,6 @@ impl Task {
         tracing::error!("{line}; what is stored is answered as before, and all goes on once there is room");
         self.space.send_replace(Space { room: self.store.room(), shortage: Some(Arc::clone(&line)) });
         line
-    }
-
-    /// Gathers what is told once the group is durable.
-    fn note(&mut self, effects: Effects) {
-        let group = &mut self.group;
-        group.step.touch(&effects.state);
-        for id in &effects.disconnected {
-            match self.reader.block(id) {
-                Ok(block) => {
-                    let mut undone = isolated::from_block(&block);
-                    undone.append(&mut group.step.undone);
-                    group.step.undone = undone;
-                    for id in block.transaction_ids() {
-                        group.step.confirmed.remove(id);
-                    }
-                }
-                Err(error) => tracing::error!(%id, %error, "the transactions of an undone block are lost"),
-            }
-        }
-        match effects.outcome {
-            Outcome::Reorganised => {
-                let above = effects.connected.first().map_or(Height::ZERO, |first| first.block.header().height);
-                let old_tip = effects.disconnected.first().copied().unwrap_or_default();
-                group.events.push(ChainEvent::Reorg {
-                    disconnected: effects.disconnected.len(),
-                    connected: effects.connected.len(),
-                    fork: above.saturating_sub(Height::new(1)),
-                    old_tip,
-                });
-            }
-            Outcome::BranchRefused { at, reason } => group.events.push(ChainEvent::BranchRefused { at, reason }),
-            Outcome::Extended | Outcome::SideBranch => {}
-        }
-        group.moved |= !effects.connected.is_empty();
-        for Connected { block, .. } in effects.connected {
-            group.step.confirm(block.transaction_ids());
-            group.events.push(ChainEvent::Block { block });
-        }
-    }
-
-    /// Makes the group durable, then tells of it: the pool follows, the tip moves, whoever waits gets its answer.
-    fn settle(&mut self) -> Result<(), KeeperError> {
-        if self.group.replies.is_empty() {
-            return Ok(());
-        }
-        let began = Instant::now();
-        self.store.sync()?;
-        self.counts.committed(self.group.replies.len(), began.elapsed());
-        let Group { replies, events, step, moved, .. } = std::mem::take(&mut self.group);
-        let mut spent = None;
-        if moved {
-            let planned = self.read_pool().plan(step, clock::now(), &self.reader);
-            spent = self.carry_out(planned.map(Some))?;
-            self.tip.send_replace(self.engine.tip());
-            self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
-        }
-        for event in events {
-            // Nobody listening is fine.
-            let _ = self.events.send(event);
-        }
-        for (reply, accepted) in replies {
-            let _ = reply.send(Ok(accepted));
-        }
-        drop(spent);
-        Ok(())
     }
 
     fn answer(&mut self, request: Request) -> Result<(), KeeperError> {

@@ -137,7 +137,7 @@ fn write(disk: &dyn Disk, path: &Path, beginning: Beginning<'_>) -> Result<Check
 /// The changes that a part makes to what `reader` sees, and where the store stands after it: its record is at `mark`.
 pub(super) fn plan_part(reader: &StoreReader, part: &Part, mark: Mark) -> Result<(Layer, Head), SourceError> {
     let mut layer = Layer::default();
-    let mut head = Head { mark, ..reader.shared.state().head.clone() };
+    let mut head = Head { mark, ..reader.head() };
     let delta = match part {
         Part::Headers(headers) => {
             plan_headers(reader, headers, &mut layer, &mut head)?;

@@ -68,11 +68,12 @@ impl StoreReader {
     pub fn known_tree(&self, depth: u64, limit: usize) -> Result<KnownTree, SourceError> {
         let (active, sides, frozen, snapshot, heights, beside) = {
             let state = self.shared.state();
-            let base = state.head.height.get().saturating_add(1).saturating_sub(depth.min(MAX_DEPTH));
+            let base = state.head(self.sight).height.get().saturating_add(1).saturating_sub(depth.min(MAX_DEPTH));
             let heights: KeyRange<u64> = (Bound::Included(base), Bound::Unbounded);
             let beside: KeyRange<SideKey> = (Bound::Included((base, 0, BlockId::ZERO)), Bound::Unbounded);
-            let active = listing::copy(&state.active.heights, &heights, usize::MAX);
-            let sides = listing::copy(&state.active.sides, &beside, usize::MAX);
+            let open = || state.open_layers(self.sight);
+            let active = open().map(|layer| listing::copy(&layer.heights, &heights, usize::MAX)).collect();
+            let sides = open().map(|layer| listing::copy(&layer.sides, &beside, usize::MAX)).collect();
             (active, sides, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?, heights, beside)
         };
         let mut blocks = Vec::new();

@@ -66,11 +66,11 @@ pub(super) type Visit<'a, K, V> = &'a mut dyn FnMut(K, V) -> bool;
 /// One of the sequences that are merged.
 type Changed<'a, K, V> = Peekable<Box<dyn Iterator<Item = (K, Option<V>)> + 'a>>;
 
-/// Shows the entries of a range to `visit`, each as the newest layer has it, until it wants no more: `active` is the copy of
-/// the top one.
+/// Shows the entries of a range to `visit`, each as the newest layer has it, until it wants no more: `open` are copies of those
+/// above the frozen ones, the newest first.
 pub(super) fn merge<K: Ord + Clone, V: Clone>(
     listing: &Listing<K, V>,
-    active: Vec<(K, Option<V>)>,
+    open: Vec<Vec<(K, Option<V>)>>,
     frozen: &VecDeque<Arc<Frozen>>,
     snapshot: &Snapshot,
     range: &KeyRange<K>,
@@ -84,8 +84,11 @@ pub(super) fn merge<K: Ord + Clone, V: Clone>(
             None
         }
     });
-    let mut layers: Vec<Changed<'_, K, V>> = Vec::with_capacity(frozen.len().saturating_add(2));
-    layers.push((Box::new(active.into_iter()) as Box<dyn Iterator<Item = _>>).peekable());
+    let mut layers: Vec<Changed<'_, K, V>> =
+        Vec::with_capacity(open.len().saturating_add(frozen.len()).saturating_add(1));
+    for open in open {
+        layers.push((Box::new(open.into_iter()) as Box<dyn Iterator<Item = _>>).peekable());
+    }
     for frozen in frozen.iter().rev() {
         let changes = (listing.layer)(&frozen.layer).range(range.clone());
         let changes = changes.map(|(key, change)| (key.clone(), change.clone()));

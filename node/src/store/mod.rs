@@ -79,7 +79,7 @@ use self::{
     disk::Disk,
     flusher::Flusher,
     log::{FRAME_LEN, Log},
-    overlay::Head,
+    overlay::{Head, Sight},
     plan::plan,
     record::Payload,
 };
@@ -87,7 +87,10 @@ use self::{
 /// The store, for the one who writes.
 #[derive(Debug)]
 pub struct Store {
+    /// Sees the newest.
     reader: StoreReader,
+    /// Blocks of commits that are not durable yet, which [`Store::sync`] bounds as often as it is called.
+    appended: Vec<Arc<Isolated>>,
     log: Log,
     flusher: Flusher,
     disk: Arc<dyn Disk>,
@@ -155,8 +158,8 @@ impl Store {
         Room { free: self.disk.free_bytes(), keep_free: self.keep_free }
     }
 
-    /// Writes what accepting a block changed, and makes it visible to readers. It survives the end of the process from then
-    /// on, a loss of power from [`Store::sync`] on.
+    /// Writes what accepting a block changed, and makes it visible to [`Store::newest`]. It survives the end of the process from
+    /// then on; a loss of power from [`Store::sync`] on, when everybody sees it.
     ///
     /// # Errors
     /// Where it could not be written; nothing was changed then.
@@ -169,29 +172,42 @@ impl Store {
         let body = |id: &BlockId| self.body_of(effects, id);
         let layer = plan(&self.reader, &payload.commit, parts, parts_offset, &body)?;
         let mark = self.log.append(payload)?;
-        let mut state = self.reader.shared.state_mut();
-        let counts = state.head.counts.after(&effects.state);
+        let counts = self.reader.counts().after(&effects.state);
         let commitment = effects.commitment.clone();
         let head = Head { mark, tip: effects.tip.id, height: effects.tip.height, commitment, counts };
-        state.commit(layer, head);
-        drop(state);
-        effects.stored.iter().for_each(|(block, _)| self.reader.shared.recent.put(block));
+        self.reader.shared.state_mut().append(layer, head);
+        self.appended.extend(effects.stored.iter().map(|(block, _)| Arc::clone(block)));
         Ok(())
     }
 
-    /// Returns when all that was appended would survive a loss of power. Hands what is in memory to the index's thread once
-    /// there is much of it, and waits for that thread only if it is two such lots behind.
+    /// Returns when all that was appended would survive a loss of power, and everybody sees it. Hands what is in memory to the
+    /// index's thread once there is much of it, and waits for that thread only if it is two such lots behind.
     ///
     /// # Errors
     /// Where the log could not be synced; nothing more is written then until the store is opened again.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.log.sync()?;
+        self.settle()?;
         self.flusher.tend(&self.reader.shared);
         Ok(())
     }
 
-    /// A reader, for any thread.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.log.sync()?;
+        self.reader.shared.state_mut().settle();
+        for block in self.appended.drain(..) {
+            self.reader.shared.recent.put(&block);
+        }
+        Ok(())
+    }
+
+    /// A reader of what is durable, for any thread.
     pub fn reader(&self) -> StoreReader {
+        StoreReader { sight: Sight::Durable, ..self.reader.clone() }
+    }
+
+    /// A reader that also sees what was appended and is not durable yet, for whoever decides what is appended next. What it says
+    /// may be undone by a loss of power, so nobody else is told.
+    pub fn newest(&self) -> StoreReader {
         self.reader.clone()
     }
 
@@ -201,7 +217,7 @@ impl Store {
     /// # Errors
     /// Where the log could not be synced or the index not written.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.log.sync()?;
+        self.settle()?;
         self.flusher.finish(&self.reader.shared)
     }
 

@@ -1,7 +1,7 @@
 //! Opening a data directory: the index as far as it goes, the log from there, and what to do where either is damaged.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -28,7 +28,7 @@ use super::{
     flusher::{Flusher, flush},
     index::{Index, IndexError},
     log::{Log, LogReader, Record},
-    overlay::{Counts, Entry, Frozen, Head, Layer, State},
+    overlay::{Counts, Entry, Frozen, Head, Layer, Sight, State},
     plan::plan,
     reader::{Shared, StoreReader},
     record::Commit,
@@ -122,7 +122,8 @@ pub(super) fn open_on(
     let dir = dir.to_path_buf();
     let flusher = Flusher::start(index, Arc::clone(&reader.shared), Arc::clone(&disk), dir.clone())
         .map_err(StoreError::io("start the thread that writes", dir.join(INDEX)))?;
-    let store = Store { reader, log, flusher, disk, dir, keep_free: KEEP_FREE_DEFAULT, _lock: lock };
+    let store =
+        Store { reader, appended: Vec::new(), log, flusher, disk, dir, keep_free: KEEP_FREE_DEFAULT, _lock: lock };
     Ok(Opened { store, restored, repairs })
 }
 
@@ -232,14 +233,15 @@ impl Opening<'_> {
         };
         let read = StoreError::io("read", self.log.path());
         if !self.log.holds(&head.mark, self.log_len).map_err(read)? {
-            return Err(Failure::Index(format!("it stands for more than {LOG} holds")));
+            return Err(Failure::Index(format!(
+                "it stands for more than {LOG} holds: the disk lost the end of that file, or an older copy is in its place"
+            )));
         }
-        let snapshot = Some(Arc::new(index.snapshot().map_err(failed)?));
-        let state = State { snapshot, frozen: VecDeque::new(), active: Layer::default(), head };
+        let state = State::new(index.snapshot().map_err(failed)?, head);
         let shared = Shared::new(Arc::clone(&self.spec), Arc::clone(&self.genesis), self.log.clone(), state);
-        let reader = StoreReader { shared: Arc::new(shared) };
+        let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Newest };
         let end = self.replay(&index, &reader)?;
-        let head = reader.shared.state().head.clone();
+        let head = reader.head();
         if reader.known(&head.tip)?.header.state_root != head.commitment.root() {
             return Err(Failure::Index("what it adds up to is not what the tip commits to".into()));
         }
@@ -267,7 +269,7 @@ impl Opening<'_> {
 
     /// Applies the records after the one the index stands for; returns where the last whole one ends.
     fn replay(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
-        let mut at = reader.shared.state().head.mark.end;
+        let mut at = reader.head().mark.end;
         let read = || StoreError::io("read", self.log.path());
         if at < self.log_len {
             tracing::info!(bytes = self.log_len.saturating_sub(at), "replaying the log of the store");
@@ -314,7 +316,7 @@ impl Opening<'_> {
         };
         let layer = plan(reader, &commit, parts, record.parts_offset(), &body)?;
         let delta = delta(reader, &commit)?;
-        let mut head = reader.shared.state().head.clone();
+        let mut head = reader.head();
         head.mark = record.mark;
         head.tip = commit.tip;
         head.height = body(&commit.tip)?.header().height;
@@ -354,6 +356,6 @@ fn restored(reader: &StoreReader, spec: &ChainSpec) -> Result<Restored, SourceEr
             side.push((id, node));
         }
     }
-    let commitment = reader.shared.state().head.commitment.clone();
+    let commitment = reader.head().commitment;
     Ok(Restored { active, side, commitment, floor: reader.floor() })
 }

@@ -94,20 +94,21 @@ pub(super) struct Layer {
     pub(super) histories: Changes<HistoryKey, Events>,
     /// Transactions of the active chain: height and index in the block.
     pub(super) transactions: HashMap<TransactionId, Option<(u64, u32)>>,
+    /// How many commits were put together here; 0 of a single one that was not put anywhere yet.
     commits: usize,
     bytes: usize,
 }
 
 impl Layer {
-    /// Adds the changes of a later commit.
+    /// Adds the changes of later commits: of one, or of several that were put together before.
     pub(super) fn absorb(&mut self, later: Self) {
-        let bytes = later.weight();
+        let (commits, bytes) = if later.is_empty() { (1, later.weight()) } else { (later.commits, later.bytes) };
         if self.is_empty() {
-            *self = Self { bytes, commits: 1, ..later };
+            *self = Self { bytes, commits, ..later };
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.commits = self.commits.saturating_add(1);
+        self.commits = self.commits.saturating_add(commits);
         self.blocks.extend(later.blocks);
         self.heights.extend(later.heights);
         self.sides.extend(later.sides);
@@ -206,7 +207,16 @@ pub(super) struct Frozen {
     pub(super) head: Head,
 }
 
-/// All that readers see: the index, then the frozen layers, then the top one.
+/// How much of the store a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// What would survive a loss of power.
+    Durable,
+    /// Also what was appended since: for whoever appends.
+    Newest,
+}
+
+/// All that readers see: the index, then the frozen layers, then the top one, then what is not durable yet.
 pub(super) struct State {
     /// The index as of its last flush; `None` once the store is closed.
     pub(super) snapshot: Option<Arc<Snapshot>>,
@@ -216,15 +226,51 @@ pub(super) struct State {
     pub(super) active: Layer,
     /// Where the store stands.
     pub(super) head: Head,
+    /// What was appended and is not durable yet, and where the store stands with it.
+    pending: Option<(Layer, Head)>,
 }
 
 impl State {
-    /// The layers in memory, the newest first.
-    pub(super) fn layers(&self) -> impl Iterator<Item = &Layer> {
-        std::iter::once(&self.active).chain(self.frozen.iter().rev().map(|frozen| &frozen.layer))
+    /// Nothing but what is in the index.
+    pub(super) fn new(snapshot: Snapshot, head: Head) -> Self {
+        let snapshot = Some(Arc::new(snapshot));
+        Self { snapshot, frozen: VecDeque::new(), active: Layer::default(), head, pending: None }
     }
 
-    /// Makes a commit visible.
+    /// The layers in memory that are still added to, the newest first.
+    pub(super) fn open_layers(&self, sight: Sight) -> impl Iterator<Item = &Layer> {
+        let pending = self.pending.iter().filter(move |_| sight == Sight::Newest);
+        pending.map(|(layer, _)| layer).chain(std::iter::once(&self.active))
+    }
+
+    /// The layers in memory, the newest first.
+    pub(super) fn layers(&self, sight: Sight) -> impl Iterator<Item = &Layer> {
+        self.open_layers(sight).chain(self.frozen.iter().rev().map(|frozen| &frozen.layer))
+    }
+
+    /// Where the store stands.
+    pub(super) fn head(&self, sight: Sight) -> &Head {
+        match (&self.pending, sight) {
+            (Some((_, head)), Sight::Newest) => head,
+            (None, Sight::Newest) | (_, Sight::Durable) => &self.head,
+        }
+    }
+
+    /// Adds a commit that is not durable yet.
+    pub(super) fn append(&mut self, layer: Layer, head: Head) {
+        let (pending, at) = self.pending.get_or_insert_with(|| (Layer::default(), head.clone()));
+        pending.absorb(layer);
+        *at = head;
+    }
+
+    /// Shows everybody what was appended: it is durable now.
+    pub(super) fn settle(&mut self) {
+        if let Some((layer, head)) = self.pending.take() {
+            self.commit(layer, head);
+        }
+    }
+
+    /// Adds a commit that is durable.
     pub(super) fn commit(&mut self, layer: Layer, head: Head) {
         self.active.absorb(layer);
         self.head = head;

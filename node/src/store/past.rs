@@ -105,9 +105,9 @@ impl StoreReader {
     fn steady<T>(&self, height: Height, work: impl Fn() -> Result<T, PastError>) -> Result<T, PastError> {
         for _ in 0..ATTEMPTS {
             self.check_height(height)?;
-            let mark = self.shared.state().head.mark;
+            let mark = self.head().mark;
             let result = work();
-            if self.shared.state().head.mark == mark {
+            if self.head().mark == mark {
                 return result;
             }
         }

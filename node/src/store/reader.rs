@@ -23,7 +23,7 @@ use super::{
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
     log::LogReader,
-    overlay::{Counts, Entry, Layer, SideKey, State},
+    overlay::{Counts, Entry, Head, Layer, SideKey, Sight, State},
     recent::Recent,
     record::Location,
 };
@@ -53,12 +53,14 @@ impl Shared {
     }
 }
 
-/// Reads the store as of the last appended commit. Cheap to clone; never waits for the disk writes of a commit.
+/// Reads the store as of the last durable commit, or, in the hands of whoever writes, as of the last one. Cheap to clone; never
+/// waits for the disk writes of a commit.
 ///
 /// Each answer is consistent in itself. Once the store is closed, every answer that is not in memory is an error.
 #[derive(Clone)]
 pub struct StoreReader {
     pub(super) shared: Arc<Shared>,
+    pub(super) sight: Sight,
 }
 
 impl std::fmt::Debug for StoreReader {
@@ -81,7 +83,7 @@ impl StoreReader {
     ) -> Result<T, SourceError> {
         let snapshot = {
             let state = self.shared.state();
-            if let Some(found) = state.layers().find_map(layer) {
+            if let Some(found) = state.layers(self.sight).find_map(layer) {
                 return Ok(found);
             }
             state.snapshot.clone().ok_or_else(closed)?
@@ -96,7 +98,7 @@ impl StoreReader {
         index: impl FnOnce(&Snapshot) -> Option<Option<T>>,
     ) -> Option<Option<T>> {
         let state = self.shared.state();
-        state.layers().find_map(layer).or_else(|| index(state.snapshot.as_ref()?))
+        state.layers(self.sight).find_map(layer).or_else(|| index(state.snapshot.as_ref()?))
     }
 
     /// Goes through entries by ascending key, up to `limit`.
@@ -125,12 +127,12 @@ impl StoreReader {
         limit: usize,
         visit: Visit<'_, K, V>,
     ) -> Result<(), SourceError> {
-        let (active, frozen, snapshot) = {
+        let (open, frozen, snapshot) = {
             let state = self.shared.state();
-            let active = listing::copy((listing.layer)(&state.active), range, limit);
-            (active, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
+            let open = state.open_layers(self.sight).map(|layer| listing::copy((listing.layer)(layer), range, limit));
+            (open.collect(), state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
-        listing::merge(listing, active, &frozen, &snapshot, range, visit)
+        listing::merge(listing, open, &frozen, &snapshot, range, visit)
     }
 
     /// The last entry of a history, whose first possible key is `low`, before the key `bound`.
@@ -148,7 +150,8 @@ impl StoreReader {
                     layer.histories.range(range.clone()).next_back().map(|(key, events)| (key.clone(), events.clone()))
                 };
                 // Of layers that end with the same key the newest counts, which comes first.
-                let newest = state.layers().filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
+                let newest =
+                    state.layers(self.sight).filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
                 (newest, state.snapshot.clone().ok_or_else(closed)?)
             };
             let stored = snapshot.history_before(low, &bound)?;
@@ -185,7 +188,8 @@ impl StoreReader {
     /// The last block of the active chain, and its height.
     pub fn tip(&self) -> (BlockId, Height) {
         let state = self.shared.state();
-        (state.head.tip, state.head.height)
+        let head = state.head(self.sight);
+        (head.tip, head.height)
     }
 
     /// Length of the log in bytes; 0 where the system does not tell.
@@ -195,13 +199,18 @@ impl StoreReader {
 
     /// Height of the active chain.
     pub fn tip_height(&self) -> Height {
-        self.shared.state().head.height
+        self.shared.state().head(self.sight).height
+    }
+
+    /// Where the store stands.
+    pub(super) fn head(&self) -> Head {
+        self.shared.state().head(self.sight).clone()
     }
 
     /// The header of a stored block, on whichever branch.
     ///
     /// # Errors
-    /// Where the index could not be read; so with all that follows.
+    /// Where the index could not be read.
     pub fn header(&self, id: &BlockId) -> Result<Option<Header>, SourceError> {
         Ok(self.entry(id)?.map(|entry| entry.header))
     }
@@ -382,7 +391,7 @@ impl StoreReader {
 
     /// How many accounts and items there are, counted as they come and go: this costs nothing.
     pub fn counts(&self) -> Counts {
-        self.shared.state().head.counts
+        self.shared.state().head(self.sight).counts
     }
 
     /// Reads a block from its bytes in the log.
@@ -416,7 +425,10 @@ impl Source for StoreReader {
         self.check_held(entry.header.height).map_err(|not| SourceError(not.to_string()))?;
         let Some(at) = entry.body else { return Ok(Arc::clone(&self.shared.genesis)) };
         let block = self.read_block(id, &self.part(&at)?)?;
-        self.shared.recent.put(&block);
+        // What everybody finds there is durable.
+        if self.sight == Sight::Durable {
+            self.shared.recent.put(&block);
+        }
         Ok(block)
     }
 

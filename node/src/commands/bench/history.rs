@@ -56,7 +56,7 @@ impl Growing {
         let block = Arc::new(unsigned.trust_stored());
         let now = block.header().timestamp;
         let began = Instant::now();
-        let effects = self.engine.accept(&block, now, &self.store.reader()).map_err(|error| error.to_string())?;
+        let effects = self.engine.accept(&block, now, &self.store.newest()).map_err(|error| error.to_string())?;
         self.store.append(&effects).map_err(|error| error.to_string())?;
         self.engine.adopt(&effects);
         let (blocks, length, took) = &mut self.group;

@@ -44,7 +44,7 @@ pub(super) fn make(dir: &Path, blocks: u32, transfers: u32) -> Result<Workload, 
         // Signed a moment ago by this very process.
         let block = Arc::new(unsigned.trust_stored());
         let now = block.header().timestamp;
-        let effects = engine.accept(&block, now, &store.reader()).map_err(|error| error.to_string())?;
+        let effects = engine.accept(&block, now, &store.newest()).map_err(|error| error.to_string())?;
         store.append(&effects).map_err(|error| error.to_string())?;
         engine.adopt(&effects);
         all.push(bytes);
@@ -103,7 +103,7 @@ pub(super) fn seal(engine: &Engine, store: &Store, transactions: Vec<Transaction
         nonce: 0,
     };
     let mut block = Block { header, transactions };
-    let delta = apply_block(spec, store.reader(), &block).map_err(|error| match error {
+    let delta = apply_block(spec, store.newest(), &block).map_err(|error| match error {
         ApplyError::Fault(fault) => fault.to_string(),
         ApplyError::Source(error) => error.to_string(),
     })?;

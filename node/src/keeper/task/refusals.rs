@@ -1,8 +1,8 @@
 //! Blocks that were refused for good.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
-use bard_chain::{hash::BlockId, invalid::Invalid};
+use bard_chain::hash::BlockId;
 
 /// Refused blocks remembered, so that another copy costs nothing; the oldest is forgotten for one more.
 const REMEMBERED_REFUSALS: usize = 4096;
@@ -10,25 +10,25 @@ const REMEMBERED_REFUSALS: usize = 4096;
 /// Blocks whose refusal is final, by id.
 #[derive(Default)]
 pub(super) struct Refusals {
-    reasons: BTreeMap<BlockId, Invalid>,
+    ids: BTreeSet<BlockId>,
     order: VecDeque<BlockId>,
 }
 
 impl Refusals {
     /// Whether the block was refused.
     pub(super) fn has(&self, id: &BlockId) -> bool {
-        self.reasons.contains_key(id)
+        self.ids.contains(id)
     }
 
     /// Remembers a refusal.
-    pub(super) fn remember(&mut self, id: BlockId, reason: Invalid) {
-        if self.reasons.insert(id, reason).is_none() {
+    pub(super) fn remember(&mut self, id: BlockId) {
+        if self.ids.insert(id) {
             self.order.push_back(id);
         }
         if self.order.len() > REMEMBERED_REFUSALS
             && let Some(oldest) = self.order.pop_front()
         {
-            self.reasons.remove(&oldest);
+            self.ids.remove(&oldest);
         }
     }
 }

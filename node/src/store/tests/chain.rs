@@ -192,7 +192,7 @@ impl Node {
     }
 
     pub(super) fn reader(&self) -> StoreReader {
-        self.store.reader()
+        self.store.newest()
     }
 
     pub(super) fn accept(&self, block: &Arc<Isolated>) -> Effects {

@@ -51,16 +51,19 @@ impl Observed {
         self.marks.push(Mark { done: self.disk.count(), begun, acknowledged });
     }
 
-    /// Opens the store, gives it blocks in groups of this many, and closes it.
+    /// Opens the store, gives it blocks in groups of this many, and closes it. Before a group is durable nobody is told of it.
     fn live(&mut self, story: &Story, blocks: std::ops::Range<usize>, group: usize) {
         let mut node = Node::on(&self.disk).unwrap();
         let mut acknowledged = blocks.start;
         for part in blocks.collect::<Vec<_>>().chunks(group) {
+            let told = node.store.reader().tip();
             for number in part {
                 self.mark(number + 1, acknowledged);
                 node.give(&story.blocks[*number]);
+                assert_eq!(node.store.reader().tip(), told, "block {number} is not durable");
             }
             node.store.sync().unwrap();
+            assert_eq!(node.store.reader().tip(), node.store.newest().tip());
             acknowledged += part.len();
             self.mark(acknowledged, acknowledged);
         }

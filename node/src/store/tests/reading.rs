@@ -9,7 +9,10 @@ use bard_chain::{
     units::{Amount, Height},
 };
 
-use super::chain::{Chain, Node, key, spec};
+use super::{
+    super::StoreReader,
+    chain::{Chain, Node, key, spec},
+};
 
 #[test]
 fn listings_can_be_read_in_pages() {
@@ -30,6 +33,37 @@ fn listings_can_be_read_in_pages() {
     }
     assert_eq!(paged, all);
     assert_eq!(reader.items(None, 0).unwrap(), []);
+}
+
+#[test]
+fn what_is_not_durable_is_for_the_writer_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Chain::new(spec());
+    let (mut one, mut two) = (root.branch(2), root.branch(3));
+    one.mine_many(3);
+    two.mine_many(4);
+    let mut node = Node::open(dir.path());
+    node.take_all(&one.blocks);
+    let (all, writer) = (node.store.reader(), node.store.newest());
+    let picture = |reader: &StoreReader| {
+        let tree = reader.known_tree(10, 10).unwrap().blocks;
+        let transactions = two.blocks.iter().flat_map(|block| block.transaction_ids());
+        let known: Vec<_> = transactions.map(|id| reader.transaction(id).unwrap()).collect();
+        let bodies: Vec<_> = two.blocks.iter().map(|block| reader.block_bytes(&block.id()).unwrap()).collect();
+        let accounts = reader.accounts(None, usize::MAX).unwrap();
+        (reader.tip(), reader.counts(), tree, known, bodies, accounts, reader.items(None, usize::MAX).unwrap())
+    };
+    let before = picture(&all);
+    for block in &two.blocks {
+        node.give(block);
+        assert_eq!(picture(&all), before);
+    }
+    let after = picture(&writer);
+    assert_eq!(after.0, (two.blocks[3].id(), Height::new(4)));
+    node.store.sync().unwrap();
+    assert_eq!(picture(&all), after);
+    assert_eq!(picture(&writer), after);
+    node.assert_is(&two);
 }
 
 #[test]
