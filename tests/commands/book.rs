@@ -14,7 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("api.md", ".ci/run api"),
     ("clients.md", "the suite `http`, module `documented`"),
     ("events.md", "the suite `processes`, module `events`: they go on for ever"),
-    ("group.md", "the suites `meeting` (invitation) and `processes` (archive): they take several machines"),
+    ("lesson.md", "`the_lesson_does_as_it_is_typed`, below: it takes a class"),
     ("metrics.md", "the module `metrics`: it needs promtool"),
     ("receipts.md", "the modules `receipts` and `documented`: a receipt has a name of its own"),
     ("wallet.md", "the modules `wallet` and `wallet_files`: they ask, and take secrets"),
@@ -57,32 +57,32 @@ fn the_commands_of_the_book_do_as_they_are_typed() {
             continue;
         }
         let workshop = Workshop::open();
-        for line in commands.iter().flat_map(|block| lines(block)) {
-            workshop.run(&line);
-            seen += 1;
-        }
+        seen += commands.iter().map(|block| workshop.run_block(block)).sum::<usize>();
     }
     assert!(seen > 25, "{seen} lines");
 }
 
 /// The class of the lesson, on the chain that the lesson makes.
 fn class() -> BTreeMap<&'static str, Node> {
+    // Where this user's nodes are looked for, whatever their ports.
     let builder = Builder::default();
-    let dir = builder.dir().to_str().unwrap().to_owned();
-    let [made, _, invited] =
-        &*blocks("docs/lesson.md", "console").iter().flat_map(|block| lines(block)).take(3).collect::<Vec<_>>()
-    else {
-        panic!("the lesson begins with three commands")
+    let dir = builder.home().join("share/blockbard/lesson/5000");
+    fs::create_dir_all(&dir).unwrap();
+    let builder = builder.data_dir(&dir);
+    let commands: Vec<_> = blocks("docs/lesson.md", "console").iter().flat_map(|block| lines(block)).collect();
+    let [made, started, invited, joined] = &*commands else {
+        panic!("not the four commands of a lesson: {commands:?}")
     };
-    let tool = |line: &str| {
-        let words: Vec<_> = line.strip_prefix("bard ").unwrap().split(' ').chain(["--data-dir", &dir]).collect();
+    assert_eq!((&**started, &**joined), ("bard node --chain lesson", "bard join LINK"));
+    let tool = |line: &str, further: &[&str]| {
+        let words: Vec<_> = line.strip_prefix("bard ").unwrap().split(' ').chain(further.iter().copied()).collect();
         let ended = builder.tool(&words);
         assert_eq!(ended.code(), Some(0), "{line}: {}", ended.stderr);
         ended.stdout
     };
-    tool(made);
+    tool(made, &["--data-dir", dir.to_str().unwrap()]);
     let teacher = builder.clone().arg("--chain").arg("lesson").start();
-    let link = tool(invited).trim().to_owned();
+    let link = tool(invited, &[]).trim().to_owned();
     let pupil = || Builder::default().join(&link).bootstrap(teacher.address()).start();
     let (ada, ben) = (pupil(), pupil());
     let class: BTreeMap<_, _> = CLASS.into_iter().zip([teacher, ada, ben]).collect();

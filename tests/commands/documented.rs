@@ -3,16 +3,19 @@
 //! Only what would leave this machine or be in the way of others is different: ports are free ones, mDNS and UPnP are off.
 
 use std::{
+    cell::RefCell,
     fs,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use bard_tests::{
-    process::{Builder, Ended, Node, PATIENCE, bard, run, wait_until},
+    process::{Builder, Ended, Http, Node, PATIENCE, bard, run, wait_until},
     workspace::root,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 const README: &str = "README.md";
 
@@ -25,6 +28,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("bard bench load", "it takes a minute of a whole machine; the suite `processes` runs it shorter"),
     ("bard join LINK", "LINK stands for an invitation; the suite `meeting` joins by real ones"),
     ("bard join LINK --port 0", "the same"),
+    ("bard join bard:join1...", "the same"),
     ("bard top", "it draws on a terminal; the module `top` gives it one"),
 ];
 
@@ -35,6 +39,17 @@ const GOES_ON: [&str; 3] = ["bard node", "bard tracker", "bard devnet"];
 pub(crate) struct Workshop {
     user: Builder,
     node: Node,
+    /// A node on a chain of its own, which goes on while the rest of its block is typed in another terminal.
+    other: RefCell<Option<Other>>,
+    /// Where the last of these kept its chain, and its last block.
+    left: RefCell<Option<(PathBuf, String)>>,
+}
+
+/// A node that a page starts.
+struct Other {
+    typed: String,
+    child: Child,
+    dir: PathBuf,
 }
 
 impl Workshop {
@@ -46,7 +61,7 @@ impl Workshop {
         fs::write(user.home().join("contract.pdf"), "a contract").unwrap();
         let node = user.start();
         node.mine(2);
-        Self { user, node }
+        Self { user, node, other: RefCell::default(), left: RefCell::default() }
     }
 
     /// A line as it is typed, but for ports and addresses.
@@ -76,6 +91,9 @@ impl Workshop {
             let receipt = entries.into_iter().find(|path| path.extension().is_some_and(|end| end == "receipt"));
             return line.replace("FILE", &receipt.expect("a receipt").display().to_string());
         }
+        if line.contains(" HASH ") {
+            return line.replace("HASH", &self.left.borrow().as_ref().expect("a chain").1);
+        }
         line
     }
 
@@ -97,8 +115,28 @@ impl Workshop {
         if !line.contains("--port") {
             command.env("BARD_PORT", "0");
         }
+        // The directory has the name of the port, which is another here.
+        let on_a_chain = [
+            "bard chain info --chain",
+            "bard chain verify --chain",
+            "bard chain export --chain",
+            "bard chain snapshot --chain",
+        ];
+        if let Some((left, _)) =
+            self.left.borrow().as_ref().filter(|_| on_a_chain.iter().any(|word| line.starts_with(word)))
+        {
+            command.env("BARD_DATA_DIR", left);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Runs the lines of a block, and says how many there are.
+    pub(crate) fn run_block(&self, block: &str) -> usize {
+        let lines = lines(block);
+        lines.iter().for_each(|line| self.run(line));
+        self.stop_other();
+        lines.len()
     }
 
     /// Runs a line that is documented.
@@ -130,14 +168,36 @@ impl Workshop {
     fn start_and_stop(&self, typed: &str, line: &str) {
         let mut child = self.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id();
+        let mut dir = None;
         wait_until(typed, PATIENCE, || {
             assert_eq!(child.try_wait().unwrap(), None, "{typed}: it ended");
-            if line.starts_with("bard devnet") { self.devnet_is_there() } else { is_ready(self.user.home(), pid) }
+            dir = ready_in(self.user.home(), pid);
+            if line.starts_with("bard devnet") { self.devnet_is_there() } else { dir.is_some() }
         });
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        wait_until(&format!("{typed} stops"), Duration::from_secs(10), || child.try_wait().unwrap().is_some());
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{typed}");
+        if let Some(dir) = dir.filter(|_| line.starts_with("bard node --chain ")) {
+            *self.other.borrow_mut() = Some(Other { typed: typed.to_owned(), child, dir });
+            return;
+        }
+        stop(typed, &mut child);
     }
+
+    /// Stops the node on a chain of its own, where one runs, after it mined a block for those who look at the chain later.
+    fn stop_other(&self) {
+        let Some(mut other) = self.other.take() else { return };
+        let file: Value = serde_json::from_str(&fs::read_to_string(other.dir.join("node.json")).unwrap()).unwrap();
+        let node = Http::new(file["api"].as_str().unwrap());
+        node.post("/api/v1/mine", &json!({ "blocks": 1 })).success();
+        let tip = node.get("/api/v1/status").success()["tip"].as_str().unwrap().to_owned();
+        stop(&other.typed, &mut other.child);
+        *self.left.borrow_mut() = Some((other.dir, tip));
+    }
+}
+
+/// Asks a process to stop, which it does as if it had never been in the way.
+fn stop(typed: &str, child: &mut Child) {
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+    wait_until(&format!("{typed} stops"), Duration::from_secs(10), || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{typed}");
 }
 
 impl Workshop {
@@ -149,15 +209,15 @@ impl Workshop {
     }
 }
 
-/// Whether some `node.json` below a directory is that of a process.
-fn is_ready(dir: &std::path::Path, pid: u32) -> bool {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.into_iter().any(|path| {
+/// The directory below another whose `node.json` is that of a process.
+fn ready_in(dir: &Path, pid: u32) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.find_map(|path| {
         if path.is_dir() {
-            return is_ready(&path, pid);
+            return ready_in(&path, pid);
         }
         let names_it = || fs::read_to_string(&path).is_ok_and(|text| text.contains(&format!("\"pid\": {pid},")));
-        path.ends_with("node.json") && names_it()
+        (path.ends_with("node.json") && names_it()).then(|| dir.to_owned())
     })
 }
 
@@ -189,9 +249,8 @@ fn every_block_of_the_readme_is_of_a_kind_that_is_run() {
 fn the_commands_of_the_readme_do_as_they_are_typed() {
     let workshop = Workshop::open();
     let mut seen = 0;
-    for line in blocks(README, "console").iter().flat_map(|block| lines(block)) {
-        workshop.run(&line);
-        seen += 1;
+    for block in blocks(README, "console") {
+        seen += workshop.run_block(&block);
     }
     assert!(seen > 15, "{seen} lines");
 }
@@ -228,7 +287,7 @@ fn the_examples_of_the_help_do_as_they_are_typed() {
         }
         for example in examples {
             assert!(example.starts_with("  bard "), "{command}: {example}");
-            workshop.run(example.trim());
+            workshop.run_block(example.trim());
         }
     }
     for command in ["node", "doctor", "devnet", "top", "config", "send", "chain", "invite", "join"] {

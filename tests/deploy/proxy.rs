@@ -17,6 +17,8 @@ use tempfile::TempDir;
 const NAME: &str = "bard.example.org";
 /// The token of the node.
 const TOKEN: &str = "sesame";
+/// The longest body that a node on the `dev` chain takes, in bytes: a block of 2 MiB as hex digits, and what is around it.
+const LONGEST_BODY: usize = 4_195_328;
 
 fn example(name: &str) -> String {
     fs::read_to_string(root().join("deploy/proxy").join(name)).unwrap()
@@ -93,7 +95,20 @@ impl Site {
         assert_eq!(mine(&[&token]), 200);
         assert_eq!(mine(&[&token, &format!("Origin: {}", self.origin())]), 200, "the page itself");
         assert_eq!(mine(&[&token, "Origin: https://elsewhere.example.org"]), 403, "another page");
+        assert_eq!(self.ask("/metrics", &[]).0, 404, "figures are not for the world");
+        self.the_longest_block_comes_through(&token);
         self.events_come_at_once(&token);
+    }
+
+    /// It is the node that finds it wrong.
+    fn the_longest_block_comes_through(&self, token: &str) {
+        let block = format!("{{\"hex\": \"{}\"}}", "0".repeat(LONGEST_BODY - 12));
+        assert_eq!(block.len(), LONGEST_BODY - 1);
+        fs::write(self.file("block"), block).unwrap();
+        let body = format!("@{}", self.file("block").display());
+        let words = ["-H", "Content-Type: application/json", "-H", token, "-H", "Expect:", "--data-binary", &body];
+        let (status, said) = self.ask("/api/v1/blocks", &words);
+        assert!(status == 422 && said.contains("urn:blockbard:problem"), "{status} {said}");
     }
 
     /// An event comes through while the stream goes on.
@@ -135,6 +150,11 @@ fn nginx_goes_before_a_node() {
     let text = site.here(&example("nginx.conf"));
     let text = text.replace("/etc/ssl/bard", &dir.display().to_string());
     let text = text.replace("listen 443 ssl;", &format!("listen 127.0.0.1:{} ssl;", site.port));
+    let plain = dir.join("plain");
+    let text = text.replace("listen 80;", &format!("listen unix:{};", plain.display()));
+    // This machine need not have any.
+    let text: String =
+        text.lines().filter(|line| !line.contains("listen [::]:")).map(|line| line.to_owned() + "\n").collect();
     let text = text.replace(&format!("https://{NAME}"), &site.origin());
     fs::write(site.file("bard.conf"), text).unwrap();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -155,6 +175,9 @@ fn nginx_goes_before_a_node() {
     succeeds(nginx().arg("-t"));
     let _server = Ended(nginx().stderr(fs::File::create(site.file("log")).unwrap()).spawn().expect("nginx"));
     site.try_out();
+    let plain = ["--unix-socket", plain.to_str().unwrap(), "-w", "%{redirect_url}", "-o", "/dev/null"];
+    let led = site.curl(&plain).arg(format!("http://{NAME}/docs")).output().expect("curl");
+    assert_eq!(String::from_utf8_lossy(&led.stdout), format!("{}/docs", site.origin()), "whoever forgets the s");
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //! | `hostile` | does a node stay itself, and keep its honest peers, whatever a peer sends? |
 //! | `processes` | do real nodes find each other, agree, catch up, survive crashes, and stop when told? |
 //! | `meeting` | does every way to meet, alone, form a network that outlives what brought it together? |
+//! | `http` | is every call of the API answered as described, whoever asks, in whatever pieces, and however many at once? |
+//! | `terminal` | is the console on a terminal what a person expects of one, and leaves it as it was? |
 //! | `commands` | is every mistake, typed or sent, answered with one clear line and nothing worse? |
 //! | `replaced` | do the documented sessions of the programs that BlockBard replaces work as typed, and their mistakes do no harm? |
 //! | `deploy` | does what is under `deploy/` and in docs/runbook.md work with a real node, and old data with today's software? (tools of its own for half of it) |

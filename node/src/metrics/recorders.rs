@@ -23,7 +23,7 @@ type Label<const N: usize> = [(&'static str, &'static str); N];
 const OUTCOMES: &[&str] = &["extended", "reorganised", "side_branch", "branch_refused"];
 /// Why a block is not accepted.
 const BLOCK_REASONS: &[&str] =
-    &["known", "known_invalid", "unknown_parent", "time_too_new", "invalid", "state", "store"];
+    &["known", "known_invalid", "unknown_parent", "time_too_new", "invalid", "state", "store", "no_room"];
 /// Why a transaction is not admitted.
 const POOL_REASONS: &[&str] =
     &["known", "full", "sender_full", "fee_too_low", "too_many_follow", "waiting_full", "invalid", "state", "store"];

@@ -29,7 +29,8 @@ def compose():
     for name, service in services.items():
         if service["image"] == "blockbard":
             must(service["read_only"] and service["cap_drop"] == ["ALL"], f"{name}: its root is written to")
-            must([volume.split(":")[1] for volume in service["volumes"]] == ["/data"], f"{name}: one volume at /data")
+            mounted = [volume.split(":", 1)[1] for volume in service["volumes"]]
+            must(mounted == ["/data", "/chain:ro"], f"{name}: one volume at /data, and the chain to be read")
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             there = (deploy / source).exists() if source.startswith("./") else source in whole["volumes"]
@@ -75,6 +76,14 @@ def kubernetes():
     must(len(peers) == stateful["replicas"], f"{len(peers)} addresses for {stateful['replicas']} nodes")
     for number, peer in enumerate(peers):
         must(peer == f"/dns4/blockbard-{number}.{stateful['serviceName']}/tcp/6000", f"{peer} is no node of the set")
+    monitor = yaml.safe_load((deploy / "prometheus/podmonitor.yaml").read_text())["spec"]
+    must(monitor["selector"]["matchLabels"].items() <= labels.items(), "the PodMonitor finds no pod")
+    endpoint = monitor["podMetricsEndpoints"][0]
+    must(endpoint["port"] in ports, f"the PodMonitor asks for the port {endpoint['port']}")
+    must({"targetLabel": "job", "replacement": "bard"} in endpoint["relabelings"], "rules and dashboard ask for the job bard")
+    job = yaml.safe_load((deploy / "prometheus/kubernetes.yml").read_text())["scrape_configs"][0]
+    kept = job["relabel_configs"][0]["regex"]
+    must(job["job_name"] == "bard" and kept == f"{labels['app.kubernetes.io/name']};http", f"kubernetes.yml finds {kept}")
     secret = environment["BARD_API_TOKEN"]["valueFrom"]["secretKeyRef"]
     told = f'kubectl create secret generic {secret["name"]} --from-literal={secret["key"]}='
     must(told in (deploy / "kubernetes/blockbard.yaml").read_text(), "nobody is told to make the token")
