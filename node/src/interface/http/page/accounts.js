@@ -1,39 +1,13 @@
 // Accounts: all of them, and one with what it has sent and received.
 
 import { blockLink, el, facts, show, stranger, table, transactionLink } from './dom.js';
-import { explain, get } from './api.js';
-import { listen, state } from './live.js';
+import { get } from './api.js';
+import { pages } from './list.js';
+import { listen } from './live.js';
 import { number, t } from './text.js';
 import { deed, who } from './words.js';
 
 const PAGE = 50;
-
-// A list that grows by a page whenever more is asked for: `path` of a page after a place, `rows` of an answer.
-export function pages(path, draw) {
-  const body = el('div');
-  const more = el('button.plain', { type: 'button', hidden: true, click: () => load(false) }, t('list.more'));
-  const trouble = el('div', { role: 'alert' });
-  let all = [];
-  let next = null;
-  const load = async (fresh) => {
-    try {
-      const answer = await get(path(fresh ? null : next));
-      const rows = draw.rows(answer);
-      all = fresh ? rows : [...all, ...rows];
-      next = answer.next;
-      more.hidden = next === null;
-      trouble.replaceChildren();
-      show(body, [all, state.keys.length], () => draw.table(all));
-    } catch (error) {
-      trouble.replaceChildren(explain(error));
-    }
-  };
-  // Whoever has asked for more keeps what is shown: only the first page is fetched anew by itself.
-  const refresh = () => {
-    if (all.length <= PAGE) load(true);
-  };
-  return { root: el('div', {}, body, more, trouble), refresh };
-}
 
 export function showView(main) {
   const list = pages((after) => `/api/v1/accounts?limit=${PAGE}${after === null ? '' : `&after=${after}`}`, {

@@ -2,9 +2,9 @@
 
 import { blockLink, el, show, stranger, table, transactionLink } from './dom.js';
 import { get, Problem } from './api.js';
-import { listen, state } from './live.js';
-import { pages } from './accounts.js';
 import { form, keyField, whoField } from './forms.js';
+import { pages } from './list.js';
+import { listen, state } from './live.js';
 import { rich, t } from './text.js';
 import { itemLink, who } from './words.js';
 
@@ -14,7 +14,7 @@ const HISTORY = 100;
 export function showView(main) {
   const choice = el(
     'select',
-    { id: 'state', change: () => list.refresh() },
+    { id: 'state', change: () => list.renew() },
     ['', 'reserved', 'available'].map((one) => el('option', { value: one }, t(`items.${one || 'all'}`))),
   );
   const list = pages(
