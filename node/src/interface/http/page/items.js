@@ -92,6 +92,8 @@ function history(entries) {
 
 function label(name) {
   const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(location.hostname);
+  // The node cannot know under which address its page was opened, if a server before it passed that on.
+  const src = `/api/v1/items/${encodeURIComponent(name)}/label.svg?origin=${encodeURIComponent(location.origin)}`;
   return el(
     'section.card.label',
     {},
@@ -99,7 +101,7 @@ function label(name) {
     el(
       'figure',
       {},
-      el('img', { src: `/api/v1/items/${encodeURIComponent(name)}/label.svg`, alt: t('label.alt'), width: 240, height: 240 }),
+      el('img', { src, alt: t('label.alt'), width: 240, height: 240 }),
       el('figcaption', {}, el('strong', {}, stranger(name)), el('br'), state.status?.chain ?? ''),
     ),
     el('button', { type: 'button', click: () => print() }, t('label.print')),
