@@ -89,7 +89,7 @@ export function asOf(changed) {
     },
   });
   return {
-    root: el('div', {}, el('div.row.as-of', {}, el('label', { for: 'as-of' }, t('asOf.label')), input), told),
+    root: el('div.as-of', {}, el('div.row', {}, el('label', { for: 'as-of' }, t('asOf.label')), input), told),
     isPast: () => height !== null,
     // What a path gives, or gave then; undefined where the node refuses, which is told.
     get: async (path) => {

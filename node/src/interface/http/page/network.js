@@ -7,7 +7,7 @@ import { t } from './text.js';
 // Peers that are drawn; the list has all.
 const DRAWN = 16;
 // Room around the outermost, and how many units of the drawing are as wide as a letter is high.
-const ROOM = 48;
+const ROOM = 52;
 const UNITS = 14;
 
 // How a peer's chain relates to this node's: `same`, `behind`, `ahead`, `other` or `unknown`.
