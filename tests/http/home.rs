@@ -137,3 +137,24 @@ fn a_label_is_drawn_for_any_item() {
     assert!(drawn.contains("<svg") && !drawn.contains("key 7"), "{drawn}");
     assert_eq!(send(&node, &format!("GET /api/v1/items/{}/label.svg", "x".repeat(65)), &[], b"").status, 404);
 }
+
+#[test]
+fn a_label_leads_to_where_the_page_is_open() {
+    let node = Node::start();
+    let label = |query: &str| {
+        let answer = send(&node, &format!("GET /api/v1/items/key/label.svg{query}"), &[], b"");
+        assert_eq!(answer.status, 200, "{query}");
+        answer.body
+    };
+    let own = label("");
+    let host = authority(&node).replace(':', "%3A");
+    assert_eq!(label(&format!("?origin=http%3A%2F%2F{host}")), own, "without an origin it is that of the call");
+    // Behind a proxy, which hands the call on under another name.
+    let public = label("?origin=https%3A%2F%2Fbard.example.org");
+    assert_ne!(public, own);
+    assert_ne!(public, label("?origin=http%3A%2F%2Fbard.example.org"));
+    for origin in ["", "null", "javascript%3A%2F%2Fx", "https%3A%2F%2Fa%2Fb", "https%3A%2F%2Fme%40a"] {
+        let answer = send(&node, &format!("GET /api/v1/items/key/label.svg?origin={origin}"), &[], b"");
+        assert_eq!(answer.status, 400, "{origin}");
+    }
+}

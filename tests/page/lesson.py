@@ -1,5 +1,6 @@
 """What the checks have in common: what is in the nodes, which views there are, a browser for all checks of a class."""
 
+import functools
 import unittest
 
 from browser import Browser
@@ -26,7 +27,24 @@ def lesson(node, other):
     node.agree(other)
 
 
+def kept(check):
+    """A check that keeps what is to be seen when it fails, before anything is ended."""
+    @functools.wraps(check)
+    def run(self):
+        try:
+            check(self)
+        except Exception:
+            self.browser.keep(check.__name__)
+            raise
+    return run
+
+
 class Case(unittest.TestCase):
+    def __init_subclass__(cls):
+        for name, check in list(vars(cls).items()):
+            if name.startswith("test_"):
+                setattr(cls, name, kept(check))
+
     @classmethod
     def setUpClass(cls):
         cls.browser = Browser()

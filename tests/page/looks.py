@@ -1,7 +1,6 @@
 """How the page looks and whether everybody can use it: in each view, at three widths, in both languages."""
 
 from lesson import VIEWS, WIDTHS, Case, lesson
-from node import until
 
 
 class Looks(Case):
@@ -57,9 +56,9 @@ class Looks(Case):
                 browser.open(node)
                 for view in [*VIEWS, f"item/{long}", f"tx/{paid}", "block/99999"]:
                     browser.go(view)
-                    until("what the view fetches is there", lambda: browser.count("main .card") > 0)
+                    self.assertGreater(browser.count("main .card"), 0, view)
                     if view == f"tx/{paid}":
-                        browser.find("[data-proof]").click()
+                        browser.click("[data-proof]")
                         browser.find("svg.proof")
                     found += [f"{view}, {language}, {width} wide: {one}" for one in browser.crowded()]
         self.assertEqual(found, [])

@@ -16,14 +16,14 @@ PATIENCE = 20
 
 
 def until(what, condition, patience=PATIENCE):
-    """Waits for a condition, and answers with what it gave."""
+    """Waits for a condition, and answers with what it gave. `what` says what it waits for, or is called to say it once it was in vain."""
     end = time.monotonic() + patience
     while True:
         given = condition()
         if given:
             return given
         if time.monotonic() > end:
-            raise AssertionError(f"not within {patience} s: {what}")
+            raise AssertionError(f"not within {patience} s: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 

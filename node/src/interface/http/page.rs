@@ -54,6 +54,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         ("hash.js", SCRIPT, include_str!("page/hash.js")),
         ("items.js", SCRIPT, include_str!("page/items.js")),
         ("lab.js", SCRIPT, include_str!("page/lab.js")),
+        ("list.js", SCRIPT, include_str!("page/list.js")),
         ("live.js", SCRIPT, include_str!("page/live.js")),
         ("network.js", SCRIPT, include_str!("page/network.js")),
         ("overview.js", SCRIPT, include_str!("page/overview.js")),

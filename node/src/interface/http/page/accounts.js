@@ -1,39 +1,14 @@
 // Accounts: all of them, and one with what it has sent and received.
 
 import { blockLink, el, facts, show, stranger, table, transactionLink } from './dom.js';
-import { explain, get } from './api.js';
-import { listen, state } from './live.js';
+import { get } from './api.js';
+import { asOf } from './forms.js';
+import { pages } from './list.js';
+import { inTurn, listen } from './live.js';
 import { number, t } from './text.js';
 import { deed, who } from './words.js';
 
 const PAGE = 50;
-
-// A list that grows by a page whenever more is asked for: `path` of a page after a place, `rows` of an answer.
-export function pages(path, draw) {
-  const body = el('div');
-  const more = el('button.plain', { type: 'button', hidden: true, click: () => load(false) }, t('list.more'));
-  const trouble = el('div', { role: 'alert' });
-  let all = [];
-  let next = null;
-  const load = async (fresh) => {
-    try {
-      const answer = await get(path(fresh ? null : next));
-      const rows = draw.rows(answer);
-      all = fresh ? rows : [...all, ...rows];
-      next = answer.next;
-      more.hidden = next === null;
-      trouble.replaceChildren();
-      show(body, [all, state.keys.length], () => draw.table(all));
-    } catch (error) {
-      trouble.replaceChildren(explain(error));
-    }
-  };
-  // Whoever has asked for more keeps what is shown: only the first page is fetched anew by itself.
-  const refresh = () => {
-    if (all.length <= PAGE) load(true);
-  };
-  return { root: el('div', {}, body, more, trouble), refresh };
-}
 
 export function showView(main) {
   const list = pages((after) => `/api/v1/accounts?limit=${PAGE}${after === null ? '' : `&after=${after}`}`, {
@@ -66,10 +41,12 @@ export function showView(main) {
   });
 }
 
-// One account.
+// One account, now or as it was.
 export async function showAccount(main, [address]) {
   const path = `/api/v1/accounts/${encodeURIComponent(address)}`;
   let account = await get(path);
+  const when = asOf(() => look().catch(() => undefined));
+  const title = el('h2');
   const numbers = el('div', { role: 'status' });
   const list = pages((from) => `${path}/transactions?limit=${PAGE}${from === null ? '' : `&from=${from}`}`, {
     rows: (answer) => answer.transactions,
@@ -89,24 +66,30 @@ export async function showAccount(main, [address]) {
   });
   main.append(
     el('h1', { tabindex: -1 }, account.name === null ? t('account.title') : stranger(account.name)),
-    el('section.card', {}, el('h2', {}, t('account.now')), numbers),
+    el('section.card', {}, title, when.root, numbers),
     el('section.card', {}, el('h2', {}, t('account.history')), list.root),
   );
-  const draw = () =>
+  const draw = () => {
+    const isPast = account.height !== undefined;
+    title.textContent = isPast ? t('asOf.then', { height: account.height }) : t('account.now');
     show(numbers, account, () =>
       facts([
         [t('account.address'), el('code.long', {}, account.address)],
         [t('accounts.balance'), number(account.balance)],
-        [t('accounts.pending'), number(account.pending.balance)],
+        !isPast && [t('accounts.pending'), number(account.pending.balance)],
         [t('accounts.sent'), number(account.nonce)],
       ]),
     );
+  };
+  const look = inTurn(async () => {
+    account = (await when.get(path)) ?? account;
+    draw();
+  });
   draw();
   list.refresh();
-  return listen(async (kind) => {
+  return listen((kind) => {
     if (kind !== 'block' && kind !== 'transaction' && kind !== 'reorg') return;
-    account = await get(path).catch(() => account);
-    draw();
+    look().catch(() => undefined);
     list.refresh();
   });
 }

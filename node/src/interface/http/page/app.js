@@ -162,8 +162,8 @@ async function render() {
     // On a phone the menu is one line, which scrolls.
     nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   }
-  // What a view shows while it is not whole yet is not in sight.
-  const content = el('div.view', { 'data-view': name });
+  // It is busy until what the view cannot do without has been fetched.
+  const content = el('div.view', { 'data-view': name, 'data-place': [name, ...rest].join('/'), 'aria-busy': 'true' });
   let stop;
   try {
     const view = await VIEWS[name]();
@@ -182,6 +182,7 @@ async function render() {
     return;
   }
   leave = stop ?? leave;
+  content.removeAttribute('aria-busy');
   document.title = `${content.querySelector('h1')?.textContent ?? ''} - BlockBard`;
 }
 

@@ -13,7 +13,7 @@ function amount(name, more) {
   return field(name, { kind: 'number', min: 0, step: 1, inputmode: 'numeric', read: whole, ...more });
 }
 
-function register() {
+export function register() {
   return form({
     key: 'register',
     path: '/api/v1/peers',

@@ -1,7 +1,7 @@
 // Forms: what can be done, with the answer or the error in plain words below the button.
 
 import { el } from './dom.js';
-import { explain, send } from './api.js';
+import { explain, get, Problem, send } from './api.js';
 import { ask, state } from './live.js';
 import { t } from './text.js';
 
@@ -68,6 +68,42 @@ export function whoField(name) {
     ),
   );
   return one;
+}
+
+// Asks for the block as of which something is shown; `changed` is called when it is another one.
+export function asOf(changed) {
+  let height = null;
+  const told = el('div', { role: 'alert' });
+  const input = el('input', {
+    type: 'number',
+    id: 'as-of',
+    min: 0,
+    step: 1,
+    inputmode: 'numeric',
+    input: () => {
+      // What is no height yet changes nothing.
+      if (!input.reportValidity()) return;
+      height = input.value === '' ? null : Number(input.value);
+      told.replaceChildren();
+      changed();
+    },
+  });
+  return {
+    root: el('div.as-of', {}, el('div.row', {}, el('label', { for: 'as-of' }, t('asOf.label')), input), told),
+    isPast: () => height !== null,
+    // What a path gives, or gave then; undefined where the node refuses, which is told.
+    get: async (path) => {
+      try {
+        const answer = await get(height === null ? path : `${path}?height=${height}`);
+        told.replaceChildren();
+        return answer;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        told.replaceChildren(explain(error));
+        return undefined;
+      }
+    },
+  };
 }
 
 // A form that sends what is typed. `key` names its texts; `path` is a text or made from the values; `body` makes what is sent.

@@ -2,9 +2,9 @@
 
 import { blockLink, el, show, stranger, table, transactionLink } from './dom.js';
 import { get, Problem } from './api.js';
-import { listen, state } from './live.js';
-import { pages } from './accounts.js';
-import { form, keyField, whoField } from './forms.js';
+import { asOf, form, keyField, whoField } from './forms.js';
+import { pages } from './list.js';
+import { inTurn, listen, state } from './live.js';
 import { rich, t } from './text.js';
 import { itemLink, who } from './words.js';
 
@@ -14,7 +14,7 @@ const HISTORY = 100;
 export function showView(main) {
   const choice = el(
     'select',
-    { id: 'state', change: () => list.refresh() },
+    { id: 'state', change: () => list.renew() },
     ['', 'reserved', 'available'].map((one) => el('option', { value: one }, t(`items.${one || 'all'}`))),
   );
   const list = pages(
@@ -92,6 +92,8 @@ function history(entries) {
 
 function label(name) {
   const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(location.hostname);
+  // The node cannot know under which address its page was opened, if a server before it passed that on.
+  const src = `/api/v1/items/${encodeURIComponent(name)}/label.svg?origin=${encodeURIComponent(location.origin)}`;
   return el(
     'section.card.label',
     {},
@@ -99,7 +101,7 @@ function label(name) {
     el(
       'figure',
       {},
-      el('img', { src: `/api/v1/items/${encodeURIComponent(name)}/label.svg`, alt: t('label.alt'), width: 240, height: 240 }),
+      el('img', { src, alt: t('label.alt'), width: 240, height: 240 }),
       el('figcaption', {}, el('strong', {}, stranger(name)), el('br'), state.status?.chain ?? ''),
     ),
     el('button', { type: 'button', click: () => print() }, t('label.print')),
@@ -117,38 +119,49 @@ function deeds(name, isFree, holder) {
   ];
 }
 
+// What a path gives; null where there is no such thing.
+async function ifThere(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  }
+}
+
+// Who holds an item, or held it after the block that the answer names.
+function holding(item) {
+  if (item === null) return t('items.never');
+  const text = item.holder === null ? t('items.isFree') : rich('items.held', { who: who(item.holder) });
+  return [item.height !== undefined && el('strong', {}, t('asOf.then', { height: item.height }), ': '), text];
+}
+
 export async function showItem(main, [name]) {
   const path = `/api/v1/items/${encodeURIComponent(name)}`;
   const holder = el('p.lead', { role: 'status' });
+  const when = asOf(() => look().catch(() => undefined));
   const custody = el('div');
   const actions = el('div.forms');
   main.append(
     el('h1', { tabindex: -1 }, stranger(name)),
     holder,
-    el('div.columns', {}, el('section.card', {}, el('h2', {}, t('custody.title')), custody), label(name)),
+    el('div.columns', {}, el('section.card', {}, el('h2', {}, t('custody.title')), when.root, custody), label(name)),
     el('h2', {}, t('items.do')),
     actions,
   );
-  const look = async () => {
-    const missing = (error) => {
-      if (error instanceof Problem && error.status === 404) return null;
-      throw error;
-    };
-    const [item, chapters] = await Promise.all([
-      get(path).catch(missing),
-      get(`${path}/history?limit=${HISTORY}`).catch(missing),
+  const look = inTurn(async () => {
+    const [item, chapters, past] = await Promise.all([
+      ifThere(path),
+      ifThere(`${path}/history?limit=${HISTORY}`),
+      when.isPast() ? when.get(path) : undefined,
     ]);
+    const shown = (chapters?.history ?? []).filter((one) => past === undefined || one.height <= past.height);
+    show(holder, [past ?? item, state.keys.length], () => el('span', {}, holding(past ?? item)));
+    show(custody, [shown, state.keys.length], () => (shown.length === 0 ? el('p', {}, t('custody.none')) : history(shown)));
+    // Whatever is shown of the past, what can be done is of now.
     const isFree = item === null || item.holder === null;
-    show(holder, [item, state.keys.length], () =>
-      isFree
-        ? el('span', {}, t(item === null ? 'items.never' : 'items.isFree'))
-        : el('span', {}, rich('items.held', { who: who(item.holder) })),
-    );
-    show(custody, [chapters, state.keys.length], () =>
-      chapters === null || chapters.history.length === 0 ? el('p', {}, t('custody.none')) : history(chapters.history),
-    );
     show(actions, [isFree, item?.holder, state.keys.map((key) => key.name)], () => deeds(name, isFree, item?.holder_name));
-  };
+  });
   await look();
   return listen((kind) => {
     if (kind === 'block' || kind === 'reorg' || kind === 'keys') look().catch(() => undefined);

@@ -74,27 +74,34 @@ const QUESTIONS = {
   },
 };
 
-const asked = new Map();
+// Of each question when it was last asked, whether it is wanted and not asked yet, and whether its answer is on its way.
+const asked = new Map(Object.keys(QUESTIONS).map((name) => [name, { at: 0, isWanted: false, isOpen: false }]));
 
-// Asks a question, unless it was asked a moment ago: then a moment later, once.
+// Asks a question, unless it was asked a moment ago: then a moment later, once. What is wanted while an answer is on its way is asked
+// after it, so that no older answer comes after a newer one.
 export function ask(name) {
-  const last = asked.get(name) ?? { at: 0, waits: false };
-  if (last.waits) return;
-  asked.set(name, { ...last, waits: true });
-  setTimeout(
-    async () => {
-      asked.set(name, { at: performance.now(), waits: false });
-      try {
-        await QUESTIONS[name]();
-        if (name === 'status') setAlive(true);
-        tell(name);
-      } catch (error) {
-        // An answer that refuses is an answer: the node is there.
-        if (error.status === undefined) setAlive(false);
-      }
-    },
-    Math.max(0, last.at + APART - performance.now()),
-  );
+  const one = asked.get(name);
+  if (one.isWanted) return;
+  one.isWanted = true;
+  if (!one.isOpen) later(name, one);
+}
+
+function later(name, one) {
+  setTimeout(() => pose(name, one), Math.max(0, one.at + APART - performance.now()));
+}
+
+async function pose(name, one) {
+  Object.assign(one, { at: performance.now(), isWanted: false, isOpen: true });
+  try {
+    await QUESTIONS[name]();
+    if (name === 'status') setAlive(true);
+    tell(name);
+  } catch (error) {
+    // An answer that refuses is an answer: the node is there.
+    if (error.status === undefined) setAlive(false);
+  }
+  one.isOpen = false;
+  if (one.isWanted) later(name, one);
 }
 
 function setAlive(alive) {
@@ -186,6 +193,26 @@ async function recent() {
     })),
   );
   tell('news');
+}
+
+// What does `work`, but never twice at once: called meanwhile, it does it once more afterwards. So what a view fetches is never
+// overtaken by an older answer.
+export function inTurn(work) {
+  let isBusy = false;
+  let isWanted = false;
+  return async () => {
+    isWanted = true;
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      while (isWanted) {
+        isWanted = false;
+        await work();
+      }
+    } finally {
+      isBusy = false;
+    }
+  };
 }
 
 // The name that this node has for an address; undefined where it has none.

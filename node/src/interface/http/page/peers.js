@@ -2,7 +2,7 @@
 
 import { blockLink, el, facts, shortPeer, show, stranger, table } from './dom.js';
 import { explain, send } from './api.js';
-import { field, form } from './forms.js';
+import { register } from './do.js';
 import { ask, listen, state } from './live.js';
 import { agreement, drawNetwork, SIGNS } from './network.js';
 import { moment, number, t } from './text.js';
@@ -143,7 +143,7 @@ export function showView(main) {
       el(
         'div.stack',
         {},
-        form({ key: 'register', path: '/api/v1/peers', fields: [field('address', { hint: t('field.address.hint') })] }),
+        register(),
         el('section.card', {}, el('h2', {}, t('peers.own')), self),
       ),
     ),

@@ -4,8 +4,8 @@ import { blockLink, el, stranger, table, transactionLink } from './dom.js';
 import { explain, get } from './api.js';
 import { hex, Sha256 } from './hash.js';
 import { form, keyField } from './forms.js';
+import { pages } from './list.js';
 import { listen, state } from './live.js';
-import { pages } from './accounts.js';
 import { moment, number, rich, t } from './text.js';
 import { who } from './words.js';
 

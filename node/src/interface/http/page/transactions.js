@@ -2,7 +2,7 @@
 
 import { blockLink, el, facts, show, stranger, table, transactionLink } from './dom.js';
 import { explain, get } from './api.js';
-import { listen, state } from './live.js';
+import { inTurn, listen, state } from './live.js';
 import { ago, number, rich, t } from './text.js';
 import { proofOf } from './proof.js';
 import { deed, who } from './words.js';
@@ -50,7 +50,7 @@ export function showView(main) {
     el('section.card', {}, el('h2', {}, t('pool.title')), pool),
     el('section.card', {}, el('h2', {}, t('mined.title')), done),
   );
-  const look = async () => {
+  const look = inTurn(async () => {
     try {
       const [{ transactions }, { blocks }] = await Promise.all([
         get(`/api/v1/pool?limit=${SHOWN}`),
@@ -63,7 +63,7 @@ export function showView(main) {
     } catch {
       // The next event or look tries again; that the node is gone is told elsewhere.
     }
-  };
+  });
   let sign = '';
   look();
   return listen((kind) => {
@@ -116,8 +116,11 @@ export async function showTransaction(main, [id]) {
     ),
   );
   let known = one;
+  const look = inTurn(async () => {
+    known = await get(`/api/v1/transactions/${one.id}`).catch(() => known);
+  });
   const update = async (kind) => {
-    if (kind === 'block' || kind === 'reorg') known = await get(`/api/v1/transactions/${one.id}`).catch(() => known);
+    if (kind === 'block' || kind === 'reorg') await look();
     const { block } = known;
     const n = block === null ? 0 : (state.status?.height ?? block.height) - block.height + 1;
     show(place, [block?.hash, n], () =>
