@@ -147,7 +147,9 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let keeper = start_keeper(options, &spec, &data_dir, &metrics, supervisor).await?;
     // Before anybody can ask for a nonce: what was in the pool has the first ones.
     let (journal, pool_task) = pool::open(&data_dir, keeper.clone()).await.map_err(error)?;
-    chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
+    // Who says where the secret is keeps it there alone.
+    let kept = secret.as_ref().filter(|_| options.chain_secret_file.is_none());
+    chains::keep(&options.chain_home(&spec).map_err(error)?, &data_dir, &spec, kept).map_err(error)?;
     let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
     let miner_address = miner_address(options, &wallet)?;
     let (files, remembered) = meeting::open_files(&data_dir);

@@ -1,7 +1,8 @@
 //! The chains that this user has: specifications and secrets, kept beside what their nodes keep.
 //!
 //! A chain is at home in a directory: the one that holds a data directory for each port, or a data directory with a place of
-//! its own. There `chain.toml` is its specification, and `chain.secret` the secret of a closed one.
+//! its own. There `chain.toml` is its specification, and `chain.secret` the secret of a closed one. Each data directory below
+//! has a copy of both, so that a backup of it alone says which chain it is and lets its node in; what is at home counts.
 
 mod explained;
 mod secret;
@@ -13,6 +14,7 @@ use std::{
 };
 
 use bard_chain::spec::{ChainSpec, MAX_FILE_LEN};
+use bard_protocol::ChainSecret;
 
 pub use self::{
     explained::explained,
@@ -98,6 +100,29 @@ pub fn save_spec(home: &Path, spec: &ChainSpec) -> Result<(), ChainError> {
         .map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Where the chain of a data directory is at home: one above, where that is the home of this chain, else in itself.
+pub fn home_of(dir: &Path, spec: &ChainSpec) -> PathBuf {
+    let above = dir.file_name().and(dir.parent());
+    let is_home = |above: &&Path| matches!(at_home(above), Ok(Some(saved)) if saved.spec == *spec);
+    above.filter(is_home).unwrap_or(dir).to_owned()
+}
+
+/// Keeps a chain, and its secret, at home and in one of its data directories. A secret that is at home stays; that of the data
+/// directory is a copy, and replaced where it is another.
+///
+/// # Errors
+/// Where another chain is in either place, a secret at home cannot be read, or something cannot be written.
+pub fn keep(home: &Path, dir: &Path, spec: &ChainSpec, secret: Option<&ChainSecret>) -> Result<(), ChainError> {
+    save_spec(home, spec)?;
+    save_spec(dir, spec)?;
+    let Some(secret) = secret else { return Ok(()) };
+    if load_secret(&[home])?.is_none() {
+        save_secret(home, secret)?;
+    }
+    let copied = load_secret(&[dir]).is_ok_and(|copy| copy.as_ref() == Some(secret));
+    if copied || home == dir { Ok(()) } else { save_secret(dir, secret) }
+}
+
 /// The saved chain of this name, or of this full name: that of `data_dir` if it fits, else one below `user_dir`.
 ///
 /// # Errors
@@ -171,6 +196,27 @@ mod tests {
         assert!(problem.contains(&full_name(&one)) && problem.contains(&full_name(&two)), "{problem}");
         assert_eq!(find(&full_name(&two)), Ok(Some(two)));
         assert_eq!(find("lathe"), Ok(Some(other)));
+    }
+
+    #[test]
+    fn a_data_directory_has_a_copy_of_what_is_at_home() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (home, dir) = (home.path(), home.path().join("5000"));
+        let spec = named("kiln", 1);
+        assert_eq!(home_of(&dir, &spec), dir, "nothing is at home above");
+        let secrets = [1, 2].map(|byte| ChainSecret::new([byte; 16]));
+        keep(home, &dir, &spec, Some(&secrets[0])).expect("kept");
+        assert_eq!((home_of(&dir, &spec), home_of(&dir, &named("kiln", 2))), (home.to_owned(), dir.clone()));
+        assert_eq!(at_home(&dir).expect("readable").expect("there").spec, spec);
+        let kept = || [home, &dir].map(|place| load_secret(&[place]).expect("readable"));
+        assert_eq!(kept(), [Some(secrets[0].clone()), Some(secrets[0].clone())]);
+        save_secret(home, &secrets[1]).expect("replaced by hand");
+        keep(home, &dir, &spec, Some(&secrets[1])).expect("kept");
+        assert_eq!(kept(), [Some(secrets[1].clone()), Some(secrets[1].clone())], "the copy follows");
+        keep(home, &dir, &spec, Some(&secrets[0])).expect("kept");
+        assert_eq!(kept()[0], Some(secrets[1].clone()), "what is at home stays");
+        keep(&dir, &dir, &spec, None).expect("an open chain, or a secret that is elsewhere");
+        assert_eq!(home_of(Path::new("."), &spec), Path::new("."));
     }
 
     #[test]

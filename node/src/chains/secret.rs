@@ -1,9 +1,6 @@
 //! The secret of a closed chain, in a file for its owner alone.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use bard_protocol::ChainSecret;
 
@@ -42,8 +39,8 @@ pub fn read_secret(path: &Path) -> Result<ChainSecret, ChainError> {
 ///
 /// # Errors
 /// Where there is one that cannot be read.
-pub fn load_secret(homes: &[PathBuf]) -> Result<Option<ChainSecret>, ChainError> {
-    let mut files = homes.iter().map(|home| home.join(SECRET_FILE));
+pub fn load_secret(homes: &[impl AsRef<Path>]) -> Result<Option<ChainSecret>, ChainError> {
+    let mut files = homes.iter().map(|home| home.as_ref().join(SECRET_FILE));
     files.find(|file| file.exists()).map(|file| read_secret(&file)).transpose()
 }
 
