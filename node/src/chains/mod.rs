@@ -8,8 +8,7 @@ mod explained;
 mod secret;
 
 use std::{
-    fs, io,
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +19,7 @@ pub use self::{
     explained::explained,
     secret::{SECRET_FILE, load_secret, make_secret, read_secret, save_secret},
 };
+use crate::whole_file::{self, Readers};
 
 /// The name of a saved specification.
 pub const SPEC_FILE: &str = "chain.toml";
@@ -95,8 +95,8 @@ pub fn save_spec(home: &Path, spec: &ChainSpec) -> Result<(), ChainError> {
         None => {}
     }
     let path = home.join(SPEC_FILE);
-    make_dir(home)
-        .and_then(|()| write_whole(&path, explained(spec).as_bytes(), false))
+    whole_file::make_dir(home)
+        .and_then(|()| whole_file::write(&path, explained(spec).as_bytes(), Readers::Any))
         .map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
 }
 
@@ -145,30 +145,6 @@ pub fn all(user_dir: &Path) -> Vec<Saved> {
     let Ok(entries) = fs::read_dir(user_dir) else { return Vec::new() };
     let homes = entries.flatten().map(|entry| entry.path()).take(MAX_CHAINS);
     homes.filter_map(|home| at_home(&home).ok().flatten()).collect()
-}
-
-/// Makes a directory that only its owner may look into, unless it is there.
-pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-/// Writes beside the file first and renames then, so that a crash leaves no half of it. A private one is for its owner alone.
-fn write_whole(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    if private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let mut file = options.open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]

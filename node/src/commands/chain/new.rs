@@ -21,6 +21,7 @@ use crate::{
     commands::output::print,
     config,
     wallet::{OWN_NAME, Wallet},
+    whole_file,
 };
 
 /// What the maker has at the start, unless told otherwise.
@@ -250,13 +251,13 @@ impl Keys {
         }
         let beside = match &options.data_dir {
             Some(dir) => {
-                chains::make_dir(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+                whole_file::make_dir(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
                 None
             }
             None => {
                 let user_dir = config::user_dir().map_err(|error| error.to_string())?;
                 let trouble = |error: std::io::Error| format!("cannot make {}: {error}", user_dir.display());
-                chains::make_dir(&user_dir).map_err(trouble)?;
+                whole_file::make_dir(&user_dir).map_err(trouble)?;
                 Some(tempfile::TempDir::with_prefix_in(".new-", &user_dir).map_err(trouble)?)
             }
         };
