@@ -208,6 +208,7 @@ const FILES: &[(&str, &str)] = &[
     ("bard_node::meeting::json_file", "peers.json and bans.json"),
     ("bard_node::whole_file", "writing any of these whole"),
     ("bard_node::logging", "log files"),
+    ("bard_node::interface::receipt_file", "receipts that a person asks for"),
     ("bard_node::interface::console::history", "the lines that a person typed"),
     ("bard_node::metrics::process", "what the system tells of this process, in /proc/self"),
     ("bard_node::commands", "files that a person names on the command line"),
