@@ -1,7 +1,8 @@
 //! What a node is told: options, environment and file, in this order of precedence, made into one checked value.
 //!
 //! Every option also reads `BARD_<OPTION>` from the environment, and the file given by `--config`: TOML, with the long names
-//! of the options as keys. Nothing else in the node reads the environment. A passphrase is no option, so that it is never
+//! of the options as keys. Nothing else in the node reads these variables; those that are not ours are read where they mean
+//! something: `NO_COLOR` by what writes to a terminal, and what a service manager says by `service_manager`. A passphrase is no option, so that it is never
 //! part of a command line: it comes from a file or a variable.
 
 mod file;
@@ -247,6 +248,25 @@ pub fn passphrase(file: Option<&Path>, variable: &str) -> Result<Option<Passphra
     Passphrase::new(Zeroizing::new(line.to_owned())).map(Some).map_err(trouble)
 }
 
+/// The variable with the port of a node's API.
+const PORT: &str = "BARD_PORT";
+
+/// The port of the node that the environment speaks of; `None` where it names none, or 0, which may be any.
+///
+/// # Errors
+/// Names the variable where it holds no port.
+pub fn port_of_environment() -> Result<Option<u16>, ConfigError> {
+    match std::env::var(PORT) {
+        Err(_) => Ok(None),
+        Ok(text) => port(&text).map_err(|what| ConfigError(format!("{PORT}: {what}"))),
+    }
+}
+
+fn port(text: &str) -> Result<Option<u16>, String> {
+    let port: u16 = text.parse().map_err(|_| format!("{text:?} is not a port: 0 to 65535"))?;
+    Ok(Some(port).filter(|port| *port != 0))
+}
+
 /// Whether a variable of the environment is set to anything.
 pub fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
@@ -377,7 +397,18 @@ mod tests {
             assert_eq!(chain_of(chain, dir), Ok(Some(kiln.clone())), "{chain:?}");
         }
         let said = chain_of(Some("dev"), dir).expect_err("two chains").0;
-        assert!(said.contains(&chains::full_name(&kiln)) && said.contains(&chains::full_name(&presets::dev())), "{said}");
+        assert!(
+            said.contains(&chains::full_name(&kiln)) && said.contains(&chains::full_name(&presets::dev())),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_port_of_the_environment_is_one_or_none() {
+        assert_eq!((port("5001"), port("0")), (Ok(Some(5001)), Ok(None)));
+        for text in ["", "x", "-1", "65536"] {
+            assert!(port(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

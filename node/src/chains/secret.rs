@@ -52,8 +52,7 @@ pub fn load_secret(homes: &[impl AsRef<Path>]) -> Result<Option<ChainSecret>, Ch
 pub fn save_secret(home: &Path, secret: &ChainSecret) -> Result<(), ChainError> {
     let path = home.join(SECRET_FILE);
     let line = format!("{}\n", secret.to_hex());
-    let written =
-        whole_file::make_dir(home).and_then(|()| whole_file::write(&path, line.as_bytes(), Readers::Owner));
+    let written = whole_file::make_dir(home).and_then(|()| whole_file::write(&path, line.as_bytes(), Readers::Owner));
     written.map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
 }
 

@@ -6,7 +6,6 @@ use bard_chain::spec::ChainSpec;
 
 use super::{DoctorOptions, Finding};
 use crate::{
-    config::{self, NodeOptions},
     interface::{
         client::{Client, ClientError},
         view::json::{Node, Peers, Status},

@@ -7,8 +7,8 @@ use super::{Client, ClientError, Wait};
 use crate::interface::view::json::{
     Account, AccountPage, Admitted, Ban, Bans, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
     ItemTransfer, Keys, Lab, Lifted, Mine, MinedBlocks, Mining, NewBan, NewKey, NewKeyName, NewPeer, NewRecord, Node,
-    Peers, PlacedTransaction, PoolPage, Proof, Protection, SetLab, SetMining, Signer, Status, Submission, Synced, Transaction,
-    TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
+    Peers, PlacedTransaction, PoolPage, Proof, Protection, SetLab, SetMining, Signer, Status, Submission, Synced,
+    Transaction, TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
 };
 
 /// The most blocks that one call brings.

@@ -298,7 +298,10 @@ fn item(one: &ItemAndHistory) -> String {
         format!("block {}  {from} -> {to}  {}", one.height, one.transaction)
     };
     let height = one.item.height.map_or_else(String::new, |height| format!(" at height {height}"));
-    with_head(format!("{}{height}", item_line(&one.item)), known_from(one.blocks_from).chain(one.history.iter().map(entry)))
+    with_head(
+        format!("{}{height}", item_line(&one.item)),
+        known_from(one.blocks_from).chain(one.history.iter().map(entry)),
+    )
 }
 
 fn account(one: &Account<'_>) -> String {
