@@ -238,7 +238,7 @@ mod tests {
     fn what_fits_is_offered() {
         for (text, words) in [
             ("st", &["status"][..]),
-            ("re", &["record", "release", "request"]),
+            ("re", &["receipt", "record", "release", "request"]),
             ("help sta", &["status"]),
             ("wallet ", &["list", "lock", "new", "unlock"]),
             ("wallet l", &["list", "lock"]),
