@@ -1,12 +1,15 @@
 //! Puts a node together, runs it, takes it apart: the one place that knows every part.
 
+mod tasks;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use bard_chain::{address::Address, engine::Engine, spec::ChainSpec};
+use bard_chain::{address::Address, engine::Engine, spec::ChainSpec, units::Timestamp};
 use bard_protocol::{Agent, ChainSecret, Identity, Multiaddr, Network, NetworkConfig, NetworkEvent, NetworkHandle};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
+use self::tasks::{Tasks, unfailing};
 use crate::{
     application::{
         Sample, Service, events, health, intake,
@@ -139,53 +142,98 @@ struct Running {
     _log: tracing_appender::non_blocking::WorkerGuard,
 }
 
+/// What stands before anything is found, sent or answered.
+struct Base {
+    metrics: Metrics,
+    keeper: keeper::Handle,
+    journal: pool::Journal,
+    pool: pool::Task,
+    wallet: Arc<Wallet>,
+    /// Who gets the reward of mined blocks.
+    miner: Address,
+    files: meeting::Files,
+    network: NetworkHandle,
+    lab: Lab,
+}
+
+impl Base {
+    async fn open(
+        options: &NodeOptions,
+        ground: &Ground,
+        started: Timestamp,
+        supervisor: &mut Supervisor,
+    ) -> Result<(Self, Network), NodeError> {
+        let Ground { spec, secret, data_dir, .. } = ground;
+        let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
+        metrics.watch_disk(data_dir);
+        let keeper = start_keeper(options, spec, data_dir, &metrics, supervisor).await?;
+        // Before anybody can ask for a nonce: what was in the pool has the first ones.
+        let (journal, pool) = pool::open(data_dir, keeper.clone()).await.map_err(error)?;
+        // Who says where the secret is keeps it there alone.
+        let kept = secret.as_ref().filter(|_| options.chain_secret_file.is_none());
+        chains::keep(&options.chain_home(spec).map_err(error)?, data_dir, spec, kept).map_err(error)?;
+        let wallet = Arc::new(open_wallet(options, spec, data_dir).await?);
+        let miner = miner_address(options, &wallet)?;
+        let (files, remembered) = meeting::open_files(data_dir);
+        let mut network = start_network(options, spec, secret.clone(), data_dir, remembered).await?;
+        network.driver.measure(metrics.registry());
+        let (handle, lab) = (network.handle.clone(), Lab::new(spec));
+        Ok((Self { metrics, keeper, journal, pool, wallet, miner, files, network: handle, lab }, network))
+    }
+
+    /// Makes those who carry blocks and transactions, from `inbound` on: relay, catching up, serving, the miner and the laboratory.
+    fn carriers(
+        &self,
+        options: &NodeOptions,
+        inbound: mpsc::Receiver<NetworkEvent>,
+        tasks: &mut Tasks,
+    ) -> (Relay, events::Sources) {
+        let Self { keeper, network, lab, .. } = self;
+        let server = Server::new(keeper.clone(), agent());
+        let (hints, hinted) = mpsc::channel(HINTS);
+        let (link, link_sender) = lab::link(lab, network.clone());
+        let inbound = Inbound::new(lab, network.clone(), inbound);
+        let (relay, relay_tasks) =
+            relay::new(keeper.clone(), network.clone(), link.clone(), hints.clone(), self.metrics.relay.clone());
+        let (catch_up, catch_up_task) =
+            catch_up::new(keeper.clone(), network.clone(), link.clone(), server.clone(), hinted);
+        let (miner, miner_task) =
+            miner::new(keeper.clone(), relay.clone(), self.miner, options.mine, options.threads());
+        let rival = Rival::new(lab, keeper.clone(), link, miner.clone());
+        tasks.add("relay", relay_tasks.run());
+        tasks.add("catch-up", catch_up_task.run());
+        tasks.add("miner", miner_task.run());
+        tasks.add("link", link_sender.run());
+        tasks.add("rival", rival.run());
+        tasks.add("space", keeper.clone().mind_space());
+        tasks.add("router", route(inbound, relay.clone(), server, hints));
+        let (keeper, network, lab) = (keeper.clone(), network.clone(), lab.clone());
+        (relay, events::Sources { keeper, network, miner, catch_up, lab })
+    }
+}
+
 async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Supervisor) -> Result<Running, NodeError> {
-    let Ground { spec, secret, listener, address, data_dir, look_around, configured, _log } = ground;
     let started = clock::now();
-    let mut metrics = Metrics::new(&spec.name, &spec.chain_id().to_string(), started);
-    metrics.watch_disk(&data_dir);
-    let keeper = start_keeper(options, &spec, &data_dir, &metrics, supervisor).await?;
-    // Before anybody can ask for a nonce: what was in the pool has the first ones.
-    let (journal, pool_task) = pool::open(&data_dir, keeper.clone()).await.map_err(error)?;
-    chains::save_spec(&options.chain_home(&spec).map_err(error)?, &spec).map_err(error)?;
-    let wallet = Arc::new(open_wallet(options, &spec, &data_dir).await?);
-    let miner_address = miner_address(options, &wallet)?;
-    let (files, remembered) = meeting::open_files(&data_dir);
-    let mut network = start_network(options, &spec, secret, &data_dir, remembered).await?;
-    network.driver.measure(metrics.registry());
-    let (handle, agent) = (network.handle.clone(), agent());
-    let server = Server::new(keeper.clone(), agent);
-    let (hints, hinted) = mpsc::channel(HINTS);
-    let lab = Lab::new(&spec);
-    let (link, link_sender) = lab::link(&lab, handle.clone());
-    let inbound = Inbound::new(&lab, handle.clone(), network.events);
-    let (relay, relay_tasks) =
-        relay::new(keeper.clone(), handle.clone(), link.clone(), hints.clone(), metrics.relay.clone());
-    let (catching_up, catch_up_task) =
-        catch_up::new(keeper.clone(), handle.clone(), link.clone(), server.clone(), hinted);
-    let (miner, miner_task) = miner::new(keeper.clone(), relay.clone(), miner_address, options.mine, options.threads());
-    let rival = Rival::new(&lab, keeper.clone(), link, miner.clone());
-    let sources = events::Sources {
-        keeper: keeper.clone(),
-        network: handle.clone(),
-        miner: miner.clone(),
-        catch_up: catching_up.clone(),
-        lab: lab.clone(),
-    };
+    let mut tasks = Tasks::default();
+    let (base, Network { events: inbound, driver, .. }) = Base::open(options, &ground, started, supervisor).await?;
+    let (relay, sources) = base.carriers(options, inbound, &mut tasks);
     let (events, events_task) = events::new(started.get(), &sources);
+    let Ground { spec, listener, address, data_dir, look_around, configured, _log, .. } = ground;
+    let Base { mut metrics, keeper, journal, pool, wallet, files, network, lab, .. } = base;
+    let (miner, catch_up) = (sources.miner.clone(), sources.catch_up.clone());
     metrics.sample(Box::new(Sample { sources, events: events.clone() }));
     let stop = supervisor.stop_token();
-    let for_meeting = for_meeting(options, &spec, &handle);
-    let (meeting, meeting_tasks, stopper) = meeting::new(configured, files, for_meeting, &stop);
+    let (meeting, meeting_tasks, stopper) =
+        meeting::new(configured, files, for_meeting(options, &spec, &network), &stop);
     let (intake, intake_task) = intake::new(keeper.clone(), journal.clone(), relay.clone());
     let service = Service::new(Parts {
         intake,
         journal,
         keeper: keeper.clone(),
-        network: handle.clone(),
+        network: network.clone(),
         meeting,
-        relay: relay.clone(),
-        catch_up: catching_up,
+        relay,
+        catch_up,
         miner,
         lab,
         wallet,
@@ -195,35 +243,22 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
         metrics: Arc::new(metrics),
         ready: options.ready(),
     });
-    spawn(supervisor, "events", events_task.run());
-    spawn(supervisor, "relay", relay_tasks.run());
-    spawn(supervisor, "intake", intake_task.run());
-    spawn(supervisor, "catch-up", catch_up_task.run());
-    spawn(supervisor, "miner", miner_task.run());
-    spawn(supervisor, "link", link_sender.run());
-    spawn(supervisor, "rival", rival.run());
-    spawn(supervisor, "space", keeper.clone().mind_space());
+    tasks.add("events", events_task.run());
+    tasks.add("intake", intake_task.run());
+    tasks.add("wake", wake::watch(network.clone()));
+    tasks.add("network", driver.run());
+    tasks.spawn(supervisor);
     // Not cut off by the stop as the others are: one says farewell first, the other writes the pool.
-    supervisor.spawn("meeting", async move {
-        meeting_tasks.run().await;
-        Ok::<(), Failure>(())
-    });
-    let until = stop.clone();
-    supervisor.spawn("pool", async move {
-        pool_task.run(until).await;
-        Ok::<(), Failure>(())
-    });
-    spawn(supervisor, "router", route(inbound, relay, server, hints));
-    spawn(supervisor, "wake", wake::watch(handle.clone()));
-    spawn(supervisor, "network", network.driver.run());
+    supervisor.spawn("meeting", unfailing(meeting_tasks.run()));
+    supervisor.spawn("pool", unfailing(pool.run(stop.clone())));
     let access = Access { token: token(options, address)?, address };
     let api = Api::new(service.clone(), access.clone());
     let client = Client::of_this_process(api.in_process(), access.token);
     supervisor.spawn("http", api.serve(listener, stop.clone()));
     if look_around {
-        supervisor.spawn("local", registry::look_around(data_dir, handle.clone(), stop));
+        supervisor.spawn("local", registry::look_around(data_dir, network.clone(), stop));
     }
-    Ok(Running { client, service, keeper, network: handle, meeting: stopper, chain: spec.name.clone(), _log })
+    Ok(Running { client, service, keeper, network, meeting: stopper, chain: spec.name.clone(), _log })
 }
 
 /// Tells a service manager that wants to hear it, again and again, that those answer who own the chain and the connections.
@@ -273,18 +308,6 @@ fn for_meeting(options: &NodeOptions, spec: &ChainSpec, network: &NetworkHandle)
         chain_name: spec.name.clone(),
         external: options.external_address.clone(),
     }
-}
-
-/// Spawns a task that has nothing to say when it ends, and that ends when the node stops.
-fn spawn(supervisor: &mut Supervisor, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-    let stop = supervisor.stop_token();
-    supervisor.spawn(name, async move {
-        tokio::select! {
-            () = task => {}
-            () = stop.cancelled() => {}
-        }
-        Ok::<(), Failure>(())
-    });
 }
 
 async fn start_keeper(
@@ -371,7 +394,7 @@ fn token(options: &NodeOptions, address: SocketAddr) -> Result<Option<String>, N
     }
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(error)?;
-    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = hex::encode(bytes);
     show_token(&token);
     Ok(Some(token))
 }

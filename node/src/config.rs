@@ -1,7 +1,8 @@
 //! What a node is told: options, environment and file, in this order of precedence, made into one checked value.
 //!
 //! Every option also reads `BARD_<OPTION>` from the environment, and the file given by `--config`: TOML, with the long names
-//! of the options as keys. Nothing else in the node reads the environment. A passphrase is no option, so that it is never
+//! of the options as keys. Nothing else in the node reads these variables; those that are not ours are read where they mean
+//! something: `NO_COLOR` by what writes to a terminal, and what a service manager says by `service_manager`. A passphrase is no option, so that it is never
 //! part of a command line: it comes from a file or a variable.
 
 mod file;
@@ -77,9 +78,10 @@ pub struct NodeOptions {
     /// Do not ask the router to forward the port
     #[arg(long, env = "BARD_NO_UPNP", value_parser = FalseyValueParser::new())]
     pub no_upnp: bool,
-    /// The chain: a built-in name (dev), a specification file, or the name of a chain that was made or joined here
-    #[arg(long, value_name = "NAME or FILE", default_value = "dev", env = "BARD_CHAIN")]
-    pub chain: String,
+    /// The chain: a built-in name (dev), a specification file, or the name of a chain that was made or joined here; that of
+    /// --data-dir if left out, or dev
+    #[arg(long, value_name = "NAME or FILE", env = "BARD_CHAIN")]
+    pub chain: Option<String>,
     /// The secret of a closed chain, in a file; by default that which bard join or bard chain new kept
     #[arg(long, value_name = "FILE", env = "BARD_CHAIN_SECRET_FILE")]
     pub chain_secret_file: Option<PathBuf>,
@@ -146,9 +148,19 @@ impl NodeOptions {
     /// The chain's specification.
     ///
     /// # Errors
-    /// Names the file or the unknown name.
+    /// Names the file or the unknown name, or both chains where the data directory has another than the one that is named.
     pub fn spec(&self) -> Result<Arc<ChainSpec>, ConfigError> {
-        find_spec(&self.chain, self.data_dir.as_deref()).map(Arc::new)
+        let spec = chain_of(self.chain.as_deref(), self.data_dir.as_deref())?;
+        Ok(Arc::new(spec.unwrap_or_else(presets::dev)))
+    }
+
+    /// The data directory; `None` where that of a port is meant and any port is taken, or the user has no home directory.
+    pub fn dir(&self, spec: &ChainSpec) -> Option<PathBuf> {
+        match &self.data_dir {
+            Some(dir) => Some(dir.clone()),
+            None if self.port == 0 => None,
+            None => chain_dir(spec).ok().map(|dir| dir.join(self.port.to_string())),
+        }
     }
 
     /// The directory where the chain is at home: its specification and its secret are there.
@@ -156,7 +168,7 @@ impl NodeOptions {
     /// # Errors
     /// Where the user has no home directory and none is named.
     pub fn chain_home(&self, spec: &ChainSpec) -> Result<PathBuf, ConfigError> {
-        self.data_dir.clone().map_or_else(|| chain_dir(spec), Ok)
+        self.data_dir.as_ref().map_or_else(|| chain_dir(spec), |dir| Ok(chains::home_of(dir, spec)))
     }
 
     /// The secret of the chain, if it is closed.
@@ -177,7 +189,7 @@ impl NodeOptions {
             }
             (Some(file), true) => chains::read_secret(file).map(Some).map_err(said),
             (None, true) => {
-                let homes: Vec<_> = self.data_dir.clone().into_iter().chain(chain_dir(spec).ok()).collect();
+                let homes = homes(self.dir(spec).as_deref(), spec);
                 let missing = || {
                     let name = &spec.name;
                     ConfigError(format!(
@@ -236,6 +248,25 @@ pub fn passphrase(file: Option<&Path>, variable: &str) -> Result<Option<Passphra
     Passphrase::new(Zeroizing::new(line.to_owned())).map(Some).map_err(trouble)
 }
 
+/// The variable with the port of a node's API.
+const PORT: &str = "BARD_PORT";
+
+/// The port of the node that the environment speaks of; `None` where it names none, or 0, which may be any.
+///
+/// # Errors
+/// Names the variable where it holds no port.
+pub fn port_of_environment() -> Result<Option<u16>, ConfigError> {
+    match std::env::var(PORT) {
+        Err(_) => Ok(None),
+        Ok(text) => port(&text).map_err(|what| ConfigError(format!("{PORT}: {what}"))),
+    }
+}
+
+fn port(text: &str) -> Result<Option<u16>, String> {
+    let port: u16 = text.parse().map_err(|_| format!("{text:?} is not a port: 0 to 65535"))?;
+    Ok(Some(port).filter(|port| *port != 0))
+}
+
 /// Whether a variable of the environment is set to anything.
 pub fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
@@ -244,6 +275,32 @@ pub fn is_set(variable: &str) -> bool {
 /// The names of all variables that options are read from, as they are set now.
 pub fn variables() -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("BARD_")).collect()
+}
+
+/// The chain that is named, or else the one that is at home in a data directory; `None` where neither says which.
+///
+/// # Errors
+/// As with [`load_spec`], and where the two are not one.
+pub fn chain_of(chain: Option<&str>, data_dir: Option<&Path>) -> Result<Option<ChainSpec>, ConfigError> {
+    let here = data_dir.map(chains::at_home).transpose().map_err(|error| ConfigError(error.0))?.flatten();
+    let Some(chain) = chain else { return Ok(here.map(|here| here.spec)) };
+    let named = find_spec(chain, data_dir)?;
+    match here.filter(|here| here.spec != named) {
+        None => Ok(Some(named)),
+        Some(here) => Err(ConfigError(format!(
+            "--chain {chain}: that is {}, and {} is a data directory of {}: leave --chain out, or choose another --data-dir",
+            chains::full_name(&named),
+            here.home.display(),
+            here.full_name()
+        ))),
+    }
+}
+
+/// Where the secret of a chain may be, the first that has one counts: at the home of a data directory, in that itself, and at
+/// the chain's home among those of this user.
+pub fn homes(data_dir: Option<&Path>, spec: &ChainSpec) -> Vec<PathBuf> {
+    let of_dir = data_dir.into_iter().flat_map(|dir| [chains::home_of(dir, spec), dir.to_owned()]);
+    of_dir.chain(chain_dir(spec).ok()).collect()
 }
 
 /// The specification of a built-in chain, from a file, or of a chain that was saved for this user.
@@ -326,6 +383,32 @@ mod tests {
         );
         assert!(passphrase(Some(Path::new("/dev/zero")), "X").is_err());
         assert_eq!(passphrase(None, "NO_SUCH_VARIABLE"), Ok(None));
+    }
+
+    #[test]
+    fn a_data_directory_says_which_chain_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let dir = Some(dir.path());
+        assert_eq!((chain_of(None, None), chain_of(None, dir)), (Ok(None), Ok(None)));
+        assert_eq!(chain_of(Some("dev"), dir), Ok(Some(presets::dev())));
+        let kiln = ChainSpec { name: "kiln".to_owned(), ..presets::dev() };
+        chains::save_spec(dir.expect("one"), &kiln).expect("saved");
+        for chain in [None, Some("kiln"), Some(chains::full_name(&kiln).as_str())] {
+            assert_eq!(chain_of(chain, dir), Ok(Some(kiln.clone())), "{chain:?}");
+        }
+        let said = chain_of(Some("dev"), dir).expect_err("two chains").0;
+        assert!(
+            said.contains(&chains::full_name(&kiln)) && said.contains(&chains::full_name(&presets::dev())),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_port_of_the_environment_is_one_or_none() {
+        assert_eq!((port("5001"), port("0")), (Ok(Some(5001)), Ok(None)));
+        for text in ["", "x", "-1", "65536"] {
+            assert!(port(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! `bard:join1...`: bech32m over canonical CBOR, described in `protocol/wire.cddl`. It has only letters and digits after the
 //! colon, so that chat programs leave it alone, and a checksum, so that a mistyped one is noticed.
 
-use std::fmt::Write as _;
-
 use bard_chain::{array_form, encoding, hash::ChainId};
 use bard_protocol::{ChainSecret, Multiaddr};
 use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring};
@@ -83,8 +81,7 @@ impl Invitation {
         let mut link = SCHEME.to_owned();
         let coded = bech32::encode::<Bech32m>(HRP, &encoding::encode(&content))
             .map_err(|_| LinkError::Senseless("its addresses are too long"))?;
-        // Writing to a text cannot fail.
-        let _ = link.write_str(&coded);
+        link.push_str(&coded);
         Ok(link)
     }
 

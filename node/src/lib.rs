@@ -29,6 +29,7 @@
 //! | [`registry`], [`service_manager`] | `node.json`; what systemd is told |
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
+//! | [`whole_file`] | files that are there whole or not at all |
 
 pub mod application;
 pub mod assemble;
@@ -58,3 +59,4 @@ pub mod supervise;
 pub mod tracker;
 pub mod wake;
 pub mod wallet;
+pub mod whole_file;

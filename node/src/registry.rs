@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +9,8 @@ use std::{
 use bard_protocol::{Multiaddr, NetworkHandle, discovery::local};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+
+use crate::whole_file::{self, Readers};
 
 /// The name of the file in a data directory.
 pub const FILE: &str = "node.json";
@@ -38,16 +39,14 @@ pub struct NodeFile {
 }
 
 impl NodeFile {
-    /// Writes it whole: beside its place first, then renamed.
+    /// Writes it whole.
     ///
     /// # Errors
     /// Where the directory cannot be written.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let beside = dir.join("node.json.new");
-        let mut file = fs::File::create(&beside)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        writeln!(file)?;
-        fs::rename(beside, dir.join(FILE))
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        whole_file::write(&dir.join(FILE), &text, Readers::Any)
     }
 
     /// Reads that of a data directory, if there is one.

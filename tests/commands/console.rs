@@ -1,5 +1,7 @@
 //! The console.
 
+use std::{fs, io::Write, process::Stdio};
+
 use bard_tests::process::{Node, PATIENCE};
 
 /// A megabyte and a half: longer than any line that is read.
@@ -136,6 +138,38 @@ fn an_item_has_a_history() {
     assert_eq!(item[0], "lamp  held by bob");
     assert!(item[1].starts_with("  block 1  nobody -> alice"), "{item:?}");
     assert!(item[2].starts_with("  block 2  alice -> bob"), "{item:?}");
+    let before = node.ask("item lamp at 1");
+    assert_eq!((before.len(), before[0].as_str()), (2, "lamp  held by alice at height 1"), "{before:?}");
+    assert!(node.ask_line("item lamp at 9").starts_with("error: "));
+}
+
+#[test]
+fn the_past_and_what_shows_a_transaction_are_asked_for() {
+    let node = Node::start();
+    let id = node.pay("alice", "bob", 5);
+    assert!(node.ask_line(&format!("proof {id}")).starts_with("error: "), "it is not mined yet");
+    node.mine(2);
+    assert!(node.ask_line("balance bob at 0").ends_with(" 250000 at height 0"));
+    assert!(node.ask_line("balance bob at 1").ends_with(" 250005 at height 1"));
+    assert!(node.ask_line("balance at 1").ends_with("at height 1"));
+    let proof = node.ask(&format!("proof {id}"));
+    assert!(proof[1].ends_with("1 of 1") && proof[2].contains(" 1 "), "{proof:?}");
+    let (dir, file) = (node.builder_of().home(), node.builder_of().home().join("a receipt"));
+    let told = node.ask(&format!("receipt {id} {}", file.display()));
+    assert!(told.iter().any(|line| line.contains(&id)), "{told:?}");
+    assert_eq!(told.last().unwrap(), &format!("written to {}", file.display()));
+    let checked = node.builder_of().tool(&["verify-receipt", file.to_str().unwrap()]);
+    assert_eq!(checked.code(), Some(0), "{}", checked.stderr);
+    let again = node.ask_line(&format!("receipt {id} {}", file.display()));
+    assert!(again.starts_with("error: ") && again.contains("is there already"), "{again}");
+    // An attached console writes where it runs.
+    let mut attached = node.builder_of().tool_command(&["console", "--api", &node.file().api]);
+    attached.stdin(Stdio::piped());
+    let mut attached = attached.spawn().unwrap();
+    attached.stdin.take().unwrap().write_all(format!("receipt {id}\nquit\n").as_bytes()).unwrap();
+    let ended = attached.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(fs::read(dir.join(format!("{}.receipt", &id[..16]))).unwrap(), fs::read(&file).unwrap());
 }
 
 #[test]

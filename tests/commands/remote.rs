@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use bard_tests::process::{Ended, Node, PATIENCE, bard, run, wait_until};
+use bard_tests::process::{Ended, Node, PATIENCE, Run, bard, run, wait_until};
 use serde_json::Value;
 
 /// Runs `bard WORDS --api URL` against a node.
@@ -129,6 +129,25 @@ fn a_token_is_asked_for_and_taken() {
     let wrong = refusal(&ask(&node, &["mine", "--api-token", "mustard"]), 1);
     assert!(wrong.contains("not this node's") && !wrong.contains("mustard"), "{wrong}");
     assert!(node.ask_line("mine").starts_with("mined block 2"), "the node's own console needs none");
+}
+
+#[test]
+fn the_environment_says_at_which_port_the_node_is() {
+    let node = Node::start();
+    let api = node.file().api.clone();
+    let port = api.trim_end_matches('/').rsplit(':').next().expect("a port");
+    let status = || Run::new(["status", "--json"]);
+    let told: Value = serde_json::from_str(&status().env("BARD_PORT", port).success()).expect("JSON");
+    assert_eq!(told["tip"], node.tip());
+    let other = status().env("BARD_PORT", "9").failure();
+    assert!(other.contains("http://127.0.0.1:9/"), "{other}");
+    status().env("BARD_PORT", "9").env("BARD_API", &api).success();
+    assert!(status().env("BARD_PORT", "many").failure().contains("BARD_PORT"));
+    node.ask("request lamp --as alice");
+    node.mine(2);
+    let show = |height: &str| Run::new(["item", "show", "lamp", "--height", height, "--api", &api]);
+    assert!(show("1").success().starts_with("lamp  held by alice at height 1\n"));
+    assert!(show("7").failure().contains('7'));
 }
 
 #[test]

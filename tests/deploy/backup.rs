@@ -46,6 +46,57 @@ fn a_copy_of_a_node_that_mines_is_whole() {
     }
 }
 
+/// The commands under "Restore" of docs/runbook.md but the last, which starts the node, done as typed where the archive is.
+fn restore(user: &Builder) {
+    let page = fs::read_to_string(bard_tests::workspace::root().join("docs/runbook.md")).unwrap();
+    let commands = page.split("## Restore").nth(1).unwrap().split("```").nth(1).unwrap();
+    let commands: Vec<_> = commands.lines().skip(1).collect();
+    assert_eq!(commands.last(), Some(&"bard node --data-dir restored"));
+    for command in &commands[..commands.len() - 1] {
+        match command.strip_prefix("bard ") {
+            Some(arguments) => {
+                let done = user.tool(&arguments.split(' ').collect::<Vec<_>>());
+                assert_eq!(done.code(), Some(0), "{command}: {}", done.stderr);
+            }
+            None => {
+                let done = Command::new("sh").args(["-c", command]).current_dir(user.home()).status().unwrap();
+                assert!(done.success(), "{command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_closed_chain_of_one_s_own_comes_back_on_another_machine() {
+    let founder = Builder::default();
+    let made = founder.tool(&["chain", "new", "--name", "kiln", "--preset", "demo", "--closed"]);
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let mut node = founder.default_data_dir().arg("--chain").arg("kiln").start();
+    node.mine(2);
+    let home = node.dir().parent().unwrap().to_owned();
+    let secret = |dir: &Path| fs::read_to_string(dir.join("chain.secret")).unwrap();
+    assert_eq!(secret(node.dir()), secret(&home));
+    let elsewhere = Builder::default();
+    back_up(node.dir(), &elsewhere.home().join("backup.tar"));
+    restore(&elsewhere);
+    let restored = elsewhere.home().join("restored");
+    let info = elsewhere.tool(&["chain", "info", "--data-dir", "restored"]);
+    assert!(info.code() == Some(0) && info.stdout.contains("kiln"), "{}{}", info.stdout, info.stderr);
+    let other = elsewhere.tool(&["node", "--data-dir", "restored", "--chain", "dev"]);
+    assert_eq!(other.told().len(), 1, "{}", other.stderr);
+    assert!(other.stderr.contains("dev-") && other.stderr.contains("kiln-"), "{}", other.stderr);
+    let (tip, peer_id) = (node.tip(), node.peer_id().to_owned());
+    node.stop();
+    let back = elsewhere.clone().data_dir(&restored).start();
+    assert_eq!((back.tip(), back.peer_id(), back.file().chain.as_str()), (tip, peer_id.as_str(), "kiln"));
+    // A secret that is replaced at home is the one that counts there.
+    fs::write(home.join("chain.secret"), "00112233445566778899aabbccddeeff\n").unwrap();
+    let again = node.builder_of().start();
+    let copy = home.join(again.dir().file_name().unwrap());
+    assert_eq!(secret(&copy).trim(), "00112233445566778899aabbccddeeff");
+    assert_ne!(secret(back.dir()), secret(&copy));
+}
+
 #[test]
 fn a_directory_that_moves_keeps_its_name_keys_and_chain() {
     let builder = Builder::default();

@@ -114,6 +114,56 @@ fn a_chain_is_exported_and_imported() {
 }
 
 #[test]
+fn an_export_that_was_cut_short_goes_on() {
+    let user = User::new();
+    let whole = fs::read(&user.archive).unwrap();
+    let (archive, unfinished) = (user.path("again.bard"), user.path("again.bard.unfinished"));
+    let finished = |begun: &[u8]| {
+        fs::write(&unfinished, begun).unwrap();
+        let done = user.chain(&["export", &archive, "--force", "--data-dir", user.dir()]);
+        assert_eq!(done.code(), Some(0), "{}", done.stderr);
+        assert!(!Path::new(&unfinished).exists());
+        (done.stderr, fs::read(&archive).unwrap())
+    };
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    let longer = [&whole[..], b"more"].concat();
+    for (begun, part) in [
+        (&whole[..whole.len() * 2 / 3], "going on with"),
+        (&damaged, "going on with"),
+        (&whole, "has the first 1000 blocks"),
+        (&whole[..whole.len() - 3], "has the first 1000 blocks"),
+        (&longer, "has the first 1000 blocks"),
+        (&whole[..20], "begun again"),
+        (b"something else", "begun again"),
+        (b"", "1000 blocks of"),
+    ] {
+        let (said, written) = finished(begun);
+        assert!(said.contains(part), "{part}: {said}");
+        assert!(written == whole, "{part}: to the byte");
+    }
+    // The last blocks are others since.
+    let copy = user.path("copy");
+    user.succeeds(&["import", user.archive(), "--data-dir", &copy]);
+    let mined = |dir: &str, blocks| {
+        let mut node = Builder::default().chain(&easy_spec()).data_dir(dir).start();
+        node.mine(blocks);
+        node.stop();
+    };
+    mined(&copy, 3);
+    mined(user.dir(), 2);
+    let other = user.path("other.bard");
+    user.succeeds(&["export", &other, "--data-dir", &copy]);
+    let (said, written) = finished(&fs::read(&other).unwrap());
+    assert!(said.contains("has the first 1000 blocks") && said.contains("1002 blocks of"), "{said}");
+    let checked = user.path("checked");
+    fs::write(&archive, [&written[..], b"!"].concat()).unwrap();
+    let refused = user.fails(&["import", &archive, "--data-dir", &checked]);
+    assert!(refused.contains(&format!("after its end, from byte {} on", written.len())), "{refused}");
+    assert_eq!(user.info(&checked)["tip"], user.info(user.dir())["tip"], "what came before is kept");
+}
+
+#[test]
 fn an_import_that_was_killed_goes_on() {
     let user = User::new();
     let copy = user.path("copy");

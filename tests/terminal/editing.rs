@@ -39,8 +39,8 @@ fn two_tabs_list_what_fits() {
     node.terminal.wait_for_line("bard> re");
     node.terminal.type_keys(TAB);
     node.terminal.type_keys(TAB);
-    node.terminal.wait("all three are listed", |terminal| {
-        ["record", "release", "request"].iter().all(|word| terminal.text().contains(word))
+    node.terminal.wait("all four are listed", |terminal| {
+        ["receipt", "record", "release", "request"].iter().all(|word| terminal.text().contains(word))
     });
     node.terminal.wait_for_line("bard> re");
     node.stop();

@@ -1,23 +1,25 @@
 //! The chains that this user has: specifications and secrets, kept beside what their nodes keep.
 //!
 //! A chain is at home in a directory: the one that holds a data directory for each port, or a data directory with a place of
-//! its own. There `chain.toml` is its specification, and `chain.secret` the secret of a closed one.
+//! its own. There `chain.toml` is its specification, and `chain.secret` the secret of a closed one. Each data directory below
+//! has a copy of both, so that a backup of it alone says which chain it is and lets its node in; what is at home counts.
 
 mod explained;
 mod secret;
 
 use std::{
-    fs, io,
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
 use bard_chain::spec::{ChainSpec, MAX_FILE_LEN};
+use bard_protocol::ChainSecret;
 
 pub use self::{
     explained::explained,
     secret::{SECRET_FILE, load_secret, make_secret, read_secret, save_secret},
 };
+use crate::whole_file::{self, Readers};
 
 /// The name of a saved specification.
 pub const SPEC_FILE: &str = "chain.toml";
@@ -93,9 +95,32 @@ pub fn save_spec(home: &Path, spec: &ChainSpec) -> Result<(), ChainError> {
         None => {}
     }
     let path = home.join(SPEC_FILE);
-    make_dir(home)
-        .and_then(|()| write_whole(&path, explained(spec).as_bytes(), false))
+    whole_file::make_dir(home)
+        .and_then(|()| whole_file::write(&path, explained(spec).as_bytes(), Readers::Any))
         .map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Where the chain of a data directory is at home: one above, where that is the home of this chain, else in itself.
+pub fn home_of(dir: &Path, spec: &ChainSpec) -> PathBuf {
+    let above = dir.file_name().and(dir.parent());
+    let is_home = |above: &&Path| matches!(at_home(above), Ok(Some(saved)) if saved.spec == *spec);
+    above.filter(is_home).unwrap_or(dir).to_owned()
+}
+
+/// Keeps a chain, and its secret, at home and in one of its data directories. A secret that is at home stays; that of the data
+/// directory is a copy, and replaced where it is another.
+///
+/// # Errors
+/// Where another chain is in either place, a secret at home cannot be read, or something cannot be written.
+pub fn keep(home: &Path, dir: &Path, spec: &ChainSpec, secret: Option<&ChainSecret>) -> Result<(), ChainError> {
+    save_spec(home, spec)?;
+    save_spec(dir, spec)?;
+    let Some(secret) = secret else { return Ok(()) };
+    if load_secret(&[home])?.is_none() {
+        save_secret(home, secret)?;
+    }
+    let copied = load_secret(&[dir]).is_ok_and(|copy| copy.as_ref() == Some(secret));
+    if copied || home == dir { Ok(()) } else { save_secret(dir, secret) }
 }
 
 /// The saved chain of this name, or of this full name: that of `data_dir` if it fits, else one below `user_dir`.
@@ -120,30 +145,6 @@ pub fn all(user_dir: &Path) -> Vec<Saved> {
     let Ok(entries) = fs::read_dir(user_dir) else { return Vec::new() };
     let homes = entries.flatten().map(|entry| entry.path()).take(MAX_CHAINS);
     homes.filter_map(|home| at_home(&home).ok().flatten()).collect()
-}
-
-/// Makes a directory that only its owner may look into, unless it is there.
-pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-/// Writes beside the file first and renames then, so that a crash leaves no half of it. A private one is for its owner alone.
-fn write_whole(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    if private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let mut file = options.open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]
@@ -171,6 +172,27 @@ mod tests {
         assert!(problem.contains(&full_name(&one)) && problem.contains(&full_name(&two)), "{problem}");
         assert_eq!(find(&full_name(&two)), Ok(Some(two)));
         assert_eq!(find("lathe"), Ok(Some(other)));
+    }
+
+    #[test]
+    fn a_data_directory_has_a_copy_of_what_is_at_home() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (home, dir) = (home.path(), home.path().join("5000"));
+        let spec = named("kiln", 1);
+        assert_eq!(home_of(&dir, &spec), dir, "nothing is at home above");
+        let secrets = [1, 2].map(|byte| ChainSecret::new([byte; 16]));
+        keep(home, &dir, &spec, Some(&secrets[0])).expect("kept");
+        assert_eq!((home_of(&dir, &spec), home_of(&dir, &named("kiln", 2))), (home.to_owned(), dir.clone()));
+        assert_eq!(at_home(&dir).expect("readable").expect("there").spec, spec);
+        let kept = || [home, &dir].map(|place| load_secret(&[place]).expect("readable"));
+        assert_eq!(kept(), [Some(secrets[0].clone()), Some(secrets[0].clone())]);
+        save_secret(home, &secrets[1]).expect("replaced by hand");
+        keep(home, &dir, &spec, Some(&secrets[1])).expect("kept");
+        assert_eq!(kept(), [Some(secrets[1].clone()), Some(secrets[1].clone())], "the copy follows");
+        keep(home, &dir, &spec, Some(&secrets[0])).expect("kept");
+        assert_eq!(kept()[0], Some(secrets[1].clone()), "what is at home stays");
+        keep(&dir, &dir, &spec, None).expect("an open chain, or a secret that is elsewhere");
+        assert_eq!(home_of(Path::new("."), &spec), Path::new("."));
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! The secret of a closed chain, in a file for its owner alone.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use bard_protocol::ChainSecret;
 
-use super::{ChainError, make_dir, write_whole};
+use super::ChainError;
+use crate::whole_file::{self, Readers};
 
 /// The name of the file.
 pub const SECRET_FILE: &str = "chain.secret";
@@ -42,8 +40,8 @@ pub fn read_secret(path: &Path) -> Result<ChainSecret, ChainError> {
 ///
 /// # Errors
 /// Where there is one that cannot be read.
-pub fn load_secret(homes: &[PathBuf]) -> Result<Option<ChainSecret>, ChainError> {
-    let mut files = homes.iter().map(|home| home.join(SECRET_FILE));
+pub fn load_secret(homes: &[impl AsRef<Path>]) -> Result<Option<ChainSecret>, ChainError> {
+    let mut files = homes.iter().map(|home| home.as_ref().join(SECRET_FILE));
     files.find(|file| file.exists()).map(|file| read_secret(&file)).transpose()
 }
 
@@ -54,7 +52,7 @@ pub fn load_secret(homes: &[PathBuf]) -> Result<Option<ChainSecret>, ChainError>
 pub fn save_secret(home: &Path, secret: &ChainSecret) -> Result<(), ChainError> {
     let path = home.join(SECRET_FILE);
     let line = format!("{}\n", secret.to_hex());
-    let written: io::Result<()> = make_dir(home).and_then(|()| write_whole(&path, line.as_bytes(), true));
+    let written = whole_file::make_dir(home).and_then(|()| whole_file::write(&path, line.as_bytes(), Readers::Owner));
     written.map_err(|error| ChainError(format!("cannot write {}: {error}", path.display())))
 }
 

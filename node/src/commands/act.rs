@@ -162,6 +162,9 @@ pub enum Item {
     Show {
         /// Its name
         item: String,
+        /// Who held it after the block at this height
+        #[arg(long, value_name = "N")]
+        height: Option<u64>,
         /// Which node is asked, and how the answer is printed.
         #[command(flatten)]
         output: Output,
@@ -209,7 +212,7 @@ impl Item {
             Self::Transfer { item, to, act: Act { signer, output } } => {
                 output.ask(Question::TransferItem { signer, item, to })
             }
-            Self::Show { item, output } => output.ask(Question::Item { item }),
+            Self::Show { item, height, output } => output.ask(Question::Item { item, height }),
             Self::List { state, output } => {
                 let state = state.map(|state| match state {
                     State::Reserved => ItemState::Reserved,

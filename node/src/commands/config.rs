@@ -92,13 +92,8 @@ impl ConfigOptions {
             "listen" => Some(assemble::default_listen().iter().map(ToString::to_string).collect()),
             "mine-threads" => Some(self.node.threads().into()),
             "data-dir" => self.data_dir(),
-            "log-dir" => {
-                let dir = match &self.node.data_dir {
-                    Some(dir) => dir.display().to_string(),
-                    None => self.data_dir()?.as_str()?.to_owned(),
-                };
-                Some(Path::new(&dir).join("logs").display().to_string().into())
-            }
+            "log-dir" => Some(Path::new(self.data_dir()?.as_str()?).join("logs").display().to_string().into()),
+            "chain" => Some(self.node.spec().ok()?.name.clone().into()),
             _ => None,
         }
     }
@@ -106,8 +101,7 @@ impl ConfigOptions {
     /// The directory of this chain and port; none where the port is not known before.
     fn data_dir(&self) -> Option<Value> {
         let spec = self.node.spec().ok()?;
-        let dir = config::chain_dir(&spec).ok()?;
-        (self.node.port != 0).then(|| dir.join(self.node.port.to_string()).display().to_string().into())
+        self.node.dir(&spec).map(|dir| dir.display().to_string().into())
     }
 }
 

@@ -127,7 +127,7 @@ impl Running {
     }
 }
 
-/// The secret of a closed chain: in a data directory, beside it, or where this user keeps the chain.
+/// The secret of a closed chain: that of the node's data directory, or where this user keeps the chain.
 fn secret(options: &InviteOptions, spec: &ChainSpec, dir: Option<&Path>) -> Result<Option<ChainSecret>, String> {
     if !spec.closed || options.no_secret {
         return Ok(None);
@@ -135,8 +135,7 @@ fn secret(options: &InviteOptions, spec: &ChainSpec, dir: Option<&Path>) -> Resu
     if let Some(file) = &options.chain_secret_file {
         return chains::read_secret(file).map(Some).map_err(|error| error.to_string());
     }
-    let homes: Vec<_> = dir.map(Path::to_owned).into_iter().chain(config::chain_dir(spec).ok()).collect();
-    let secret = chains::load_secret(&homes).map_err(|error| error.to_string())?;
+    let secret = chains::load_secret(&config::homes(dir, spec)).map_err(|error| error.to_string())?;
     let missing = || format!("the chain {} is closed: name a file with its secret by --chain-secret-file", spec.name);
     secret.ok_or_else(missing).map(Some)
 }

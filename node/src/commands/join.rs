@@ -48,7 +48,7 @@ pub fn run(options: JoinOptions) -> Result<(), String> {
         chains::save_secret(&home, secret).map_err(|error| error.to_string())?;
     }
     tell(&format!("joined the chain {} ({})", spec.name, spec.chain_id().short()));
-    node.chain = home.join(chains::SPEC_FILE).display().to_string();
+    node.chain = Some(home.join(chains::SPEC_FILE).display().to_string());
     node.bootstrap.extend(invitation.addresses);
     super::node::run(node)
 }

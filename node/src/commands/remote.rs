@@ -21,7 +21,7 @@ const DEFAULT_API: &str = "http://127.0.0.1:5000/";
 /// Which node is asked.
 #[derive(Args, Clone, Debug)]
 pub struct NodeChoice {
-    /// URL of the node's API; the node that runs on this machine if left out
+    /// URL of the node's API; if left out, the node at BARD_PORT on this machine, or the one that runs there
     #[arg(long, value_name = "URL", env = "BARD_API")]
     pub api: Option<String>,
     /// The node's token, where it has one
@@ -48,7 +48,10 @@ impl NodeChoice {
     pub fn client(&self) -> Result<Client, String> {
         let url = match &self.api {
             Some(url) => url.clone(),
-            None => running_node(config::user_dir().ok().as_deref())?,
+            None => match config::port_of_environment().map_err(|error| error.to_string())? {
+                Some(port) => format!("http://127.0.0.1:{port}/"),
+                None => running_node(config::user_dir().ok().as_deref())?,
+            },
         };
         Client::of_url(&url, self.api_token.clone()).map_err(|error| error.to_string())
     }

@@ -6,8 +6,8 @@ use super::{
     client::{BLOCKS_A_CALL, Client, ClientError},
     view::json::{
         Account, Admitted, Ban, Bans, Block, BlockPage, Connected, HandoverEntry, Item, ItemPage, Keys, Lifted,
-        MinedBlocks, Mining, NewBan, NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Protection, Status,
-        Synced, TransactionPage, Transfer, Unlock, Verified,
+        MinedBlocks, Mining, NewBan, NewKey, NewRecord, Node, Peers, PlacedTransaction, PoolPage, Proof, Protection,
+        Status, Synced, TransactionPage, Transfer, Unlock, Verified,
     },
 };
 
@@ -91,6 +91,11 @@ pub enum Question {
         /// Its id.
         id: String,
     },
+    /// That a mined transaction is in its block.
+    Proof {
+        /// Its id.
+        id: String,
+    },
     /// What waits to be mined.
     Pool,
     /// Pay.
@@ -139,10 +144,12 @@ pub enum Question {
         /// Which; all if left out.
         state: Option<ItemState>,
     },
-    /// Who held an item.
+    /// Who holds an item, and who held it.
     Item {
         /// Which.
         item: String,
+        /// After the block at this height; at the tip if left out.
+        height: Option<u64>,
     },
     /// What an account has.
     Balance {
@@ -191,6 +198,7 @@ pub enum Answer {
     Block(Box<Block<'static>>),
     Transaction(Box<PlacedTransaction<'static>>),
     Transactions(TransactionPage<'static>),
+    Proof(Box<Proof>),
     Pool(PoolPage<'static>),
     Admitted(Admitted<'static>),
     Items {
@@ -258,6 +266,7 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         Question::Blocks { from, count } => Answer::Blocks(blocks(client, from, count).await?),
         Question::Block { block } => Answer::Block(Box::new(client.block(&block).await?)),
         Question::Transaction { id } => Answer::Transaction(Box::new(client.transaction(&id).await?)),
+        Question::Proof { id } => Answer::Proof(Box::new(client.proof(&id).await?)),
         Question::Pool => Answer::Pool(client.pool(None, MAX_LISTED).await?),
         Question::Send { .. }
         | Question::Record { .. }
@@ -265,10 +274,11 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         | Question::ReleaseItem { .. }
         | Question::TransferItem { .. } => Answer::Admitted(sign(client, question).await?),
         Question::Items { state } => Answer::Items { state, page: items(client, state).await? },
-        Question::Item { item } => {
+        Question::Item { item, height } => {
             let page = client.item_history(&item, None, PAGE).await?;
-            let (history, blocks_from) = (page.history, page.blocks_from);
-            Answer::Item(ItemAndHistory { item: client.item(&item).await?, history, blocks_from })
+            let (mut history, blocks_from) = (page.history, page.blocks_from);
+            history.retain(|entry| height.is_none_or(|height| entry.height <= height));
+            Answer::Item(ItemAndHistory { item: client.item_at(&item, height).await?, history, blocks_from })
         }
         Question::Balance { who, height } => Answer::Account(client.account_at(&own(who), height).await?),
         Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),

@@ -6,4 +6,5 @@ pub mod client;
 pub mod console;
 pub mod http;
 pub mod news;
+pub mod receipt_file;
 pub mod view;

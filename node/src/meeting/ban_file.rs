@@ -4,8 +4,7 @@
 //! is answered after that. A damaged file is set aside with one line of the log, and the node starts without bans.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,28 +15,20 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::book_file::set_aside;
+use super::json_file::Kind;
 use crate::clock;
 
 /// The name of the file in a data directory.
 pub(super) const FILE: &str = "bans.json";
-/// The version of the format that this software writes, and the newest it reads.
-const FORMAT: u32 = 1;
-/// The longest such file, in bytes: four times what [`MAX_BANS`] come to.
-const MAX_LEN: u64 = 4 << 20;
+/// Its format. It is read up to four times what [`MAX_BANS`] come to.
+const KIND: Kind = Kind { format: 1, max_len: 4 << 20 };
 /// Bans kept, as many as the network knows.
 const MAX_BANS: usize = 1000;
 /// How often it is written at most: strangers can get themselves banned as often as they like.
 const EVERY: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Content {
-    format: u32,
     bans: Vec<Kept>,
 }
 
@@ -68,14 +59,11 @@ impl BanFile {
     /// Reads the bans that have not ended.
     pub(super) fn open(dir: &Path) -> (Self, Vec<Ban>) {
         let path = dir.join(FILE);
-        let bans = read(&path, clock::now()).unwrap_or_else(|problem| {
-            let aside = set_aside(&path).map_or_else(
-                |error| format!("it cannot be set aside ({error}) and will be replaced"),
-                |to| format!("it is set aside as {}", to.display()),
-            );
-            tracing::warn!("{} {problem}: {aside}, and nobody is banned", path.display());
-            Vec::new()
+        let bans = KIND.open(&path, |content| bans_of(content, clock::now())).unwrap_or_else(|problem| {
+            tracing::warn!("{} {problem}, and nobody is banned", path.display());
+            None
         });
+        let bans = bans.unwrap_or_default();
         let in_use = path.exists();
         (Self { path, in_use }, bans)
     }
@@ -122,25 +110,8 @@ pub(super) async fn keep(
     }
 }
 
-fn read(path: &Path, now: Timestamp) -> Result<Vec<Ban>, String> {
-    let mut text = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(MAX_LEN + 1).read_to_end(&mut text)) {
-        Ok(_) => parse(&text, now),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(format!("cannot be read ({error})")),
-    }
-}
-
-fn parse(text: &[u8], now: Timestamp) -> Result<Vec<Ban>, String> {
-    if text.len() as u64 > MAX_LEN {
-        return Err(format!("is longer than {MAX_LEN} bytes"));
-    }
-    let damaged = |error: serde_json::Error| format!("is damaged ({error})");
-    let Head { format } = serde_json::from_slice(text).map_err(damaged)?;
-    if format > FORMAT {
-        return Err(format!("has format {format}, of a newer version of this software"));
-    }
-    let Content { bans, .. } = serde_json::from_slice(text).map_err(damaged)?;
+/// The bans that have not ended.
+fn bans_of(Content { bans }: Content, now: Timestamp) -> Result<Vec<Ban>, String> {
     let mut read = Vec::new();
     for kept in bans.into_iter().take(MAX_BANS) {
         let until = clock::from_rfc3339(&kept.until).ok_or("is damaged (a time)")?;
@@ -168,21 +139,18 @@ fn write(path: &Path, bans: &[Ban], now: Timestamp) -> io::Result<()> {
         },
         reason: ban.reason.clone(),
     };
-    let content = Content { format: FORMAT, bans: bans.iter().map(kept).collect() };
-    let beside = path.with_extension("json.new");
-    let mut file = fs::File::create(&beside)?;
-    file.write_all(&serde_json::to_vec_pretty(&content)?)?;
-    file.sync_all()?;
-    fs::rename(beside, path)?;
-    // Or a loss of power could bring the old one back.
-    #[cfg(unix)]
-    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())?;
-    Ok(())
+    KIND.write(path, &Content { bans: bans.iter().map(kept).collect() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn read(path: &Path, now: Timestamp) -> Result<Vec<Ban>, String> {
+        bans_of(KIND.read(path)?.ok_or("there is none")?, now)
+    }
 
     const NOW: Timestamp = Timestamp::new(1_767_225_600_000);
 
@@ -201,7 +169,7 @@ mod tests {
         let later = Timestamp::new(NOW.get() + 60_000);
         let left = Ban { remaining: Duration::from_secs(3540), ..bans[1].clone() };
         assert_eq!(read(&path, later).expect("good"), [left], "one has ended");
-        assert_eq!(read(&dir.path().join("none"), NOW).expect("no file is no news"), []);
+        assert!(BanFile::open(&dir.path().join("none")).1.is_empty(), "no file is no news");
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! `peers.json` in the data directory: the nodes that earlier runs were connected to.
 //!
 //! It is a help and no truth: a node without it finds its peers by other ways. So nothing that is wrong with it stops the
-//! node, and it is not synced to the disk: a power cut may cost the last minute of it, or leave a damaged file, which is set
-//! aside at the next start. It is renamed into its place, so that a crash of the node alone leaves a whole one.
+//! node: a damaged one is set aside at the start. It is written at most once a minute, whole.
 
 use std::{
-    fs,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,20 +15,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::json_file::Kind;
 use crate::clock;
 
 /// The name of the file in a data directory.
 pub const FILE: &str = "peers.json";
-/// The version of the format that this software writes, and the newest it reads.
-const FORMAT: u32 = 1;
-/// The longest such file, in bytes: four times what [`MAX_NODES`] with [`MAX_ADDRESSES`] each come to.
-const MAX_LEN: u64 = 4 << 20;
+/// Its format. It is read up to four times what [`MAX_NODES`] with [`MAX_ADDRESSES`] each come to.
+const KIND: Kind = Kind { format: 1, max_len: 4 << 20 };
 /// Nodes kept.
 const MAX_NODES: usize = 1000;
 /// A node that was not seen for so long is forgotten, in ms: 30 days.
 const MAX_AGE: u64 = 30 * 24 * 60 * 60 * 1000;
-/// Damaged files kept: the newest and the first few; the one in the last place makes room.
-const MAX_DAMAGED: usize = 3;
 /// How often it is written, if something has changed.
 const EVERY: Duration = Duration::from_secs(60);
 /// How soon it is written after the first peer has come: a run may be short.
@@ -40,14 +35,8 @@ const SEEN_STEP: u64 = 10 * 60 * 1000;
 /// How long the network may take to tell of its nodes when this one stops.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Content {
-    format: u32,
     nodes: Vec<Kept>,
 }
 
@@ -79,17 +68,11 @@ impl BookFile {
     pub(super) fn open(dir: &Path) -> (Self, Vec<KnownNode>) {
         let path = dir.join(FILE);
         let now = clock::now();
-        let written = match content(&path).and_then(|text| text.map_or(Ok(Vec::new()), |text| parse(&text, now))) {
-            Ok(entries) => entries,
-            Err(problem) => {
-                let aside = set_aside(&path).map_or_else(
-                    |error| format!("it cannot be set aside ({error}) and will be replaced"),
-                    |to| format!("it is set aside as {}", to.display()),
-                );
-                tracing::warn!("{} {problem}: {aside}, and the book of peers begins anew", path.display());
-                Vec::new()
-            }
-        };
+        let written = KIND.open(&path, |content| entries_of(content, now)).unwrap_or_else(|problem| {
+            tracing::warn!("{} {problem}, and the book of peers begins anew", path.display());
+            None
+        });
+        let written = written.unwrap_or_default();
         let nodes = written.iter().map(|entry| entry.node.clone()).collect();
         (Self { path, written, failing: false }, nodes)
     }
@@ -152,27 +135,7 @@ async fn save(mut book: BookFile, nodes: Vec<KnownNode>, last: bool) -> Option<B
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-/// `None` where there is no file.
-fn content(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let mut text = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_LEN + 1).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("cannot be read ({error})")),
-    }
-}
-
-fn parse(text: &[u8], now: Timestamp) -> Result<Vec<Entry>, String> {
-    if text.len() as u64 > MAX_LEN {
-        return Err(format!("is longer than {MAX_LEN} bytes"));
-    }
-    let damaged = |error: serde_json::Error| format!("is damaged ({error})");
-    let Head { format } = serde_json::from_slice(text).map_err(damaged)?;
-    if format > FORMAT {
-        return Err(format!("has format {format}, of a newer version of this software"));
-    }
-    let Content { nodes, .. } = serde_json::from_slice(text).map_err(damaged)?;
+fn entries_of(Content { nodes }: Content, now: Timestamp) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     for kept in nodes.into_iter().take(MAX_NODES) {
         let last_seen = clock::from_rfc3339(&kept.last_seen).ok_or("is damaged (a time)")?;
@@ -227,26 +190,15 @@ fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
         origins: entry.node.origins.iter().map(|origin| origin.name().to_owned()).collect(),
         last_seen: clock::rfc3339(entry.last_seen),
     };
-    let content = Content { format: FORMAT, nodes: entries.iter().map(kept).collect() };
-    let beside = path.with_extension("json.new");
-    fs::write(&beside, serde_json::to_vec_pretty(&content)?)?;
-    fs::rename(beside, path)
-}
-
-/// Moves a file out of the way and returns where to.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let name = |number: usize| match number {
-        0 => path.with_extension("json.damaged"),
-        _ => path.with_extension(format!("json.damaged.{number}")),
-    };
-    let free = (0..MAX_DAMAGED).find(|number| !name(*number).exists()).unwrap_or(MAX_DAMAGED - 1);
-    fs::rename(path, name(free))?;
-    Ok(name(free))
+    KIND.write(path, &Content { nodes: entries.iter().map(kept).collect() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::meeting::json_file::MAX_DAMAGED;
 
     const NOW: Timestamp = Timestamp::new(1_767_225_600_000);
 
@@ -264,8 +216,8 @@ mod tests {
     }
 
     fn read(dir: &Path, now: Timestamp) -> Vec<KnownNode> {
-        let text = fs::read(dir.join(FILE)).expect("there");
-        parse(&text, now).expect("good").into_iter().map(|entry| entry.node).collect()
+        let content = KIND.read(&dir.join(FILE)).expect("readable").expect("there");
+        entries_of(content, now).expect("good").into_iter().map(|entry| entry.node).collect()
     }
 
     #[test]
@@ -314,7 +266,7 @@ mod tests {
         let read = read(dir.path(), NOW);
         assert_eq!((read.len(), read[0].unseen), (MAX_NODES, Duration::ZERO), "the most recent ones");
         let length = fs::metadata(dir.path().join(FILE)).expect("there").len();
-        assert!(length * 4 < MAX_LEN * 2, "{length}");
+        assert!(length * 4 < KIND.max_len * 2, "{length}");
     }
 
     #[test]
@@ -327,7 +279,8 @@ mod tests {
             )
         };
         let peer = PeerId::random().to_string();
-        let entries = parse(good(&peer, "2026-01-01T00:00:00Z").as_bytes(), NOW).expect("good");
+        fs::write(&path, good(&peer, "2026-01-01T00:00:00Z")).expect("written");
+        let entries = entries_of(KIND.read(&path).expect("readable").expect("there"), NOW).expect("good");
         assert_eq!((entries[0].node.addresses.len(), &entries[0].node.origins[..]), (1, &[Origin::Book][..]));
         let bad = [
             String::new(),
@@ -337,7 +290,7 @@ mod tests {
             r#"{"nodes": []}"#.to_owned(),
             good("nobody", "2026-01-01T00:00:00Z"),
             good(&peer, "yesterday"),
-            " ".repeat(usize::try_from(MAX_LEN).expect("small") + 1),
+            " ".repeat(usize::try_from(KIND.max_len).expect("small") + 1),
         ];
         for text in &bad {
             fs::write(&path, text).expect("written");

@@ -19,7 +19,7 @@
 //! | `peers_file` | the file of `--peers-file` |
 //! | `tracker`, `tracker_answer` | a client of HTTP trackers |
 //! | [`book_file`] | `peers.json`, the peers of earlier runs |
-//! | `ban_file` | `bans.json`, who is banned, over restarts |
+//! | `ban_file` | `bans.json`, who is banned, over restarts; `json_file` reads and writes both |
 //! | `backoff`, `health` | when to try again, and when to say so |
 
 mod backoff;
@@ -28,6 +28,7 @@ pub mod book_file;
 mod health;
 mod http;
 pub mod http_peer;
+mod json_file;
 mod nodes;
 mod peers_file;
 mod place;

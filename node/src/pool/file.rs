@@ -25,6 +25,8 @@ use std::{
 
 use bard_chain::{hash::ChainId, rules::isolated::CheckedTransaction, units::Timestamp};
 
+use crate::whole_file::{self, Readers};
+
 /// The name of the file in a data directory.
 pub const FILE: &str = "pool.log";
 /// First bytes of every such file.
@@ -114,22 +116,15 @@ impl PoolFile {
         fs::copy(&self.path, &aside).map(|_| aside)
     }
 
-    /// Writes it anew with these transactions, durably. It is renamed into its place, so that there is always a whole one.
+    /// Writes it anew with these transactions, durably and whole.
     pub(super) fn rewrite(&mut self, all: &[Kept]) -> io::Result<()> {
-        let beside = self.path.with_extension("log.new");
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut output = BufWriter::with_capacity(1 << 20, options.open(&beside)?);
-        output.write_all(&header(FORMAT, self.chain))?;
-        for one in all {
-            write_one(&mut output, one)?;
-        }
-        let file = output.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_data()?;
-        fs::rename(&beside, &self.path)?;
-        sync_dir(&self.path)?;
+        let head = header(FORMAT, self.chain);
+        let file = whole_file::write_by(&self.path, Readers::Owner, |file| {
+            let mut output = BufWriter::with_capacity(1 << 20, file);
+            output.write_all(&head)?;
+            all.iter().try_for_each(|one| write_one(&mut output, one))?;
+            output.flush()
+        })?;
         self.open = Some(file);
         self.added = 0;
         Ok(())
@@ -207,18 +202,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
     let (taken, rest) = bytes.split_first_chunk().map_or(([0; N], [].as_slice()), |(taken, rest)| (*taken, rest));
     *bytes = rest;
     taken
-}
-
-/// Makes the new name survive a loss of power.
-#[cfg(unix)]
-fn sync_dir(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-}
-
-/// Makes the new name survive a loss of power: here the file system does so by itself.
-#[cfg(not(unix))]
-fn sync_dir(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use super::{Secret, hex};
+use crate::whole_file::{self, Readers};
 
 /// Why a file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,47 +65,22 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<Secret>, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`].
 pub fn make_dir(dir: &Path) -> Result<(), KeyFileError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|source| KeyFileError::Io { what: "make", path: dir.to_owned(), source })
+    whole_file::make_dir(dir).map_err(|source| KeyFileError::Io { what: "make", path: dir.to_owned(), source })
 }
 
-/// Opens a file for writing that only its owner may read.
-pub(super) fn open_private(path: &Path, new: bool) -> Result<fs::File, KeyFileError> {
+/// Opens a file, made if it is not there, that only its owner may read; for its lock, not for what is in it.
+pub(super) fn open_lock(path: &Path) -> Result<fs::File, KeyFileError> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).create_new(new);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|source| KeyFileError::Io { what: "write", path: path.to_owned(), source })
 }
 
-/// Writes beside the file first and renames then, so that a crash leaves the old content or the new one. On disk when this
-/// returns.
+/// Writes a file for its owner alone: a crash leaves the old content or the new one. On disk when this returns.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    // What a crash left there may have been made by somebody else: a mode is given to a new file alone.
-    let _ = fs::remove_file(&beside);
-    let mut file = open_private(&beside, true)?;
     let io = |source| KeyFileError::Io { what: "write", path: path.to_owned(), source };
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written.map_err(io)?;
-    sync_dir(path).map_err(io)
-}
-
-/// Makes the entry of a file in its directory last.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        #[cfg(unix)]
-        Some(dir) => fs::File::open(dir)?.sync_all(),
-        _ => Ok(()),
-    }
+    whole_file::write(path, bytes, Readers::Owner).map_err(io)
 }
 
 #[cfg(test)]
@@ -134,19 +109,5 @@ mod tests {
             assert!(matches!(load_or_create(&path), Err(KeyFileError::Damaged { .. })));
             assert_eq!(fs::read(&path).expect("there"), content);
         }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_others_may_read_is_not_written_into() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("key");
-        fs::write(dir.path().join("key.new"), "half").expect("written");
-        fs::write(&path, "readable").expect("written");
-        write_private(&path, b"secret").expect("written");
-        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read(&path).expect("there"), b"secret");
-        assert!(!dir.path().join("key.new").exists());
     }
 }

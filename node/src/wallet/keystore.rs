@@ -120,7 +120,7 @@ impl Keystore {
     /// Takes the lock, which the system gives back when the file is closed, be it by a crash.
     fn lock(&self) -> Result<fs::File, WalletError> {
         let path = self.dir.join(LOCK_FILE);
-        let lock = file::open_private(&path, false)?;
+        let lock = file::open_lock(&path)?;
         let began = Instant::now();
         loop {
             match lock.try_lock() {

@@ -55,6 +55,16 @@ impl<W: Write> Writer<W> {
         Ok(Self { to, blocks: 0 })
     }
 
+    /// Goes on with an archive that has so many blocks and no end.
+    pub(super) const fn resume(to: W, blocks: u64) -> Self {
+        Self { to, blocks }
+    }
+
+    /// Blocks that it has.
+    pub(super) const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
     /// Adds the next block.
     pub(super) fn block(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = length_of(bytes)?.to_be_bytes();
@@ -108,6 +118,12 @@ pub(super) enum ArchiveError {
         /// Height of the block that is not whole.
         height: u64,
         /// Where its record begins, in bytes.
+        offset: u64,
+    },
+    /// There is more in the file.
+    #[error("the archive has something after its end, from byte {offset} on")]
+    Trailing {
+        /// Where the end's record ends, in bytes.
         offset: u64,
     },
     /// The system does not read it.
@@ -184,7 +200,12 @@ impl<R: Read> Reader<R> {
         &self.spec
     }
 
-    /// The next block; `None` at the end.
+    /// Where the next record begins, in bytes.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next block; `None` at the end, after which nothing comes.
     pub(super) fn next(&mut self) -> Result<Option<Record>, ArchiveError> {
         if self.ended {
             return Ok(None);
@@ -210,11 +231,20 @@ impl<R: Read> Reader<R> {
         }
         if count == 0 {
             self.ended = true;
-            return if bytes == self.blocks.to_be_bytes() { Ok(None) } else { Err(damaged) };
+            return if bytes == self.blocks.to_be_bytes() { self.nothing_more() } else { Err(damaged) };
         }
         self.blocks = height;
         self.offset = offset.saturating_add(FRAME_LEN).saturating_add(count as u64);
         Ok(Some(Record { height, offset, bytes }))
+    }
+
+    fn nothing_more(&mut self) -> Result<Option<Record>, ArchiveError> {
+        let end = self.offset.saturating_add(FRAME_LEN).saturating_add(8);
+        match self.from.read_exact(&mut [0]) {
+            Ok(()) => Err(ArchiveError::Trailing { offset: end }),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(ArchiveError::Io(error)),
+        }
     }
 }
 
@@ -277,6 +307,16 @@ mod tests {
                 other => panic!("flipped at {at}: {other:?}"),
             };
             assert_eq!(named, before as u64 + 1, "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_refused() {
+        let whole = archive();
+        for more in [&[0][..], &whole] {
+            let (blocks, problem) = read(&[&whole, more].concat());
+            assert_eq!(blocks.len(), 3);
+            assert!(matches!(problem, Some(ArchiveError::Trailing { offset }) if offset == whole.len() as u64));
         }
     }
 

@@ -1,18 +1,18 @@
 //! `bard chain export`: the active chain as an archive, from a data directory or from a node that runs.
 
 use std::{
-    fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bard_chain::{block::Header, encoding, rules::isolated::Isolated, spec::ChainSpec, units::Height};
+use bard_chain::{hash::BlockId, rules::isolated::Isolated, spec::ChainSpec, units::Height};
 use clap::Args;
 
 use super::{
     archive::{BLOCKS, Writer},
     place::Place,
+    unfinished::{Unfinished, id_after},
 };
 use crate::{
     commands::{api, output::tell, progress},
@@ -99,7 +99,10 @@ fn to_file<B: AsRef<[u8]>>(
     block: impl FnMut(u64) -> Result<B, String>,
 ) -> Result<(), String> {
     if options.file == Path::new("-") {
-        write(io::stdout().lock(), spec, tip, block).map(drop)?;
+        let begun = Writer::begin(BufWriter::with_capacity(1 << 20, io::stdout().lock()), spec, &BLOCKS);
+        let mut writer = begun.map_err(|error| format!("cannot write the archive: {error}"))?;
+        write(&mut writer, spec, Isolated::genesis(spec).id(), tip, block)?;
+        finish(writer)?;
     } else {
         write_whole(&options.file, spec, tip, block)?;
     }
@@ -107,52 +110,66 @@ fn to_file<B: AsRef<[u8]>>(
     Ok(())
 }
 
-/// Writes beside the file and renames then, so that no half of an archive has its name.
+/// Writes under another name and renames then, so that no half of an archive has its name. What was written when this fails is
+/// kept, and gone on with the next time.
 fn write_whole<B: AsRef<[u8]>>(
-    file: &Path,
-    spec: &ChainSpec,
-    tip: u64,
-    block: impl FnMut(u64) -> Result<B, String>,
-) -> Result<(), String> {
-    let trouble = |error: io::Error| format!("cannot write {}: {error}", file.display());
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    let opened = fs::File::create(&beside).map_err(trouble)?;
-    let done = write(opened, spec, tip, block)
-        .and_then(|written| written.sync_all().map_err(trouble))
-        .and_then(|()| fs::rename(&beside, file).map_err(trouble));
-    if done.is_err() {
-        // What failed is what matters.
-        let _ = fs::remove_file(&beside);
-    }
-    done
-}
-
-/// Writes the blocks up to `tip`, each of which must follow the one before.
-fn write<W: Write, B: AsRef<[u8]>>(
-    to: W,
+    archive: &Path,
     spec: &ChainSpec,
     tip: u64,
     mut block: impl FnMut(u64) -> Result<B, String>,
-) -> Result<W, String> {
-    let trouble = |error: io::Error| format!("cannot write the archive: {error}");
-    let bar = progress::blocks("export", tip);
-    let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec, &BLOCKS).map_err(trouble)?;
-    let mut last = Isolated::genesis(spec).id();
-    for height in 1..=tip {
-        let bytes = block(height)?;
-        let header = encoding::peek_first::<Header>(bytes.as_ref(), spec.max_block_len());
-        let header = header.ok_or_else(|| format!("block {height} cannot be read"))?;
-        if header.parent != last {
-            return Err(format!(
-                "block {height} does not follow the one before: the chain was reorganised meanwhile; try again"
-            ));
+) -> Result<(), String> {
+    let trouble = |error: io::Error| format!("cannot write {}: {error}", archive.display());
+    let mut unfinished = Unfinished::of(archive)?;
+    let kept = unfinished.kept(spec, tip, &mut block)?;
+    let named = unfinished.path().display().to_string();
+    match &kept {
+        Some(mark) => tell(&format!("going on with {named}, which has the first {} blocks", mark.height)),
+        None if !unfinished.is_empty() => {
+            tell(&format!("{named} has no block of this chain as it is now: it is begun again"));
         }
-        last = header.id(spec.pow);
-        writer.block(bytes.as_ref()).map_err(trouble)?;
+        None => {}
+    }
+    let to = unfinished.cut(kept.as_ref()).map_err(trouble)?;
+    let (blocks, last) = kept.map_or_else(|| (0, Isolated::genesis(spec).id()), |mark| (mark.height, mark.id));
+    let buffer = BufWriter::with_capacity(1 << 20, to);
+    let begun = if blocks == 0 { Writer::begin(buffer, spec, &BLOCKS) } else { Ok(Writer::resume(buffer, blocks)) };
+    let mut writer = begun.map_err(trouble)?;
+    let done = write(&mut writer, spec, last, tip, block);
+    let (written, ended) = (writer.blocks(), done.and_then(|()| finish(writer).map(drop)));
+    match ended {
+        Ok(()) => unfinished.finish(archive).map_err(trouble),
+        Err(problem) if written == 0 => {
+            unfinished.remove();
+            Err(problem)
+        }
+        Err(problem) => Err(format!("{problem}; {named} has {written} blocks, and the same command goes on with it")),
+    }
+}
+
+/// Writes the blocks up to `tip` that come after those which are there, the last of which is `last`.
+fn write<W: Write, B: AsRef<[u8]>>(
+    writer: &mut Writer<W>,
+    spec: &ChainSpec,
+    mut last: BlockId,
+    tip: u64,
+    mut block: impl FnMut(u64) -> Result<B, String>,
+) -> Result<(), String> {
+    let bar = progress::blocks("export", tip);
+    bar.set_position(writer.blocks());
+    bar.reset_eta();
+    for height in writer.blocks().saturating_add(1)..=tip {
+        let bytes = block(height)?;
+        last = id_after(&last, bytes.as_ref(), spec).ok_or_else(|| {
+            format!("block {height} does not follow the one before: the chain was reorganised meanwhile; try again")
+        })?;
+        writer.block(bytes.as_ref()).map_err(|error| format!("cannot write the archive: {error}"))?;
         bar.set_position(height);
     }
     bar.finish_and_clear();
-    let buffer = writer.finish().map_err(trouble)?;
-    buffer.into_inner().map_err(|error| trouble(error.into_error()))
+    Ok(())
+}
+
+/// Writes the end, and all that is buffered.
+fn finish<W: Write>(writer: Writer<W>) -> Result<W, String> {
+    writer.finish().map_err(|error| format!("cannot write the archive: {error}"))
 }

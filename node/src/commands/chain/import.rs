@@ -61,8 +61,7 @@ pub(super) fn run(options: &ImportOptions) -> Result<(), String> {
     }
     let dir = options.place.dir_for(&spec)?;
     let opened = open(&dir, &spec)?;
-    let home = if options.place.data_dir.is_some() { Some(dir.as_path()) } else { dir.parent() };
-    chains::save_spec(home.unwrap_or(&dir), &spec).map_err(|error| error.to_string())?;
+    options.place.keep(&dir, &spec)?;
     let (read, height) = with_keeper(&spec, opened, |runtime, keeper| {
         let bar = progress::blocks("import", 0);
         let mut import = Import { archive, keeper, bar, pending: VecDeque::new(), pending_len: 0, stored: 0, known: 0 };

@@ -9,6 +9,7 @@ mod new;
 mod place;
 mod snapshot;
 mod start;
+mod unfinished;
 mod verify;
 
 use clap::Subcommand;

@@ -13,7 +13,6 @@ use bard_chain::{
     target::Target,
     units::Amount,
 };
-use bard_protocol::ChainSecret;
 use clap::{Args, ValueEnum};
 
 use super::ask;
@@ -22,6 +21,7 @@ use crate::{
     commands::output::print,
     config,
     wallet::{OWN_NAME, Wallet},
+    whole_file,
 };
 
 /// What the maker has at the start, unless told otherwise.
@@ -132,15 +132,12 @@ pub(super) fn run(options: &NewOptions) -> Result<(), String> {
         None => config::chain_dir(&spec).map_err(|error| error.to_string())?,
     };
     let secret = if spec.closed { Some(chains::make_secret().map_err(|error| error.to_string())?) } else { None };
-    keep(&home, &spec, secret.as_ref())?;
+    let kept = |dir: &Path| chains::keep(&home, dir, &spec, secret.as_ref()).map_err(|error| error.to_string());
+    kept(&home)?;
     let dir = keys.settle(own.is_some(), &home, &options)?;
+    dir.as_deref().map_or(Ok(()), kept)?;
     fs::write(&file, chains::explained(&spec)).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     tell(&Made { spec, file, own: own.zip(dir) }, &options)
-}
-
-fn keep(home: &Path, spec: &ChainSpec, secret: Option<&ChainSecret>) -> Result<(), String> {
-    chains::save_spec(home, spec).map_err(|error| error.to_string())?;
-    secret.map_or(Ok(()), |secret| chains::save_secret(home, secret)).map_err(|error| error.to_string())
 }
 
 /// Asks for what was left out, where somebody is there to answer.
@@ -254,13 +251,13 @@ impl Keys {
         }
         let beside = match &options.data_dir {
             Some(dir) => {
-                chains::make_dir(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+                whole_file::make_dir(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
                 None
             }
             None => {
                 let user_dir = config::user_dir().map_err(|error| error.to_string())?;
                 let trouble = |error: std::io::Error| format!("cannot make {}: {error}", user_dir.display());
-                chains::make_dir(&user_dir).map_err(trouble)?;
+                whole_file::make_dir(&user_dir).map_err(trouble)?;
                 Some(tempfile::TempDir::with_prefix_in(".new-", &user_dir).map_err(trouble)?)
             }
         };

@@ -9,7 +9,7 @@ use bard_chain::{engine::Engine, mempool::Limits, presets, spec::ChainSpec};
 use clap::Args;
 
 use crate::{
-    chains,
+    chains::{self, ChainError},
     commands::output::tell,
     config, keeper, metrics,
     registry::NodeFile,
@@ -34,13 +34,7 @@ pub(super) struct Place {
 impl Place {
     /// The specification; `None` where neither an option nor the directory names one.
     pub(super) fn named_spec(&self) -> Result<Option<ChainSpec>, String> {
-        match (&self.chain, &self.data_dir) {
-            (Some(chain), dir) => config::find_spec(chain, dir.as_deref()).map(Some).map_err(|error| error.to_string()),
-            (None, Some(dir)) => {
-                chains::at_home(dir).map(|saved| saved.map(|saved| saved.spec)).map_err(|error| error.to_string())
-            }
-            (None, None) => Ok(None),
-        }
+        config::chain_of(self.chain.as_deref(), self.data_dir.as_deref()).map_err(|error| error.to_string())
     }
 
     /// The specification and the directory.
@@ -59,6 +53,18 @@ impl Place {
                 Ok(dir.join(self.port.to_string()))
             }
         }
+    }
+
+    /// Keeps a chain, and its secret where that is known here, in the directory for it and at its home.
+    pub(super) fn keep(&self, dir: &Path, spec: &ChainSpec) -> Result<(), String> {
+        let said = |error: ChainError| error.to_string();
+        let home = match &self.data_dir {
+            Some(dir) => chains::home_of(dir, spec),
+            None => dir.parent().unwrap_or(dir).to_owned(),
+        };
+        let homes = config::homes(Some(dir), spec);
+        let secret = if spec.closed { chains::load_secret(&homes).map_err(said)? } else { None };
+        chains::keep(&home, dir, spec, secret.as_ref()).map_err(said)
     }
 
     /// The API of the node that runs on the directory, if one does.

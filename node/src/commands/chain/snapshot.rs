@@ -227,6 +227,7 @@ pub(super) fn said(error: ArchiveError) -> String {
         ArchiveError::Head(what) => format!("the head of the snapshot is damaged: {what}"),
         ArchiveError::Block { height, offset } => format!("the snapshot is damaged at part {height}, byte {offset}"),
         ArchiveError::Cut { height, offset } => format!("the snapshot is cut off in part {height}, byte {offset}"),
+        ArchiveError::Trailing { offset } => format!("the snapshot has something after its end, from byte {offset} on"),
         ArchiveError::Io(error) => format!("the snapshot cannot be read: {error}"),
     }
 }

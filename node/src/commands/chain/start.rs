@@ -57,9 +57,7 @@ pub(super) fn run(options: &StartOptions) -> Result<(), String> {
         bar.inc(1);
         archive.next().map(|part| part.map(|part| part.bytes)).map_err(said)
     };
-    // Beside the data directory where that is one of several of the chain, as for a node.
-    let home = if options.place.data_dir.is_some() { Some(dir.as_path()) } else { dir.parent() };
-    let ready = || chains::save_spec(home.unwrap_or(&dir), &spec).map_err(|error| error.to_string());
+    let ready = || options.place.keep(&dir, &spec);
     let beginning =
         Beginning { spec: &spec, now: clock::now(), last: options.known_block, parts: &mut parts, ready: &ready };
     let begun = store::begin(&dir, beginning);

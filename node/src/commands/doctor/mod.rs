@@ -154,7 +154,7 @@ impl<'a> Subject<'a> {
 
 /// The id that a node with these options has kept from an earlier run.
 fn kept_identity(options: &NodeOptions, spec: &ChainSpec) -> Option<PeerId> {
-    let file = running::data_dir(options, spec)?.join(assemble::IDENTITY_FILE);
+    let file = options.dir(spec)?.join(assemble::IDENTITY_FILE);
     let seed = file.is_file().then(|| wallet::load_or_create(&file).ok())??;
     Identity::from_seed(seed).ok().map(|identity| identity.peer_id())
 }

@@ -1,12 +1,11 @@
 //! The node that runs already: what its API says.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use bard_chain::spec::ChainSpec;
 
 use super::{DoctorOptions, Finding};
 use crate::{
-    config::{self, NodeOptions},
     interface::{
         client::{Client, ClientError},
         view::json::{Node, Peers, Status},
@@ -23,22 +22,13 @@ pub(super) struct Running {
     pub(super) peers: Peers<'static>,
 }
 
-/// Where a node with these options keeps its things; unknown where it takes any port.
-pub(super) fn data_dir(options: &NodeOptions, spec: &ChainSpec) -> Option<PathBuf> {
-    match &options.data_dir {
-        Some(dir) => Some(dir.clone()),
-        None if options.port == 0 => None,
-        None => config::chain_dir(spec).ok().map(|dir| dir.join(options.port.to_string())),
-    }
-}
-
 /// The node that is meant, if it runs. One that was named and does not answer is a fault.
 pub(super) async fn find(options: &DoctorOptions, findings: &mut Vec<Finding>) -> Option<Running> {
     let url = match &options.api {
         Some(url) => url.clone(),
         None => {
             let spec = options.node.spec().ok()?;
-            NodeFile::read(&data_dir(&options.node, &spec)?).filter(NodeFile::is_alive)?.api
+            NodeFile::read(&options.node.dir(&spec)?).filter(NodeFile::is_alive)?.api
         }
     };
     match ask(&url).await {

@@ -8,30 +8,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bard_chain::{
-    hash::{ContentHasher, Hash32},
-    receipt::Receipt,
-};
+use bard_chain::hash::{ContentHasher, Hash32};
 use clap::Args;
 
 use super::{
     output::{print, tell},
     remote::{NodeChoice, block_on},
 };
-use crate::{
-    clock,
-    interface::{
-        client::Client,
-        view::json::{NewRecord, PlacedTransaction},
-    },
+use crate::interface::{
+    client::Client,
+    receipt_file,
+    view::json::{NewRecord, PlacedTransaction},
 };
 
 /// What a record of a digest says it is: 64 hex digits, as `sha256sum` prints them.
 const DIGEST_TYPE: &str = "text/plain";
 /// How much of a file is read at a time, in bytes.
 const PART: usize = 64 << 10;
-/// Digits of the transaction's id in the name of a receipt's file.
-const NAME_DIGITS: usize = 16;
 
 /// A file to put on record.
 #[derive(Args, Clone, Debug)]
@@ -131,50 +124,16 @@ impl GetReceipt {
     /// One line; then no file is written.
     pub fn run(&self) -> Result<(), String> {
         let client = self.node.client()?;
-        let receipt = client.receipt(&self.id, self.short, self.until);
-        let bytes = block_on(async { receipt.await.map_err(|error| error.to_string()) })?;
-        let (receipt, checked) = Receipt::read(&bytes)
-            .and_then(|receipt| receipt.check(None, clock::now()).map(|checked| (receipt, checked)))
-            .map_err(|fault| format!("{} sent a receipt that does not hold: {fault}", client.name()))?;
-        if checked.transaction.to_string() != self.id {
-            return Err(format!("{} sent the receipt of another transaction", client.name()));
+        let fetched = block_on(receipt_file::fetch(&client, &self.id, self.short, self.until))?;
+        if self.out.as_deref() == Some(Path::new("-")) {
+            let mut out = std::io::stdout().lock();
+            return out.write_all(&fetched.bytes).map_err(|error| format!("cannot write to stdout: {error}"));
         }
-        match self.out.as_deref() {
-            Some(path) if path == Path::new("-") => {
-                let mut out = std::io::stdout().lock();
-                return out.write_all(&bytes).map_err(|error| format!("cannot write to stdout: {error}"));
-            }
-            Some(path) => write_new(path, &bytes)?,
-            None => write_new(&self.default_name(), &bytes)?,
-        }
-        let name = self.out.clone().unwrap_or_else(|| self.default_name());
-        tell(&verify::summary(&receipt, &checked, false));
-        print(&name.display().to_string())
+        let path = self.out.clone().unwrap_or_else(|| receipt_file::default_name(&self.id));
+        receipt_file::write_new(&path, &fetched.bytes)?;
+        tell(&fetched.summary());
+        print(&path.display().to_string())
     }
-
-    fn default_name(&self) -> PathBuf {
-        let digits: String = self.id.chars().take(NAME_DIGITS).collect();
-        PathBuf::from(digits + ".receipt")
-    }
-}
-
-/// Writes a file that is not there yet: beside it first, so that no half of a receipt has its name.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => format!("{} is there already: choose another with --out", path.display()),
-        _ => format!("cannot write {}: {error}", path.display()),
-    };
-    if path.exists() {
-        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
-    }
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // It is made to be shown around: whoever may read any new file may read it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut beside = builder.prefix(".receipt-").tempfile_in(dir).map_err(failed)?;
-    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
-    beside.persist_noclobber(path).map(drop).map_err(|error| failed(error.error))
 }
 
 /// The digests of a file, which may be of any length.

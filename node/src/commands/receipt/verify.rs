@@ -15,10 +15,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::digests_of;
-use crate::{clock, commands::output::print, config};
-
-/// Characters of a record that are shown.
-const RECORD_SHOWN: usize = 200;
+use crate::{clock, commands::output::print, config, interface::receipt_file::summary};
 
 /// Which receipt, and what else is known.
 #[derive(Args, Clone, Debug)]
@@ -124,43 +121,4 @@ fn is_of_file(receipt: &Receipt, file: &Path) -> Result<&'static str, String> {
         }
     }
     Err(format!("the record is neither the content of {} nor its digest", file.display()))
-}
-
-/// What a receipt shows, for a person. `is_known`: they know its last block that counts.
-pub(super) fn summary(receipt: &Receipt, checked: &Checked, is_known: bool) -> String {
-    let Checked { chain_name, chain, transaction, block, height, confirmations, last, last_height, .. } = checked;
-    let sender = receipt.transaction.sender;
-    let did = match &receipt.transaction.action {
-        Action::Transfer { to, amount } => format!("paid {amount} to {to}"),
-        Action::Record { bytes, .. } => format!("recorded {}", shown(bytes)),
-        Action::ItemRequest { item } => format!("took item {}", item.as_str()),
-        Action::ItemRelease { item } => format!("gave back item {}", item.as_str()),
-        Action::ItemTransfer { item, to } => format!("handed item {} to {to}", item.as_str()),
-    };
-    let time = clock::local(checked.timestamp);
-    let blocks = if *confirmations == 1 { "block" } else { "blocks" };
-    let reach = if is_known {
-        format!(
-            "Block {last} at height {last_height}, which you know, is among its headers: it is as sure as that block is."
-        )
-    } else if checked.from_start {
-        format!(
-            "It holds every header from the first block on. To forge it takes about {} hashes, those from the transaction's \
-             block on; or compare block {last} with a node you trust.",
-            checked.work
-        )
-    } else {
-        format!("It begins with that block: it is worth what block {last} is, so compare that with a node you trust.")
-    };
-    format!(
-        "{sender}\n{did}\non chain {chain_name} {chain}\nin transaction {transaction}\nin block {height} {block}\n\
-         of {time}, by the clock of its miner, with {confirmations} {blocks} from it up to height {last_height}.\n{reach}"
-    )
-}
-
-/// The beginning of a record, with nothing in it that a terminal could take for a command.
-fn shown(bytes: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(bytes) else { return format!("{} bytes", bytes.len()) };
-    let clean: String = text.chars().take(RECORD_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(RECORD_SHOWN).is_some() { format!("{clean:?}...") } else { format!("{clean:?}") }
 }

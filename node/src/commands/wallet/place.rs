@@ -17,7 +17,8 @@ pub struct Place {
     /// The data directory; that of a node with this --chain and --port if left out
     #[arg(long, value_name = "DIR", env = "BARD_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// The chain: a built-in name (dev) or a specification file; dev if left out
+    /// The chain: a built-in name (dev), a specification file, or the name of a chain that was made or joined here; that of
+    /// --data-dir if left out, or dev
     #[arg(long, value_name = "NAME or FILE", env = "BARD_CHAIN", global = true)]
     pub chain: Option<String>,
     /// The HTTP port of the node whose data directory is meant
@@ -34,7 +35,8 @@ impl Place {
     /// # Errors
     /// One line.
     pub fn spec(&self) -> Result<ChainSpec, String> {
-        config::load_spec(self.chain.as_deref().unwrap_or("dev")).map_err(|error| error.to_string())
+        let spec = config::chain_of(self.chain.as_deref(), self.data_dir.as_deref());
+        Ok(spec.map_err(|error| error.to_string())?.unwrap_or_else(presets::dev))
     }
 
     /// The keystore, whether it is there yet or not.
@@ -57,7 +59,8 @@ impl Place {
     /// # Errors
     /// One line: the chain is not there.
     pub fn public_key(&self, name: &str) -> Result<Option<SecretKey>, String> {
-        Ok(presets::dev_key(name).filter(|_| self.chain.as_deref().is_none_or(|chain| chain == "dev")))
+        let Some(key) = presets::dev_key(name) else { return Ok(None) };
+        Ok((self.spec()?.name == "dev").then_some(key))
     }
 
     /// The passphrase, where the keystore needs one: from a file, a variable, or asked for.

@@ -7,8 +7,8 @@ use super::{Client, ClientError, Wait};
 use crate::interface::view::json::{
     Account, AccountPage, Admitted, Ban, Bans, Block, BlockPage, Connected, Item, ItemHistory, ItemPage, ItemRequests,
     ItemTransfer, Keys, Lab, Lifted, Mine, MinedBlocks, Mining, NewBan, NewKey, NewKeyName, NewPeer, NewRecord, Node,
-    Peers, PlacedTransaction, PoolPage, Protection, SetLab, SetMining, Signer, Status, Submission, Synced, Transaction,
-    TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
+    Peers, PlacedTransaction, PoolPage, Proof, Protection, SetLab, SetMining, Signer, Status, Submission, Synced,
+    Transaction, TransactionPage, TransactionTaken, Transfer, Unlock, Verified,
 };
 
 /// The most blocks that one call brings.
@@ -142,6 +142,11 @@ impl Client {
     /// A transaction, mined or in the pool.
     pub async fn transaction(&self, id: &str) -> Result<PlacedTransaction<'static>> {
         self.get(&path("/api/v1/transactions/", id, "")).await
+    }
+
+    /// That a mined transaction is in its block.
+    pub async fn proof(&self, id: &str) -> Result<Proof> {
+        self.get(&path("/api/v1/transactions/", id, "/proof")).await
     }
 
     /// The receipt of a mined transaction, as the bytes of its file; `short` if its headers shall begin with its own block,

@@ -76,16 +76,6 @@ impl ClientError {
             }
         }
     }
-
-    /// Whether the node is there and said no.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-
-    /// Whether the node says that there is no such thing.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
-    }
 }
 
 /// What to do about a refusal that has to do with how the node was called.
@@ -111,7 +101,7 @@ mod tests {
             br#"{"type": "urn:blockbard:problem:conflict", "title": "t", "status": 409, "detail": "it is\ntaken"}"#;
         let refused = ClientError::refused("http://x/", StatusCode::CONFLICT, body);
         assert_eq!(refused.to_string(), "it is taken");
-        assert!(refused.is_refusal() && !refused.is_not_found());
+        assert!(matches!(refused, ClientError::Refused { status: 409, .. }));
         let odd = ClientError::refused("http://x/", StatusCode::BAD_GATEWAY, b"<html>\x1b[31m").to_string();
         assert!(odd.starts_with("http://x/ answers with") && !odd.chars().any(char::is_control), "{odd}");
     }

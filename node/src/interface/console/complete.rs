@@ -45,7 +45,9 @@ fn kinds(before: &[&str]) -> Vec<Kind> {
         ("release" | "transfer", []) => vec![Kind::Item(Some(true))],
         ("transfer", [_]) => vec![Kind::Name],
         ("release" | "transfer", _) => vec![signer],
+        ("item" | "balance", [.., "at"]) => Vec::new(),
         ("item", []) => vec![Kind::Item(None)],
+        ("item" | "balance", [_]) => vec![Kind::Word("at")],
         ("items", []) => vec![Kind::Word("available"), Kind::Word("reserved")],
         ("balance", []) => vec![Kind::Name],
         ("connect", []) => vec![Kind::Address],
@@ -236,7 +238,7 @@ mod tests {
     fn what_fits_is_offered() {
         for (text, words) in [
             ("st", &["status"][..]),
-            ("re", &["record", "release", "request"]),
+            ("re", &["receipt", "record", "release", "request"]),
             ("help sta", &["status"]),
             ("wallet ", &["list", "lock", "new", "unlock"]),
             ("wallet l", &["list", "lock"]),
@@ -253,6 +255,9 @@ mod tests {
             ("request x,la", &["ladder"]),
             ("request ladder --as m", &["me"]),
             ("item la", &["ladder", "lamp"]),
+            ("item lamp a", &["at"]),
+            ("balance bob ", &["at"]),
+            ("balance bob at ", &[]),
             ("transfer lamp b", &["bob"]),
             ("1 l", &["ladder"]),
             ("2 l", &["lamp"]),
@@ -286,6 +291,9 @@ mod tests {
             ("request lamp ", "ITEM... [--as NAME]", 0),
             ("connect localhost ", "PORT", 0),
             ("transfer lamp bob ", "[--as NAME]", 0),
+            ("item lamp ", "[at HEIGHT]", 0),
+            ("balance ", "[NAME | ADDRESS] [at HEIGHT]", 0),
+            ("balance bob", " [at HEIGHT]", 0),
         ] {
             assert_eq!(rest(line), Some(Rest { shown: shown.to_owned(), sure }), "{line:?}");
         }

@@ -30,6 +30,12 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("chain", "chain [FROM [TO]]", "blocks of the active chain; the last ten without a height"),
     entry("block", "block HEIGHT | block HASH | block tip", "one block with its transactions"),
     entry("tx", "tx ID", "one transaction, mined or in the pool"),
+    entry("proof", "proof ID", "the hashes that show a mined transaction to be in its block"),
+    entry(
+        "receipt",
+        "receipt ID [FILE]",
+        "write a mined transaction's receipt to a file here, which `bard verify-receipt` checks without a node",
+    ),
     entry("pool", "pool", "transactions that wait to be mined"),
     entry("send", "send [FROM] TO AMOUNT [--fee FEE]", "pay; FROM is the node's own key if left out"),
     entry("record", "record [--as NAME] TEXT", "put a text on record"),
@@ -37,8 +43,8 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry("release", "release ITEM [--as NAME]", "give an item back"),
     entry("transfer", "transfer ITEM TO [--as NAME]", "hand an item on"),
     entry("items", "items [reserved | available]", "items with their holders"),
-    entry("item", "item ITEM", "who holds an item, and who held it"),
-    entry("balance", "balance [NAME | ADDRESS [at HEIGHT]]", "what an account has, or had; the node's own if left out"),
+    entry("item", "item ITEM [at HEIGHT]", "who holds an item, and who held it; or who did at a height"),
+    entry("balance", "balance [NAME | ADDRESS] [at HEIGHT]", "what an account has, or had; the node's own if left out"),
     entry("wallets", "wallets", "the names this node has keys for, with balances"),
     entry(
         "wallet",

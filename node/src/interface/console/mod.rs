@@ -24,6 +24,7 @@ use crate::interface::{
     ask::{Answer, Question, ask},
     client::{Client, ClientError},
     news::{self, Since},
+    receipt_file,
     view::{
         json::Unlock,
         text::{self, Names},
@@ -185,6 +186,9 @@ impl Console<'_> {
                 Ok(unlock) => Question::Unlock(unlock),
                 Err(problem) => return Some(format!("error: {problem}")),
             },
+            Line::Receipt { id, file } => {
+                return Some(receipt(self.client, &id, file).await.unwrap_or_else(|error| format!("error: {error}")));
+            }
             Line::Question(question) => question,
         };
         Some(asked(self.client, question).await.unwrap_or_else(|error| format!("error: {error}")))
@@ -236,6 +240,16 @@ async fn passphrase(given: Option<Unlock>) -> Result<Unlock, String> {
             Unlock::new(typed)
         }
     }
+}
+
+/// Writes the receipt of a transaction on the machine of whoever typed, and says what it shows and where it is.
+async fn receipt(client: &Client, id: &str, file: Option<PathBuf>) -> Result<String, String> {
+    let fetched = receipt_file::fetch(client, id, false, None).await?;
+    let (path, told) = (file.unwrap_or_else(|| receipt_file::default_name(id)), fetched.summary());
+    let written = format!("{told}\nwritten to {}", path.display());
+    // Where waiting for the disk disturbs nobody.
+    let work = tokio::task::spawn_blocking(move || receipt_file::write_new(&path, &fetched.bytes));
+    work.await.map_err(|error| error.to_string())?.map(|()| written)
 }
 
 /// The answer to a question, as text.

@@ -1,5 +1,7 @@
 //! A line of the console, understood.
 
+use std::path::PathBuf;
+
 use super::{
     help::{self, Entry},
     menu,
@@ -30,6 +32,8 @@ pub(super) enum Line {
     Number(&'static menu::Entry, String),
     /// The keys are to be opened, with this passphrase or one to be asked for.
     Unlock(Option<Unlock>),
+    /// The receipt of a transaction is to be written to this file, or to one that is named after it.
+    Receipt { id: String, file: Option<PathBuf> },
     /// Something to ask the node.
     Question(Question),
 }
@@ -51,6 +55,7 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
         "menu" => none(entry, rest).map(|()| Line::Menu),
         "help" if rest.is_empty() => Ok(Line::Help(None)),
         "help" => command(rest).map(|entry| Line::Help(Some(entry))),
+        "receipt" => receipt(entry, rest),
         "wallet" if rest.split_whitespace().next() == Some("unlock") => unlock(rest),
         _ => question(entry, rest).map(Line::Question),
     }
@@ -85,8 +90,8 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
         "mine" => mine(entry, rest),
         "chain" => chain(entry, rest),
         "block" => block(entry, rest),
-        "tx" if is_hash(rest) => Ok(Question::Transaction { id: rest.to_owned() }),
-        "tx" => Err(format!("{} is not a transaction id: 64 hex digits", shown(rest))),
+        "tx" => transaction_id(entry, rest).map(|id| Question::Transaction { id }),
+        "proof" => transaction_id(entry, rest).map(|id| Question::Proof { id }),
         "send" => send(entry, rest),
         "record" => record(entry, rest),
         "request" | "release" => items(entry, rest),
@@ -97,7 +102,8 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
             other => Err(meant(entry, other, &["reserved", "available"])),
         },
         "item" => match *words(rest) {
-            [item] => Ok(Question::Item { item: item.to_owned() }),
+            [item] => Ok(Question::Item { item: item.to_owned(), height: None }),
+            [item, "at", height] => Ok(Question::Item { item: item.to_owned(), height: Some(at(height)?) }),
             _ => Err(usage(entry)),
         },
         "transfer" => transfer(entry, rest),
@@ -111,14 +117,31 @@ fn question(entry: &'static Entry, rest: &str) -> Result<Question, String> {
         "balance" => match *words(rest) {
             [] => Ok(Question::Balance { who: None, height: None }),
             [who] => Ok(Question::Balance { who: Some(who.to_owned()), height: None }),
-            [who, "at", height] => {
-                let height = height.parse().map_err(|_| format!("{height:?} is not a height"))?;
-                Ok(Question::Balance { who: Some(who.to_owned()), height: Some(height) })
-            }
+            ["at", height] => Ok(Question::Balance { who: None, height: Some(at(height)?) }),
+            [who, "at", height] => Ok(Question::Balance { who: Some(who.to_owned()), height: Some(at(height)?) }),
             _ => Err(usage(entry)),
         },
         _ => Err(usage(entry)),
     }
+}
+
+fn at(height: &str) -> Result<u64, String> {
+    number("HEIGHT", height)
+}
+
+fn transaction_id(entry: &Entry, text: &str) -> Result<String, String> {
+    match text {
+        "" => Err(usage(entry)),
+        id if is_hash(id) => Ok(id.to_owned()),
+        other => Err(format!("{} is not a transaction id: 64 hex digits", shown(other))),
+    }
+}
+
+/// The name of a file may have blanks.
+fn receipt(entry: &Entry, rest: &str) -> Result<Line, String> {
+    let (id, file) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let file = Some(file.trim()).filter(|file| !file.is_empty()).map(PathBuf::from);
+    Ok(Line::Receipt { id: transaction_id(entry, id)?, file })
 }
 
 /// A passphrase may have spaces, but begins and ends with none.
@@ -365,7 +388,20 @@ mod tests {
         };
         assert_eq!(question_of("transfer lamp bob"), transfer(None));
         assert_eq!(question_of("transfer lamp bob --as alice"), transfer(Some("alice")));
-        assert_eq!(question_of("item lamp"), Question::Item { item: "lamp".into() });
+        for (line, height) in [("item lamp", None), ("item lamp at 7", Some(7))] {
+            assert_eq!(question_of(line), Question::Item { item: "lamp".into(), height }, "{line}");
+        }
+        for (line, who) in [("balance at 7", None), ("balance bob at 7", Some("bob".to_owned()))] {
+            assert_eq!(question_of(line), Question::Balance { who, height: Some(7) }, "{line}");
+        }
+        let id = "5c".repeat(32);
+        assert_eq!(question_of(&format!("proof {id}")), Question::Proof { id: id.clone() });
+        for (line, named) in [(format!("receipt {id}"), None), (format!("receipt {id}  my file "), Some("my file"))] {
+            match parse(&line) {
+                Ok(Line::Receipt { id: of, file }) => assert_eq!((of, file), (id.clone(), named.map(PathBuf::from))),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
         assert!(matches!(parse("menu"), Ok(Line::Menu)));
         assert!(matches!(parse("5 a, b"), Ok(Line::Number(_, given)) if given == "a, b"));
         assert_eq!(question_of("chain 2 4"), Question::Blocks { from: Some(2), count: 3 });
@@ -387,6 +423,11 @@ mod tests {
             ("connect localhost 99999", "not a port"),
             ("block xyz", "neither a height nor a block hash"),
             ("tx 12", "not a transaction id"),
+            ("proof", "usage: proof ID"),
+            ("receipt 12 file", "12 is not a transaction id"),
+            ("receipt", "usage: receipt ID [FILE]"),
+            ("item lamp at noon", "HEIGHT: noon is not a whole number"),
+            ("balance bob on 5", "usage: balance"),
             ("release a b", "usage: release"),
             ("request", "usage: request"),
             ("status now", "usage: status"),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::json::{
     Account, Action, Address, Ban, Block, Direction, HandoverEntry, Item, ItemPage, Judge, Keys, Mining, Node, Peer,
-    PlacedTransaction, Protection, Status, Synced, Transaction, Verified,
+    PlacedTransaction, Proof, Protection, Status, Synced, Transaction, Verified,
 };
 use crate::{
     clock,
@@ -49,6 +49,7 @@ pub fn answer(answer: &Answer, names: &Names) -> String {
         Answer::Blocks(page) => lines(page.blocks.iter().map(block_line)),
         Answer::Block(one) => block(one, names),
         Answer::Transaction(one) => placed(one, names),
+        Answer::Proof(one) => proof(one),
         Answer::Transactions(page) if page.transactions.is_empty() => {
             lines(std::iter::once("no transactions".to_owned()).chain(known_from(page.blocks_from)))
         }
@@ -224,6 +225,18 @@ fn placed(placed: &PlacedTransaction<'_>, names: &Names) -> String {
     format!("{} {}\n{place}", placed.transaction.id, transaction(&placed.transaction, names))
 }
 
+fn proof(proof: &Proof) -> String {
+    let Proof { id, header, index, size, path } = proof;
+    let head = [
+        format!("transaction   {id}"),
+        format!("place         {} of {size}", index.saturating_add(1)),
+        format!("block         {} {}", header.height, header.hash),
+        format!("root          {}", header.transactions_root),
+        format!("path          {} hashes", path.len()),
+    ];
+    lines(head.into_iter().chain(path.iter().map(|hash| format!("  {hash}"))))
+}
+
 fn placed_line(placed: &PlacedTransaction<'_>, names: &Names) -> String {
     let place = placed.block.as_ref().map_or_else(|| "pool".to_owned(), |place| place.height.to_string());
     format!("{place} {} {}", placed.transaction.id, transaction(&placed.transaction, names))
@@ -284,7 +297,11 @@ fn item(one: &ItemAndHistory) -> String {
         let (from, to) = (who(&one.from, &one.from_name), who(&one.to, &one.to_name));
         format!("block {}  {from} -> {to}  {}", one.height, one.transaction)
     };
-    with_head(item_line(&one.item), known_from(one.blocks_from).chain(one.history.iter().map(entry)))
+    let height = one.item.height.map_or_else(String::new, |height| format!(" at height {height}"));
+    with_head(
+        format!("{}{height}", item_line(&one.item)),
+        known_from(one.blocks_from).chain(one.history.iter().map(entry)),
+    )
 }
 
 fn account(one: &Account<'_>) -> String {
