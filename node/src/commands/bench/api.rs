@@ -12,7 +12,7 @@ use super::{
     chain::temporary,
     load::{self, Load, Requests},
     process::{Node, start},
-    workload,
+    workload::{self, Senders},
 };
 
 /// Transfers in the large block.
@@ -38,7 +38,7 @@ struct Bench<'a> {
 /// Reads and submissions.
 pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, String> {
     let (made, other) = (temporary()?, temporary()?);
-    let workload = workload::make(made.path(), 1, TRANSFERS)?;
+    let workload = workload::make(made.path(), 1, TRANSFERS, Senders::Known)?;
     let spec = made.path().join("spec.toml");
     std::fs::write(&spec, workload.spec.to_toml()).map_err(|error| error.to_string())?;
     let node = start(made.path(), &spec, &["--mine"])?;
@@ -72,7 +72,7 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
     // The same again without the other node, whose checks are on the same cores, and without miners.
     let rounds = sign(batch_senders, BATCH_ROUNDS);
     let fresh = temporary()?;
-    workload::make(fresh.path(), 1, TRANSFERS)?;
+    workload::make(fresh.path(), 1, TRANSFERS, Senders::Known)?;
     let node = start(fresh.path(), &spec, &[])?;
     bench.node = authority(&node)?.parse().map_err(|_| "the node has no address")?;
     bench.submits(&format!("signed transactions, {BATCH} a request"), &rounds, (FEW, BATCH), &batch, signatures)?;

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bard_chain::{engine::Engine, mempool::Limits};
 
-use super::{Figure, Scale, workload};
+use super::{
+    Figure, Scale,
+    workload::{self, Senders},
+};
 use crate::{
     keeper, metrics,
     store::{Opened, Store},
@@ -15,24 +18,26 @@ pub(super) const EMPTY: u32 = 20_000;
 
 /// Blocks full of transfers beside the signature ceiling, and empty blocks.
 pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, String> {
-    let full = import(scale.blocks, scale.transfers)?;
-    let transactions = full * f64::from(scale.transfers);
-    let empty = import(EMPTY, 0)?;
+    let full = |who| Ok::<_, String>(import(scale.blocks, scale.transfers, who)? * f64::from(scale.transfers));
+    let figure = |by: &str, value| Figure {
+        name: format!("import of {} blocks of {} transfers by {by}", scale.blocks, scale.transfers),
+        value,
+        unit: "tx/s",
+        beside: Some(("the signature ceiling", signatures)),
+    };
+    let (known, strangers) = (full(Senders::Known)?, full(Senders::Strangers)?);
+    let empty = import(EMPTY, 0, Senders::Known)?;
     Ok(vec![
-        Figure {
-            name: format!("import of {} blocks of {} transfers", scale.blocks, scale.transfers),
-            value: transactions,
-            unit: "tx/s",
-            beside: Some(("the signature ceiling", signatures)),
-        },
+        figure("a group", known),
+        figure("strangers", strangers),
         Figure { name: format!("import of {EMPTY} empty blocks"), value: empty, unit: "blocks/s", beside: None },
     ])
 }
 
 /// Blocks a second.
-fn import(blocks: u32, transfers: u32) -> Result<f64, String> {
+fn import(blocks: u32, transfers: u32, who: Senders) -> Result<f64, String> {
     let (made, fresh) = (temporary()?, temporary()?);
-    let workload = workload::make(made.path(), blocks, transfers)?;
+    let workload = workload::make(made.path(), blocks, transfers, who)?;
     let Opened { store, restored, .. } =
         Store::open(fresh.path(), Arc::clone(&workload.spec)).map_err(|error| error.to_string())?;
     let engine = Engine::restore(Arc::clone(&workload.spec), restored);

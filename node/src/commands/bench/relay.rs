@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use bard_chain::{encoding, signature::SecretKey, units::Nonce};
 use tokio::runtime::Builder;
 
-use super::{Figure, cluster::Cluster, workload};
+use super::{
+    Figure,
+    cluster::Cluster,
+    workload::{self, Senders},
+};
 use crate::clock;
 
 /// Transactions in the large block, all known to all before.
@@ -24,7 +28,7 @@ const TRICKLE_TIME: Duration = Duration::from_secs(10);
 pub(super) fn measure(nodes: usize) -> Result<Vec<Figure>, String> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let made = super::chain::temporary()?;
-    let spec = workload::make(made.path(), 0, TRANSFERS)?.spec;
+    let spec = workload::make(made.path(), 0, TRANSFERS, Senders::Known)?.spec;
     let senders: Vec<SecretKey> = (0..TRANSFERS).map(workload::sender).collect();
     runtime.block_on(async {
         let before = resident();

@@ -8,7 +8,7 @@ use super::{
     Figure, Scale,
     chain::{EMPTY, temporary},
     process::{start, until},
-    workload,
+    workload::{self, Senders},
 };
 
 /// A late joiner takes the whole chain from one peer: full blocks, then empty ones.
@@ -29,7 +29,7 @@ pub(super) fn measure(scale: &Scale, signatures: f64) -> Result<Vec<Figure>, Str
 /// Blocks a second.
 fn sync(blocks: u32, transfers: u32) -> Result<f64, String> {
     let (made, fresh) = (temporary()?, temporary()?);
-    let workload = workload::make(made.path(), blocks, transfers)?;
+    let workload = workload::make(made.path(), blocks, transfers, Senders::Known)?;
     let spec = made.path().join("spec.toml");
     std::fs::write(&spec, workload.spec.to_toml()).map_err(|error| error.to_string())?;
     let (source, joiner) = (start(made.path(), &spec, &[])?, start(fresh.path(), &spec, &[])?);

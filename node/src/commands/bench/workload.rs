@@ -1,4 +1,4 @@
-//! Blocks to measure with: every transfer by another sender, the least favourable case for batches.
+//! Blocks to measure with: every transfer of a block is by another sender, the least favourable case for batches.
 
 use std::{path::Path, sync::Arc};
 
@@ -28,17 +28,35 @@ pub(super) struct Workload {
     pub(super) blocks: Vec<Vec<u8>>,
 }
 
+/// Whose transfers follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Senders {
+    /// The same in each block, as in a group: a node knows their keys.
+    Known,
+    /// Others in each block, until so many have been that a node has forgotten the first ones.
+    Strangers,
+}
+
+/// Senders of whom a node has forgotten each when its turn comes again: more than the keys that it keeps.
+const CROWD: u32 = 8_000;
+
 /// Makes a chain of `blocks` blocks of `transfers` transfers in a data directory.
-pub(super) fn make(dir: &Path, blocks: u32, transfers: u32) -> Result<Workload, String> {
-    let senders: Vec<SecretKey> = (0..transfers.max(1)).map(sender).collect();
+pub(super) fn make(dir: &Path, blocks: u32, transfers: u32, who: Senders) -> Result<Workload, String> {
+    let each = transfers.max(1);
+    let groups = match who {
+        Senders::Known => 1,
+        Senders::Strangers => CROWD.div_ceil(each),
+    };
+    let senders: Vec<SecretKey> = (0..each.saturating_mul(groups)).map(sender).collect();
     let spec = Arc::new(spec(&senders));
     let chain = spec.chain_id();
     let Opened { mut store, restored, .. } = Store::open(dir, Arc::clone(&spec)).map_err(|error| error.to_string())?;
     let mut engine = Engine::restore(Arc::clone(&spec), restored);
     let mut all = Vec::with_capacity(blocks as usize);
     for round in 0..blocks {
-        let senders = if transfers == 0 { &[][..] } else { &senders };
-        let transactions = transfers_of(chain, senders, Nonce::new(round.into()));
+        let (turn, group) = (round / groups, round % groups);
+        let senders = senders.chunks(each as usize).nth(group as usize).filter(|_| transfers > 0).unwrap_or_default();
+        let transactions = transfers_of(chain, senders, Nonce::new(turn.into()));
         let bytes = seal(&engine, &store, transactions)?;
         let unsigned = Unsigned::read(&spec, &bytes).map_err(|error| error.to_string())?;
         // Signed a moment ago by this very process.
