@@ -41,6 +41,7 @@ each_file! {
     "aserti3-2d.json" => aserti3_2d by asert::run;
     "bip350.json" => bech32m by published::bech32m;
     "rfc8032.json" => ed25519 by published::ed25519;
+    "sign.input.json" => ed25519_by_our_own_door by published::ed25519_claim;
     "zip215.json" => small_order_points by published::small_order;
     "sha256.json" => sha256 by published::sha256;
     "blake3.json" => blake3 by published::blake3;
