@@ -2,7 +2,8 @@
 //!
 //! ASERT compares where the chain is with where it should be since an anchor: each half-life it is behind doubles the
 //! target, each half-life ahead halves it. Reference: <https://reference.cash/protocol/forks/2020-11-15-asert>, whose
-//! published vectors the tests check. Times here are milliseconds; only their ratio enters.
+//! published vectors the tests check (`tests/vectors/data/aserti3-2d.json`). Times here are milliseconds; only their ratio
+//! enters.
 //!
 //! The anchor is block 1, not the genesis block: a group may start its chain long after it wrote its specification.
 

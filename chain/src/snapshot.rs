@@ -6,8 +6,9 @@
 //! size needs no more than a part of it and a sum.
 //!
 //! # Security
-//! What [`Check::finish`] vouches for: the headers obey every rule that headers have, work, difficulty and times included, and
-//! the accounts and items are exactly those that the last header commits to. It does not show that the transactions that led
+//! What [`Check::finish`] vouches for: the headers obey every rule that headers have, work, difficulty and times included; the
+//! accounts and items are exactly those that the last header commits to; and the accounts together have what the genesis block
+//! gave and the subsidies up to that height, no more and no less. It does not show that the transactions that led
 //! there were valid, and the headers before the last are anybody's to copy: **whoever seals one block can seal any state**, so that
 //! what stands behind the state is the work of the last block alone. So its id must be compared with what a node says that its
 //! reader trusts. Nor does it show that no other branch has more work. Who asks for all of that replays the blocks.
@@ -133,6 +134,16 @@ pub enum SnapshotError {
         /// What the state adds up to.
         found: Hash32,
     },
+    /// The accounts together do not have what a chain of this height has given out.
+    #[error("its accounts have {found} together, and up to height {height} the chain has given out {expected}")]
+    Supply {
+        /// The height of its last header.
+        height: Height,
+        /// Allocations and subsidies up to there, in the smallest unit.
+        expected: u128,
+        /// What the accounts have, in the smallest unit.
+        found: u128,
+    },
 }
 
 /// The change of the ledger that adds these accounts to one that lacks them.
@@ -183,6 +194,8 @@ pub struct Check<'a> {
     last_item: Option<ItemName>,
     accounts: u64,
     items: u64,
+    /// What the accounts have together.
+    supply: u128,
 }
 
 impl<'a> Check<'a> {
@@ -199,6 +212,7 @@ impl<'a> Check<'a> {
             last_item: None,
             accounts: 0,
             items: 0,
+            supply: 0,
         }
     }
 
@@ -237,21 +251,27 @@ impl<'a> Check<'a> {
     /// Vouches for the whole, once all parts were taken.
     ///
     /// # Errors
-    /// Where the end is missing, or the state is not the one that the last header commits to.
+    /// Where the end is missing, the state is not the one that the last header commits to, or money was made or lost on the way
+    /// to it.
     pub fn finish(self) -> Result<Checked, SnapshotError> {
         if self.kind != END {
             return Err(SnapshotError::Counts);
         }
-        let (expected, found) = (self.state_root, self.sum.root());
-        if expected != found {
-            return Err(SnapshotError::StateRoot { expected, found });
+        let (state_root, found) = (self.state_root, self.sum.root());
+        if state_root != found {
+            return Err(SnapshotError::StateRoot { expected: state_root, found });
         }
         let position = self.position;
+        let height = position.height();
+        let (expected, found) = (self.spec.supply_at(height), self.supply);
+        if expected != found {
+            return Err(SnapshotError::Supply { height, expected, found });
+        }
         Ok(Checked {
             tip: position.id(),
-            height: position.height(),
+            height,
             work: position.work(),
-            state_root: expected,
+            state_root,
             accounts: self.accounts,
             items: self.items,
             position,
@@ -274,6 +294,7 @@ impl<'a> Check<'a> {
                 return Err(SnapshotError::Entries);
             }
             self.accounts = self.accounts.saturating_add(1);
+            self.supply = self.supply.saturating_add(account.balance.get().into());
         }
         self.sum.apply(&with_accounts(accounts));
         Ok(())

@@ -70,17 +70,16 @@ impl Subsidy {
         Amount::new(halved)
     }
 
-    /// All that will ever be paid; `None` where it does not fit in 128 bits.
-    fn total(&self) -> Option<u128> {
-        let last = u128::from(self.last_height);
+    /// All that the blocks up to `height` pay. Two numbers of 64 bits multiplied: it always fits.
+    pub fn paid_by(&self, height: Height) -> u128 {
+        let last = u128::from(self.last_height.min(height.get()));
         if self.halving_interval == 0 {
-            return u128::from(self.amount).checked_mul(last);
+            return u128::from(self.amount).saturating_mul(last);
         }
         let interval = u128::from(self.halving_interval);
-        (0..u64::BITS).try_fold(0_u128, |sum, halvings| {
-            let paid = interval.checked_mul(halvings.into())?;
-            let blocks = last.saturating_sub(paid).min(interval);
-            sum.checked_add(blocks.checked_mul(u128::from(self.amount >> halvings))?)
+        (0..u64::BITS).fold(0_u128, |sum, halvings| {
+            let blocks = last.saturating_sub(interval.saturating_mul(halvings.into())).min(interval);
+            sum.saturating_add(blocks.saturating_mul(u128::from(self.amount >> halvings)))
         })
     }
 }
@@ -213,9 +212,7 @@ impl File {
         let subsidy = self.subsidy;
         in_range("subsidy.last_height", subsidy.last_height, 0, Height::MAX.get())?;
         let allocations = allocations(&self.allocations)?;
-        let issued = allocations.iter().map(|(_, amount)| u128::from(amount.get())).sum::<u128>();
-        let supply = subsidy.total().and_then(|paid| paid.checked_add(issued));
-        if supply.is_none_or(|supply| supply > u128::from(Amount::MAX.get())) {
+        if supply(&allocations, &subsidy, Height::MAX) > u128::from(Amount::MAX.get()) {
             return Err(wrong("subsidy", format!("with the allocations it would exceed a supply of {}", Amount::MAX)));
         }
         Ok(ChainSpec {
@@ -251,6 +248,11 @@ fn allocations(given: &[Allocation]) -> Result<Vec<(Address, Amount)>, SpecError
         Some(_) => Err(wrong("allocation", "an address occurs twice")),
         None => Ok(all),
     }
+}
+
+fn supply(allocations: &[(Address, Amount)], subsidy: &Subsidy, height: Height) -> u128 {
+    let allocated = allocations.iter().map(|(_, amount)| u128::from(amount.get()));
+    allocated.fold(subsidy.paid_by(height), u128::saturating_add)
 }
 
 /// What the reader says, with the line it says it of: the message alone does not name the field.
@@ -361,6 +363,12 @@ impl ChainSpec {
         ChainId::new(*self.genesis().header.id(self.pow).as_bytes())
     }
 
+    /// What all accounts together have after the block at `height`: the allocations and every subsidy up to there. Fees only
+    /// change hands, and nothing is ever destroyed.
+    pub fn supply_at(&self, height: Height) -> u128 {
+        supply(&self.allocations, &self.subsidy, height)
+    }
+
     /// The longest block as a length in memory.
     pub fn max_block_len(&self) -> usize {
         usize::try_from(self.max_block_bytes).unwrap_or(usize::MAX)
@@ -436,7 +444,14 @@ mod tests {
         let subsidy = Subsidy { amount: 50, halving_interval: 10, last_height: 25 };
         let at = |height| subsidy.at(Height::new(height)).get();
         assert_eq!([at(0), at(1), at(10), at(11), at(21), at(25), at(26)], [0, 50, 50, 25, 12, 12, 0]);
-        let paid: u128 = (0..100).map(|height| u128::from(at(height))).sum();
-        assert_eq!(subsidy.total(), Some(paid));
+        let for_ever = Subsidy { halving_interval: 0, ..subsidy };
+        let huge = Subsidy { amount: u64::MAX, halving_interval: 1, last_height: u64::MAX };
+        for subsidy in [subsidy, for_ever, huge] {
+            let mut paid = 0_u128;
+            for height in (0..100).map(Height::new) {
+                paid += u128::from(subsidy.at(height).get());
+                assert_eq!(subsidy.paid_by(height), paid, "up to {height}");
+            }
+        }
     }
 }

@@ -45,6 +45,10 @@ pub struct Tree {
     /// Number of blocks of the active chain that are held.
     window: usize,
     next_arrival: u64,
+    /// How many held blocks name this one as their parent; those that none names are not here.
+    children: BTreeMap<BlockId, usize>,
+    /// The side tips: held, not on the active chain, no held block after them. By work, so that the weakest is found at once.
+    side_tips: BTreeSet<(Work, BlockId)>,
 }
 
 /// How many blocks beside the active chain are held at most.
@@ -60,6 +64,8 @@ impl Tree {
         Self {
             base: node.header.height,
             next_arrival: node.arrival.saturating_add(1),
+            children: BTreeMap::from([(node.header.parent, 1)]),
+            side_tips: BTreeSet::new(),
             nodes: BTreeMap::from([(id, node)]),
             active: VecDeque::from([id]),
             window: depth.saturating_add(MEDIAN_SPAN).saturating_add(1),
@@ -147,17 +153,54 @@ impl Tree {
     /// Whether a side block would be kept: there is room, or a side tip other than its parent has less work and goes for it.
     pub fn has_room_for(&self, spec: &ChainSpec, node: &Node) -> bool {
         self.side_blocks() < most_side_blocks(spec)
-            || self.weakest_side_tip(&node.header.parent).is_some_and(|(_, weakest)| weakest.work < node.work)
+            || self.weakest_side_tip(&node.header.parent).is_some_and(|(weakest, _)| weakest < node.work)
     }
 
     /// Adds a block whose parent is held. Where too many side blocks are held, forgets the side tip with the least work;
     /// never the one just added, which may be the next tip of the chain.
     pub fn insert(&mut self, spec: &ChainSpec, id: BlockId, node: Node) {
         self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
-        self.nodes.insert(id, node);
+        self.hold(id, node);
         while self.side_blocks() > most_side_blocks(spec) {
-            let Some((weakest, _)) = self.weakest_side_tip(&id) else { return };
-            self.nodes.remove(&weakest);
+            let Some((_, weakest)) = self.weakest_side_tip(&id) else { return };
+            self.forget(&weakest);
+        }
+    }
+
+    /// Holds a block, and keeps count of children and side tips.
+    fn hold(&mut self, id: BlockId, node: Node) {
+        self.forget(&id);
+        let parent = node.header.parent;
+        let siblings = self.children.entry(parent).or_default();
+        *siblings = siblings.saturating_add(1);
+        if let Some(work) = self.get(&parent).map(|parent| parent.work) {
+            self.side_tips.remove(&(work, parent));
+        }
+        self.nodes.insert(id, node);
+        self.see_whether_side_tip(&id);
+    }
+
+    /// Lets go of a block, and keeps count of children and side tips.
+    fn forget(&mut self, id: &BlockId) {
+        let Some(node) = self.nodes.remove(id) else { return };
+        self.side_tips.remove(&(node.work, *id));
+        let parent = node.header.parent;
+        if let Some(siblings) = self.children.get_mut(&parent) {
+            *siblings = siblings.saturating_sub(1);
+            if *siblings == 0 {
+                self.children.remove(&parent);
+                self.see_whether_side_tip(&parent);
+            }
+        }
+    }
+
+    /// Keeps a held block among the side tips if it is one.
+    fn see_whether_side_tip(&mut self, id: &BlockId) {
+        let Some(work) = self.get(id).map(|node| node.work) else { return };
+        if self.children.contains_key(id) || self.is_active(id) {
+            self.side_tips.remove(&(work, *id));
+        } else {
+            self.side_tips.insert((work, *id));
         }
     }
 
@@ -166,13 +209,11 @@ impl Tree {
     }
 
     /// The side tip with the least work, of all but one.
-    fn weakest_side_tip(&self, except: &BlockId) -> Option<(BlockId, &Node)> {
-        let parents: BTreeSet<_> = self.nodes.values().map(|node| node.header.parent).collect();
-        let side_tips = self.nodes.iter().filter(|(id, _)| !parents.contains(*id) && !self.is_active(id));
-        side_tips.filter(|(id, _)| *id != except).min_by_key(|(_, node)| node.work).map(|(id, node)| (*id, node))
+    fn weakest_side_tip(&self, except: &BlockId) -> Option<(Work, BlockId)> {
+        self.side_tips.iter().find(|(_, id)| id != except).copied()
     }
 
-    /// Marks a block and all after it as invalid; returns their ids.
+    /// The ids of a block and of all after it.
     pub fn descendants(&self, id: &BlockId) -> Vec<BlockId> {
         let mut children: BTreeMap<BlockId, Vec<BlockId>> = BTreeMap::new();
         for (child, node) in &self.nodes {
@@ -200,8 +241,14 @@ impl Tree {
     /// Moves the active chain: takes `disconnected` blocks off its end, then adds those that are held of `connected`.
     pub fn activate(&mut self, disconnected: usize, connected: impl IntoIterator<Item = BlockId>) {
         let keep = self.active.len().saturating_sub(disconnected).max(1);
-        self.active.truncate(keep);
+        let left = self.active.split_off(keep);
+        let kept = self.active.len();
         self.active.extend(connected);
+        let joined: Vec<_> = self.active.iter().skip(kept).copied().collect();
+        // Only now it is known who is on the active chain and who is not.
+        for id in left.iter().chain(&joined) {
+            self.see_whether_side_tip(id);
+        }
         if self.active.len() > self.window {
             self.forget_old();
         }
@@ -210,15 +257,17 @@ impl Tree {
     /// Lets go of the active chain's blocks below the window, and of every side block that is no longer above it.
     fn forget_old(&mut self) {
         while self.active.len() > self.window {
-            if let Some(old) = self.active.pop_front() {
-                self.nodes.remove(&old);
-            }
+            let old = self.active.pop_front();
             self.base = Height::new(self.base.get().saturating_add(1));
+            if let Some(old) = old {
+                self.forget(&old);
+            }
         }
         // Side blocks are looked for only now and then: going through all of them at every block would cost more than it frees.
         if self.nodes.len() > self.active.len() && self.base.get().is_multiple_of(64) {
-            let base = self.base;
-            self.nodes.retain(|_, node| node.header.height >= base);
+            let below = self.nodes.iter().filter(|(_, node)| node.header.height < self.base);
+            let below: Vec<_> = below.map(|(id, _)| *id).collect();
+            below.iter().for_each(|id| self.forget(id));
         }
     }
 

@@ -127,11 +127,6 @@ impl Work {
     pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
         Self(U256::from_be_bytes(bytes))
     }
-
-    /// As a floating-point number, for display.
-    pub fn to_f64(self) -> f64 {
-        f64::from(self.0)
-    }
 }
 
 impl fmt::Display for Work {

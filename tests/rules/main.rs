@@ -5,6 +5,7 @@ mod block_reasons;
 mod branches;
 mod pool;
 mod pool_limits;
+mod pool_reasons;
 mod pool_replacing;
 mod reasons;
 mod receipts;

@@ -9,7 +9,7 @@ use bard_chain::{
     units::{Amount, Nonce, Timestamp},
 };
 use bard_tests::{
-    actions::{pay, record},
+    actions::{address, pay, record},
     chain_builder::MemoryNode,
 };
 
@@ -100,4 +100,85 @@ fn a_waiting_transaction_gives_way_to_another_with_its_nonce_that_pays_more() {
     assert!(!pool.contains(&one.id()) && pool.contains(&two.id()));
     assert_eq!(pool.bytes(), node.check(&two).expect("right").bytes().len());
     admit(&mut pool, &node, &node.sign("bob", 1, 0, record("x"))).expect("it counts once");
+}
+
+/// A full room of `waiting` places, held by a stranger or more, each with this many.
+fn crowded(node: &MemoryNode, held: &[(u8, u64)]) -> Mempool {
+    let waiting = usize::try_from(held.iter().map(|(_, count)| count).sum::<u64>()).expect("few");
+    let mut pool = Mempool::new(Limits { waiting, ..Limits::default() });
+    for (seed, count) in held {
+        for nonce in 1..=*count {
+            let one = by_stranger(node.engine().chain(), *seed, nonce, "x");
+            assert_eq!(admit(&mut pool, node, &one), Ok(Admitted::Waiting));
+        }
+    }
+    pool
+}
+
+/// How many of a stranger wait, and the furthest of them.
+fn waiting_of(pool: &Mempool, seed: u8) -> (usize, Option<u64>) {
+    let sender = SecretKey::from_seed(&[seed; 32]).address();
+    let own = pool.waiting().filter(|one| one.transaction().sender == sender);
+    let nonces: Vec<_> = own.map(|one| one.transaction().nonce.get()).collect();
+    (nonces.len(), nonces.last().copied())
+}
+
+#[test]
+fn whoever_has_most_waiting_makes_way_with_its_furthest() {
+    let node = MemoryNode::default();
+    let chain = node.engine().chain();
+    let mut pool = crowded(&node, &[(1, 3), (2, 6), (3, 3)]);
+    let full = Err(PoolRefusal::WaitingFull { nonce: Nonce::new(7), expected: Nonce::ZERO });
+    assert_eq!(admit(&mut pool, &node, &by_stranger(chain, 2, 7, "x")), full, "not for whoever has most itself");
+    for nonce in 1..=3 {
+        assert_eq!(admit(&mut pool, &node, &by_stranger(chain, 4, nonce, "x")), Ok(Admitted::Waiting));
+    }
+    let held = [1, 2, 3, 4].map(|seed| waiting_of(&pool, seed));
+    assert_eq!(held, [(3, Some(3)), (3, Some(3)), (3, Some(3)), (3, Some(3))]);
+    assert_eq!((pool.waiting_len(), pool.departures().evicted), (12, 3));
+    let full = Err(PoolRefusal::WaitingFull { nonce: Nonce::new(4), expected: Nonce::ZERO });
+    assert_eq!(admit(&mut pool, &node, &by_stranger(chain, 4, 4, "x")), full, "all have as much");
+    assert_eq!(admit(&mut pool, &node, &by_stranger(chain, 5, 1, "x")), Ok(Admitted::Waiting), "but for one with none");
+    let bytes: usize = pool.contents().map(|(_, one)| one.bytes().len()).sum();
+    assert_eq!(pool.bytes(), bytes);
+}
+
+#[test]
+fn an_account_that_the_ledger_knows_goes_before_all_that_it_does_not() {
+    let node = MemoryNode::default();
+    let mut pool = crowded(&node, &[(1, 1), (2, 1), (3, 1)]);
+    for nonce in 1..=3 {
+        assert_eq!(admit(&mut pool, &node, &node.sign("alice", nonce, 0, record("x"))), Ok(Admitted::Waiting));
+    }
+    let senders: Vec<_> = pool.waiting().map(|one| one.transaction().sender).collect();
+    assert_eq!(senders, [address("alice"); 3], "with however many");
+    let refused = admit(&mut pool, &node, &by_stranger(node.engine().chain(), 4, 1, "x"));
+    assert!(matches!(refused, Err(PoolRefusal::WaitingFull { .. })), "no key that costs nothing moves it");
+    assert_eq!(admit(&mut pool, &node, &node.sign("bob", 1, 0, record("x"))), Ok(Admitted::Waiting));
+    let ready = node.sign("alice", 0, 0, record("x"));
+    assert_eq!(admit(&mut pool, &node, &ready), Ok(Admitted::Ready));
+    assert_eq!((pool.len(), pool.waiting_len()), (3, 1), "alice's third made way for bob's first");
+}
+
+#[test]
+fn room_for_a_long_one_is_made_by_several_of_one_sender_or_not_at_all() {
+    let node = MemoryNode::default();
+    let chain = node.engine().chain();
+    let length = |text: &str| node.check(&by_stranger(chain, 1, 1, text)).expect("right").bytes().len();
+    let (short, long) = (length("x"), length(&"x".repeat(150)));
+    // Waiting ones may take up an eighth of the bytes: here ten short ones and no byte more.
+    let mut pool = Mempool::new(Limits { bytes: 80 * short, ..Limits::default() });
+    for (seed, nonces) in [(1, 1..=6), (2, 1..=4)] {
+        for nonce in nonces {
+            admit(&mut pool, &node, &by_stranger(chain, seed, nonce, "x")).expect("waits");
+        }
+    }
+    let before: Vec<_> = pool.waiting().map(|one| one.id()).collect();
+    assert_eq!(long.div_ceil(short), 3, "{long} against {short}");
+    let longest = by_stranger(chain, 3, 1, &"x".repeat(7 * short));
+    assert!(matches!(admit(&mut pool, &node, &longest), Err(PoolRefusal::WaitingFull { .. })));
+    assert!(pool.waiting().map(|one| one.id()).eq(before), "a refusal changes nothing");
+    admit(&mut pool, &node, &by_stranger(chain, 3, 1, &"x".repeat(150))).expect("waits");
+    assert_eq!([1, 2, 3].map(|seed| waiting_of(&pool, seed).0), [3, 4, 1]);
+    assert!(pool.bytes() <= 10 * short);
 }

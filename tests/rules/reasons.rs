@@ -1,13 +1,16 @@
 //! One test for every reason to refuse, and none without one.
 
-use bard_chain::invalid::{Blame, Invalid, TransactionFault};
+use bard_chain::{
+    invalid::{Blame, Invalid, TransactionFault},
+    mempool::PoolRefusal,
+};
 use bard_tests::workspace::{enum_variants, root};
 
-use crate::{block_reasons, transaction_reasons};
+use crate::{block_reasons, pool_reasons, transaction_reasons};
 
-/// Makes a test of each case: it must end in that very reason, and blame who is named.
+/// Makes a test of each case: it must end in that very reason, and blame who is named, where a reason says whose fault it is.
 macro_rules! each_reason {
-    ($reason:ident, $cases:ident: $($variant:ident, $blame:ident <- $case:ident;)+) => {
+    ($reason:ident in $file:literal, $cases:ident: $($variant:ident $(, $blame:ident)? <- $case:ident;)+) => {
         const TESTED: &[&str] = &[$(stringify!($variant)),+];
 
         $(
@@ -15,13 +18,13 @@ macro_rules! each_reason {
             fn $case() {
                 let reason = $cases::$case();
                 assert!(matches!(reason, $reason::$variant { .. }), "refused, but with {reason:?}");
-                assert_eq!(reason.blame(), Blame::$blame);
+                $(assert_eq!(reason.blame(), Blame::$blame);)?
             }
         )+
 
         #[test]
         fn every_reason_has_its_test() {
-            let source = std::fs::read_to_string(root().join("chain/src/invalid.rs")).expect("the rulebook");
+            let source = std::fs::read_to_string(root().join($file)).expect("the rulebook");
             let mut variants = enum_variants(&source, stringify!($reason));
             let mut tested = TESTED.to_vec();
             variants.sort_unstable();
@@ -35,7 +38,7 @@ mod of_blocks {
     use super::{Blame, Invalid, block_reasons, enum_variants, root};
 
     each_reason! {
-        Invalid, block_reasons:
+        Invalid in "chain/src/invalid.rs", block_reasons:
         Encoding, Sender <- bytes_that_are_no_block;
         TooLarge, Sender <- one_byte_more_than_the_longest_block;
         Version, Sender <- a_block_of_another_version;
@@ -64,7 +67,7 @@ mod of_transactions {
     use super::{Blame, TransactionFault, enum_variants, root, transaction_reasons};
 
     each_reason! {
-        TransactionFault, transaction_reasons:
+        TransactionFault in "chain/src/invalid.rs", transaction_reasons:
         Encoding, Sender <- bytes_that_are_no_transaction;
         Version, Sender <- a_transaction_of_another_version;
         AmountZero, Sender <- a_transfer_of_nothing;
@@ -81,5 +84,22 @@ mod of_transactions {
         ItemHeld, Nobody <- a_request_for_a_held_item;
         ItemFree, Nobody <- a_release_of_a_free_item;
         ItemOfAnother, Nobody <- a_release_of_another_s_item;
+    }
+}
+
+mod of_the_pool {
+    use super::{PoolRefusal, enum_variants, pool_reasons, root};
+
+    each_reason! {
+        PoolRefusal in "chain/src/mempool/refusal.rs", pool_reasons:
+        AlreadyKnown <- one_that_is_in_the_pool_already;
+        Full <- a_fee_no_higher_than_the_cheapest_when_full;
+        FullBehind <- a_high_fee_behind_a_low_one_when_full;
+        SenderFull <- one_more_than_a_sender_may_have;
+        FeeTooLow <- too_little_more_for_the_place_of_another;
+        TooManyFollow <- the_place_of_one_that_too_many_follow;
+        WaitingFull <- one_more_than_may_wait;
+        Fault <- one_that_breaks_a_rule_after_what_is_in_the_pool;
+        Source <- a_ledger_that_cannot_be_read;
     }
 }

@@ -5,14 +5,14 @@ use bard_chain::{
     block::Header,
     encoding::EncodingError,
     invalid::Invalid,
-    ledger::{Account, Item},
+    ledger::{Account, Change, Delta, Item},
     snapshot::{Check, Checked, MAX_ENTRIES, SnapshotError, accounts_part, end_part, headers_part, items_part},
     transaction::ItemName,
     units::{Amount, Height, Timestamp},
 };
 use bard_tests::{
     actions::{pay, record, request},
-    chain_builder::MemoryNode,
+    chain_builder::{MemoryNode, commitment_of},
 };
 
 /// What a snapshot is made of.
@@ -96,6 +96,35 @@ fn any_other_state_is_refused() {
         state.headers.pop();
     });
     refused(&|state| state.items.push((ItemName::new("zz"), Item { holder: None })));
+}
+
+#[test]
+fn a_state_with_more_or_less_money_than_the_chain_gave_out_is_refused() {
+    let node = busy();
+    // Whoever seals one block can name any state in it; not one in which money was made or lost.
+    let forged = |change: i64| {
+        let (address, before) = node.ledger().accounts().next().expect("somebody has money");
+        let balance = Amount::new(before.balance.get().saturating_add_signed(change));
+        let mut delta = Delta::default();
+        delta.accounts.insert(*address, Change { before: *before, after: Account { balance, ..*before } });
+        let mut ledger = node.ledger().clone();
+        ledger.apply(&delta);
+        let mut draft = node.draft(Vec::new());
+        draft.header.state_root = commitment_of(&ledger).root();
+        let mut state = State::of(&node);
+        state.accounts = ledger.accounts().map(|(address, account)| (*address, *account)).collect();
+        state.headers.push(node.seal(draft).header().clone());
+        check(&node, &state.parts(4))
+    };
+    let height = Height::new(13);
+    let supply = 1_000_000 + 13 * 10;
+    assert_eq!(node.spec().supply_at(height), supply);
+    // The ledger is that of height 12: the subsidy of the last block is missing in it.
+    assert_eq!(forged(10).map(|checked| checked.height), Ok(height), "the right sum");
+    for off in [-1_i64, 1, 1_000_000] {
+        let found = supply.saturating_add_signed(off.into());
+        assert_eq!(forged(10 + off), Err(SnapshotError::Supply { height, expected: supply, found }));
+    }
 }
 
 #[test]

@@ -6,17 +6,14 @@ use std::{fmt::Debug, sync::Mutex};
 use bard_chain::{
     address::Address,
     block::Header,
-    difficulty::{Anchor, Asert},
     encoding,
     hash::Hash32,
     merkle::{self, InclusionProof},
-    target::CompactTarget,
     transaction::Transaction,
-    units::{Height, Timestamp},
 };
 use bard_tests::frozen::{
     blocks::{ActionCase, AddressCase, ChainCase, HeaderCase, TransactionCase, TreeCase, bytes},
-    numbers::{AsertCase, SubsidyCase, TargetCase},
+    numbers::{SubsidyCase, TargetCase},
     state::{self, StateCase},
 };
 
@@ -166,28 +163,4 @@ pub(crate) fn target(case: &TargetCase) -> Checked {
 pub(crate) fn subsidy(case: &SubsidyCase) -> Checked {
     let heights = case.paid.iter().map(|(height, _)| *height);
     same("subsidy", &SubsidyCase::of(case.subsidy, heights), case)
-}
-
-pub(crate) fn asert(case: &AsertCase) -> Checked {
-    // The chain's times are never negative, the runs' may be: all are moved by as much, which changes nothing.
-    const SHIFT: i64 = 1 << 40;
-    let time = |time: i64| Timestamp::new(u64::try_from(time + SHIFT).expect("not negative"));
-    let expand = |bits: &str| {
-        let bits = u32::from_str_radix(bits, 16).expect("hex");
-        CompactTarget::new(bits).expand().ok_or("not a target")
-    };
-    let asert = Asert { interval: case.interval, half_life: case.half_life, easiest: expand(&case.easiest_bits)? };
-    let anchor = Anchor {
-        height: Height::new(case.anchor_height),
-        parent_time: time(case.anchor_parent_time),
-        target: expand(&case.anchor_bits)?,
-    };
-    for step in &case.steps {
-        let parts: Vec<_> = step.split(' ').collect();
-        let [height, at, bits] = parts.as_slice() else { return Err(format!("not a step: {step}")) };
-        let height = Height::new(height.parse().expect("a height"));
-        let found = asert.next_target(&anchor, height, time(at.parse().expect("a time"))).compact();
-        same(&format!("{}, {step}", case.run), found.to_string().as_str(), bits)?;
-    }
-    same("steps there are", case.steps.is_empty(), false)
 }

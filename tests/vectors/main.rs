@@ -2,6 +2,7 @@
 //!
 //! Each file of `vectors/data` is read by exactly one test, through the table here; a file that no test reads fails.
 
+mod asert;
 mod blake3_reference;
 mod cbor;
 mod cddl;
@@ -35,10 +36,12 @@ each_file! {
     "state.json" => state by frozen::state;
     "targets.json" => targets by frozen::target;
     "subsidies.json" => subsidies by frozen::subsidy;
-    "asert.json" => asert by frozen::asert;
+    "asert.json" => our_asert by asert::run;
     // Published by others.
+    "aserti3-2d.json" => aserti3_2d by asert::run;
     "bip350.json" => bech32m by published::bech32m;
     "rfc8032.json" => ed25519 by published::ed25519;
+    "sign.input.json" => ed25519_by_our_own_door by published::ed25519_claim;
     "zip215.json" => small_order_points by published::small_order;
     "sha256.json" => sha256 by published::sha256;
     "blake3.json" => blake3 by published::blake3;

@@ -57,6 +57,28 @@ pub(crate) fn ed25519(case: &Ed25519) -> Checked {
     same("another message does not", key.verify(&signature, &tampered).is_ok(), false)
 }
 
+/// The same through our own signatures, alone and in a batch: those are of messages of 32 bytes, which the RFC has none of.
+pub(crate) fn ed25519_claim(case: &Ed25519) -> Checked {
+    ed25519(case)?;
+    let key = SecretKey::from_seed(&bytes(&case.seed));
+    let message = Hash32::new(bytes(&case.message));
+    let signature = Signature::new(bytes(&case.signature));
+    same("signed by us", key.sign(&message), signature)?;
+    let claim = Claim { signer: Address::new(bytes(&case.public)), message, signature };
+    same("it holds alone", claim.holds(), true)?;
+    same("it holds in a batch", both_ways(&[claim, honest()]), [true; 2])?;
+    same("and twice in one", both_ways(&[claim, honest(), claim]), [true; 2])?;
+    for bit in 0..512 {
+        let mut turned = *signature.as_bytes();
+        turned[bit / 8] ^= 1 << (bit % 8);
+        let turned = Claim { signature: Signature::new(turned), ..claim };
+        same(&format!("without bit {bit} alone"), turned.holds(), false)?;
+        same(&format!("without bit {bit} in a batch"), both_ways(&[turned, honest()]), [false; 2])?;
+    }
+    let another = Claim { message: Hash32::ZERO, ..claim };
+    same("another message does not", (another.holds(), both_ways(&[another, honest()])), (false, [false; 2]))
+}
+
 /// The encodings of the points of small order, in hex.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

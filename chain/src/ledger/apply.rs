@@ -217,6 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_nonce_of_all_is_never_used() {
+        let mut ledger = ledger();
+        let mut account = ledger.account(&alice().address()).expect("reads");
+        account.nonce = Nonce::new(u64::MAX - 1);
+        ledger.set_account(alice().address(), account).expect("in memory");
+        apply_transaction(&mut ledger, &by(&alice(), u64::MAX - 1, 0, transfer(1))).expect("the one before it is");
+        assert_eq!(fault(&mut ledger, &by(&alice(), u64::MAX, 0, transfer(1))), TransactionFault::Overflow);
+        assert!(matches!(fault(&mut ledger, &by(&alice(), 0, 0, transfer(1))), TransactionFault::NonceUsed { .. }));
+    }
+
+    #[test]
     fn custody_rules() {
         let mut ledger = ledger();
         let item = || ItemName::new("projector");

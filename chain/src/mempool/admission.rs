@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Admitted, Limits, Mempool, PoolRefusal, add,
+    Admitted, Limits, Mempool, PoolRefusal, STEP_SHARE, add,
     book::{Entry, holder, moves},
     fee_rate,
     ripple::{End, Ripple, Stop},
     room::{Newcomer, fee_for},
-    waiting::Waiter,
+    waiting::{Room, Share, Waiter},
 };
 use crate::{
     address::Address,
@@ -32,13 +32,11 @@ const WAITING_SHARE: usize = 8;
 /// A transaction that more others may depend on is neither replaced nor made to leave by somebody else's, so that what one
 /// newcomer costs is bounded. As in Bitcoin Core (BIP 125, rule 5).
 pub(super) const MAX_FOLLOWERS: usize = 100;
-/// To replace another, a transaction pays one part in so many more than it, at least one unit for every begun
-/// [`STEP_BYTES`].
-const STEP_SHARE: u64 = 10;
-/// See [`STEP_SHARE`]: passing a replacement on costs every node by its length.
+/// To replace another, a transaction pays a step more than it, of [`STEP_SHARE`], and at least one unit for every begun so many
+/// bytes: passing a replacement on costs every node by its length.
 const STEP_BYTES: u64 = 1_000;
 
-/// The least by which a replacement's fee exceeds the fees of all that leave for it. See [`STEP_SHARE`].
+/// The least by which a replacement's fee exceeds the fees of all that leave for it. See [`STEP_BYTES`].
 fn step(replaced: &CheckedTransaction, new: &CheckedTransaction) -> u64 {
     let length = u64::try_from(new.bytes().len()).unwrap_or(u64::MAX);
     replaced.transaction().fee.get().div_ceil(STEP_SHARE).max(length.div_ceil(STEP_BYTES))
@@ -103,7 +101,7 @@ impl Mempool {
         match self.enter(&one, ledger) {
             Ok(()) => self.promote(sender, ledger).map(|()| Admitted::Ready).map_err(PoolRefusal::from),
             Err(PoolRefusal::Fault(TransactionFault::NonceGap { nonce, expected })) => {
-                self.wait(one, nonce, expected).map(|()| Admitted::Waiting)
+                self.wait(one, nonce, expected, ledger).map(|()| Admitted::Waiting)
             }
             Err(refusal) => Err(refusal),
         }
@@ -275,7 +273,7 @@ impl Mempool {
 
     /// Lets one wait. One that waits already with its sender and nonce gives way only to one that pays more, by the same
     /// step as among ready ones: each is passed on to other nodes.
-    fn wait(&mut self, one: Waiter, nonce: Nonce, expected: Nonce) -> Result<(), PoolRefusal> {
+    fn wait<V: View>(&mut self, one: Waiter, nonce: Nonce, expected: Nonce, ledger: &V) -> Result<(), PoolRefusal> {
         let gap = nonce.saturating_sub(expected).get();
         if gap > MAX_GAP {
             return Err(TransactionFault::NonceGap { nonce, expected }.into());
@@ -290,19 +288,26 @@ impl Mempool {
             }
         }
         let (old_count, old_bytes) = old.map_or((0, 0), |old| (1, old.transaction.bytes().len()));
-        let room = |limits: &Limits, bytes: usize| {
-            let length = one.transaction.bytes().len();
-            let waiting = self.waiting.bytes().saturating_sub(old_bytes).saturating_add(length);
-            bytes.saturating_sub(old_bytes).saturating_add(length) <= limits.bytes
-                && waiting <= limits.bytes / WAITING_SHARE
-        };
-        let full = self.waiting.len().saturating_sub(old_count) >= self.limits.waiting;
-        if full || !room(&self.limits, self.bytes()) {
-            return Err(PoolRefusal::WaitingFull { nonce, expected });
+        let after = |bytes: usize| bytes.saturating_sub(old_bytes).saturating_add(one.transaction.bytes().len());
+        let lacking = self.lacks(1_usize.saturating_sub(old_count), &after);
+        let stranger = ledger.account(&body.sender)?.is_empty();
+        let share = Share { stranger, bytes: after(self.waiting.bytes_of(&body.sender)) };
+        let leaving = self.waiting.way_for(share, lacking).ok_or(PoolRefusal::WaitingFull { nonce, expected })?;
+        for (sender, nonce) in &leaving {
+            self.waiting.take(sender, *nonce);
         }
+        add(&mut self.departures.evicted, leaving.len());
         add(&mut self.departures.replaced, old_count);
-        self.waiting.put(one);
+        self.waiting.put(one, stranger);
         Ok(())
+    }
+
+    /// What is missing for one more to wait.
+    fn lacks(&self, count: usize, after: &impl Fn(usize) -> usize) -> Room {
+        let Limits { waiting, bytes, .. } = self.limits;
+        let of_pool = after(self.bytes()).saturating_sub(bytes);
+        let of_waiting = after(self.waiting.bytes()).saturating_sub(bytes / WAITING_SHARE);
+        Room { count: self.waiting.len().saturating_add(count).saturating_sub(waiting), bytes: of_pool.max(of_waiting) }
     }
 }
 

@@ -41,6 +41,10 @@ pub use self::{
     refusal::PoolRefusal,
 };
 
+/// Whatever makes others leave pays one part in so many more than they do: a replacement in all, whoever makes room in a full
+/// pool for a byte. So nobody turns the pool over for a unit more each time.
+const STEP_SHARE: u64 = 10;
+
 /// What the pool may hold, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -48,7 +52,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Transactions of one sender. One more is refused.
     pub per_sender: usize,
-    /// Transactions that wait for an earlier nonce. One more is refused.
+    /// Transactions that wait for an earlier nonce. For one more, the sender whose waiting ones take up most room loses its
+    /// furthest, or it is refused.
     pub waiting: usize,
     /// How long a transaction may be in the pool, in ms. Then it leaves.
     pub age_ms: u64,
@@ -92,7 +97,7 @@ pub struct Departures {
     pub mined: u64,
     /// Another with the same sender and nonce pays more.
     pub replaced: u64,
-    /// They made room for others that pay more.
+    /// They made room: for others that pay more, or, while they waited, for those of a sender who has less waiting.
     pub evicted: u64,
     /// They were in it too long.
     pub expired: u64,

@@ -56,7 +56,8 @@ pub enum PoolRefusal {
         /// The limit.
         limit: usize,
     },
-    /// It would wait for transactions of its sender that come before it, and no more may wait.
+    /// It would wait for transactions of its sender that come before it, no more may wait, and nobody has more waiting than its
+    /// sender would have.
     #[error(
         "nonce {nonce} leaves a gap, and too many such transactions wait already: send the one with nonce {expected} first"
     )]

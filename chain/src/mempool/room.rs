@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::{
-    Mempool, PoolRefusal, add,
+    Mempool, PoolRefusal, STEP_SHARE, add,
     admission::MAX_FOLLOWERS,
     book::Key,
     follow::{Change, Plan},
@@ -19,8 +19,6 @@ use crate::{
 
 /// So many are made to leave for one newcomer at most. What is longer than they are together is refused.
 const MAX_VICTIMS: usize = 1_000;
-/// A newcomer pays one part in so many more for a byte than what it makes leave.
-const STEP_SHARE: u128 = 10;
 
 /// The least fee by which so many bytes pay this for each, in the terms of [`super::fee_rate`].
 pub(super) fn fee_for(rate: u128, length: usize) -> u64 {
@@ -68,7 +66,7 @@ impl Mempool {
         let mut dearest: u128 = 0;
         for _ in 0..MAX_VICTIMS {
             if ripple.freed >= goal {
-                let required = dearest.saturating_add((dearest / STEP_SHARE).max(1));
+                let required = dearest.saturating_add((dearest / u128::from(STEP_SHARE)).max(1));
                 return newcomer.lacks(required).map_or(Ok(()), Err);
             }
             let early = match (rest.peek(), next.first()) {

@@ -145,8 +145,8 @@ impl AsertCase {
         }
     }
 
-    /// The runs that are frozen. Those that are regular have the parameters of the published ones; the random ones draw
-    /// their times from a generator of our own.
+    /// The runs that are frozen, by our own reference. Those that are regular have the parameters of the published ones, which
+    /// are in a file of their own; the random ones draw their times from a generator of ours.
     pub fn all() -> Vec<Self> {
         const HALF_LIFE: i64 = 2 * 24 * 3600;
         let steady = |start: (u64, i64), every: i64, count: i64| {
