@@ -28,7 +28,7 @@ use crate::{
     miner, pool, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
-    serve::Server,
+    serve::{self, Server},
     service_manager::ServiceManager,
     store::{DirLock, Opened, Store},
     supervise::{Signals, Supervisor},
@@ -154,7 +154,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let mut network = start_network(options, &spec, secret, &data_dir, remembered).await?;
     network.driver.measure(metrics.registry());
     let (handle, agent) = (network.handle.clone(), agent());
-    let server = Server::new(keeper.clone(), agent);
+    let (server, answering) = serve::new(keeper.clone(), agent);
     let (hints, hinted) = mpsc::channel(HINTS);
     let lab = Lab::new(&spec);
     let (link, link_sender) = lab::link(&lab, handle.clone());
@@ -199,6 +199,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     spawn(supervisor, "relay", relay_tasks.run());
     spawn(supervisor, "intake", intake_task.run());
     spawn(supervisor, "catch-up", catch_up_task.run());
+    spawn(supervisor, "serve", answering.run());
     spawn(supervisor, "miner", miner_task.run());
     spawn(supervisor, "link", link_sender.run());
     spawn(supervisor, "rival", rival.run());

@@ -29,6 +29,7 @@
 //! | [`registry`], [`service_manager`] | `node.json`; what systemd is told |
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
+//! | `fair` | a queue in which every peer has its own line |
 
 pub mod application;
 pub mod assemble;
@@ -37,6 +38,7 @@ pub mod chains;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod fair;
 pub mod interface;
 pub mod invitation;
 pub mod keeper;
