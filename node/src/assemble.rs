@@ -31,7 +31,7 @@ use crate::{
     miner, pool, ports,
     registry::{self, NodeFile},
     relay::{self, Relay},
-    serve::Server,
+    serve::{self, Server},
     service_manager::ServiceManager,
     store::{DirLock, Opened, Store},
     supervise::{Signals, Supervisor},
@@ -189,7 +189,7 @@ impl Base {
         tasks: &mut Tasks,
     ) -> (Relay, events::Sources) {
         let Self { keeper, network, lab, .. } = self;
-        let server = Server::new(keeper.clone(), agent());
+        let (server, answering) = serve::new(keeper.clone(), agent());
         let (hints, hinted) = mpsc::channel(HINTS);
         let (link, link_sender) = lab::link(lab, network.clone());
         let inbound = Inbound::new(lab, network.clone(), inbound);
@@ -202,6 +202,7 @@ impl Base {
         let rival = Rival::new(lab, keeper.clone(), link, miner.clone());
         tasks.add("relay", relay_tasks.run());
         tasks.add("catch-up", catch_up_task.run());
+        tasks.add("serve", answering.run());
         tasks.add("miner", miner_task.run());
         tasks.add("link", link_sender.run());
         tasks.add("rival", rival.run());

@@ -30,6 +30,7 @@
 //! | [`metrics`] | what is counted |
 //! | [`clock`], [`logging`], [`ports`], [`near`] | the wall clock, log lines, taking a port, mistyped words |
 //! | [`whole_file`] | files that are there whole or not at all |
+//! | `fair` | a queue in which every peer has its own line |
 
 pub mod application;
 pub mod assemble;
@@ -38,6 +39,7 @@ pub mod chains;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod fair;
 pub mod interface;
 pub mod invitation;
 pub mod keeper;

@@ -4,6 +4,7 @@
 //! slice and begins anew on the new tip.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,12 +15,12 @@ use std::{
 use bard_chain::{
     address::Address,
     engine::{Outcome, Refused},
-    hash::BlockId,
+    hash::{BlockId, TransactionId},
     pow::{self, PowFunction},
     spec::{ChainSpec, Difficulty},
     target::Target,
     template::Template,
-    units::Height,
+    units::{Height, Timestamp},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -32,12 +33,14 @@ use crate::{
     relay::Relay,
 };
 
-/// Orders that wait; whoever gives one more waits.
+/// Orders that wait for the miner to look at them, and orders for blocks that it works at; whoever gives one more waits.
 const ORDERS: usize = 16;
 /// Nonces a thread tries before it looks whether the work is still wanted: 2 to 10 ms.
 const SLICE: u64 = 1 << 16;
 /// After so long a template is made anew, for its time and its transactions.
 const REFRESH: Duration = Duration::from_secs(5);
+/// A transaction that is in the pool for longer has mostly come to all others, in milliseconds.
+const GOSSIPED_WITHIN: Timestamp = Timestamp::new(1_000);
 /// The most blocks that one order may ask for.
 pub const MAX_BLOCKS: u32 = 100_000;
 
@@ -72,6 +75,8 @@ enum Order {
 #[derive(Clone)]
 pub struct Handle {
     orders: mpsc::Sender<Order>,
+    /// Apart from the others, which may have to wait.
+    switches: mpsc::Sender<Order>,
     activity: watch::Receiver<Activity>,
     hashes: Arc<AtomicU64>,
 }
@@ -93,7 +98,7 @@ impl Handle {
     /// # Errors
     /// [`Closed`].
     pub async fn set_continuous(&self, enabled: bool, threads: Option<usize>) -> Result<(), Closed> {
-        self.orders.send(Order::Continuous { enabled, threads }).await.map_err(|_| Closed)
+        self.switches.send(Order::Continuous { enabled, threads }).await.map_err(|_| Closed)
     }
 
     /// What it is doing.
@@ -125,6 +130,7 @@ pub struct Task {
     relay: Relay,
     miner: Address,
     orders: mpsc::Receiver<Order>,
+    switches: mpsc::Receiver<Order>,
     activity: watch::Sender<Activity>,
     jobs: std::collections::VecDeque<Job>,
     /// Continuous mining on a chain of fixed difficulty rests until then.
@@ -140,6 +146,7 @@ pub fn default_threads() -> usize {
 /// Makes a miner that mines for `miner`, continuously from the start if `continuous`.
 pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: bool, threads: usize) -> (Handle, Task) {
     let (order_sender, orders) = mpsc::channel(ORDERS);
+    let (switch_sender, switches) = mpsc::channel(1);
     let (activity, activity_receiver) =
         watch::channel(Activity { continuous, threads: threads.max(1), ..Activity::default() });
     let hashes = Arc::new(AtomicU64::new(0));
@@ -148,12 +155,13 @@ pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: boo
         relay,
         miner,
         orders,
+        switches,
         activity,
         jobs: std::collections::VecDeque::new(),
         rest_until: None,
         hashes: Arc::clone(&hashes),
     };
-    (Handle { orders: order_sender, activity: activity_receiver, hashes }, task)
+    (Handle { orders: order_sender, switches: switch_sender, activity: activity_receiver, hashes }, task)
 }
 
 /// Why a search ended.
@@ -172,7 +180,7 @@ impl Task {
     async fn step(&mut self) -> Result<(), Closed> {
         self.forget_abandoned();
         if self.jobs.is_empty() && !self.activity.borrow().continuous {
-            let order = self.orders.recv().await.ok_or(Closed)?;
+            let order = self.order().await?;
             self.take(order);
             return Ok(());
         }
@@ -180,7 +188,7 @@ impl Task {
             && let Some(until) = self.rest_until
         {
             tokio::select! {
-                order = self.orders.recv() => self.take(order.ok_or(Closed)?),
+                order = self.order() => self.take(order?),
                 () = tokio::time::sleep_until(until) => self.rest_until = None,
             }
             return Ok(());
@@ -207,10 +215,23 @@ impl Task {
         self.activity.send_modify(|activity| activity.hash_rate = 0.0);
         let mut space = self.keeper.watch_space();
         tokio::select! {
-            order = self.orders.recv() => self.take(order.ok_or(Closed)?),
+            order = self.order() => self.take(order?),
             room = space.wait_for(|space| space.shortage.is_none()) => drop(room.map_err(|_| Closed)?),
         }
         Ok(())
+    }
+
+    /// The next order. One for blocks waits where there are as many as the miner works at.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    async fn order(&mut self) -> Result<Order, Closed> {
+        let has_room = self.jobs.len() < ORDERS;
+        let order = tokio::select! {
+            switch = self.switches.recv() => switch,
+            order = self.orders.recv(), if has_room => order,
+        };
+        order.ok_or(Closed)
     }
 
     /// An order ends with whoever gave it.
@@ -251,18 +272,25 @@ impl Task {
         let threads = self.activity.borrow().threads;
         let mut search =
             start_search(self.keeper.spec().pow, template, threads, (Arc::clone(&stop), Arc::clone(&self.hashes)));
-        let ended = tokio::select! {
-            biased;
-            found = &mut search => return self.searched(found.ok().flatten(), began, before),
-            changed = tip.changed() => if changed.is_ok() { Ended::Stale } else { Ended::Stopping },
-            order = self.orders.recv() => match order {
-                Some(order) => {
-                    self.take(order);
-                    Ended::Stale
-                }
-                None => Ended::Stopping,
-            },
-            () = tokio::time::sleep(REFRESH) => Ended::Stale,
+        let refresh = tokio::time::sleep(REFRESH);
+        tokio::pin!(refresh);
+        let ended = loop {
+            let is_at_work = !self.jobs.is_empty();
+            tokio::select! {
+                biased;
+                found = &mut search => return self.searched(found.ok().flatten(), began, before),
+                changed = tip.changed() => break if changed.is_ok() { Ended::Stale } else { Ended::Stopping },
+                order = self.order() => match order {
+                    // One more behind others changes nothing yet: its turn begins with a template of its own.
+                    Ok(order @ Order::Mine { .. }) if is_at_work => self.take(order),
+                    Ok(order) => {
+                        self.take(order);
+                        break Ended::Stale;
+                    }
+                    Err(Closed) => break Ended::Stopping,
+                },
+                () = &mut refresh => break Ended::Stale,
+            }
         };
         stop.store(true, Ordering::Relaxed);
         // The threads notice within a slice; a nonce found in that slice is as good as any if the work is still wanted.
@@ -294,6 +322,8 @@ impl Task {
 
     async fn found(&mut self, template: &Template, nonce: u64) -> Result<(), Closed> {
         let bytes = template.sealed(nonce);
+        // Before the block takes them out of the pool.
+        let fresh = self.fresh();
         let accepted = match self.keeper.accept(bytes.as_slice()).await? {
             Ok(accepted) => accepted,
             Err(reason) => {
@@ -302,7 +332,7 @@ impl Task {
                 return Ok(());
             }
         };
-        self.relay.announce_block(bytes).await;
+        self.relay.announce_own_block(bytes, &fresh).await;
         if accepted.outcome == Outcome::SideBranch {
             // Another block came first by the blink of an eye: this one is kept, but it is no part of the chain.
             return Ok(());
@@ -312,6 +342,13 @@ impl Task {
         self.activity.send_modify(|activity| activity.mined += 1);
         self.credit(Mined { id: accepted.id, height });
         Ok(())
+    }
+
+    /// What came into the pool a moment ago: gossip has hardly brought it to others yet.
+    fn fresh(&self) -> HashSet<TransactionId> {
+        let since = clock::now().saturating_sub(GOSSIPED_WITHIN);
+        let pool = self.keeper.pool();
+        pool.contents().filter(|(came, _)| *came > since).map(|(_, transaction)| transaction.id()).collect()
     }
 
     fn credit(&mut self, mined: Mined) {

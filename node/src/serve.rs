@@ -1,9 +1,6 @@
 //! Answers to what other nodes ask.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use bard_chain::{
     block::Header,
@@ -15,14 +12,22 @@ use bard_protocol::{
     Agent, PeerId, RefusedReason, Reply, Status, SyncRequest, SyncResponse,
     wire::limits::{ANSWER_TARGET_LEN, MAX_HEADERS, MAX_POOL_IDS},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::{clock, keeper};
+use crate::{
+    clock,
+    fair::{self, Receiver, Room, Sender},
+    keeper,
+};
 
-/// Answers that are made at the same time; who asks beyond that is told that the node is busy.
+/// Answers that are made at the same time.
 const CONCURRENT: usize = 8;
-/// Of these, those for one peer.
-const CONCURRENT_PER_PEER: usize = 4;
+/// Questions that wait until there is a place, one of each peer in turn; to whoever asks one more the node is busy. At most
+/// 84 KB each, and mostly a few hundred bytes.
+const WAITING: Room = Room { per_peer: 16, all: 128 };
+/// How far below the tip a block may be of which single transactions are told, in blocks: whoever asks puts a block together that
+/// was just announced, and older ones cost a reading of the whole (as in BIP 152).
+const RECENT: u64 = 10;
 
 /// As many ids of the pool as an answer may hold: all that are allowed, but no more than go through a relay.
 fn pool_ids(answer_len: usize) -> usize {
@@ -34,36 +39,29 @@ fn pool_ids(answer_len: usize) -> usize {
 pub struct Server {
     keeper: keeper::Handle,
     agent: Agent,
-    places: Arc<Semaphore>,
-    /// Answers that are made for each peer; those for whom none is are not in it.
-    taken: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+    questions: Sender<Question>,
 }
 
-/// A place among the answers that are made at the same time.
-struct Place {
-    taken: Arc<Mutex<BTreeMap<PeerId, usize>>>,
-    peer: PeerId,
-    _of_all: OwnedSemaphorePermit,
+/// A question that waits for its answer.
+struct Question {
+    request: SyncRequest,
+    reply: Reply,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taken.remove(&self.peer);
-            }
-        }
-    }
+/// What makes the answers, to be run.
+pub struct Task {
+    keeper: keeper::Handle,
+    questions: Receiver<Question>,
+}
+
+/// Makes a server that answers from the keeper's reader and pool. At most 16 questions of one peer and 128 of all wait; one
+/// more is told that the node is busy, or the last of whoever has the most.
+pub fn new(keeper: keeper::Handle, agent: Agent) -> (Server, Task) {
+    let (sender, questions) = fair::queue(WAITING);
+    (Server { keeper: keeper.clone(), agent, questions: sender }, Task { keeper, questions })
 }
 
 impl Server {
-    /// Answers from the keeper's reader and pool.
-    pub fn new(keeper: keeper::Handle, agent: Agent) -> Self {
-        Self { keeper, agent, places: Arc::new(Semaphore::new(CONCURRENT)), taken: Arc::default() }
-    }
-
     /// What this node says of itself.
     pub fn status(&self) -> Status {
         let tip = self.keeper.tip();
@@ -78,38 +76,46 @@ impl Server {
         }
     }
 
-    /// A place to make an answer in, if there is one for this peer.
-    fn place(&self, peer: PeerId) -> Option<Place> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.get(&peer).is_some_and(|count| *count >= CONCURRENT_PER_PEER) {
-            return None;
-        }
-        let of_all = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        *taken.entry(peer).or_default() += 1;
-        drop(taken);
-        Some(Place { taken: Arc::clone(&self.taken), peer, _of_all: of_all })
-    }
-
-    /// Answers a peer's request, on a thread that may wait for the disk; how far this node is, at once.
+    /// Answers a peer's request as soon as it is its turn; how far this node is, at once.
     pub fn answer(&self, peer: PeerId, request: SyncRequest, reply: Reply) {
         if let SyncRequest::Status(_) = request {
             return reply.send(SyncResponse::Status(self.status()));
         }
-        let Some(place) = self.place(peer) else {
-            return reply.send(SyncResponse::Refused(RefusedReason::Busy));
-        };
-        let server = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let answer_len = reply.answer_len();
-            reply.send(server.response(request, answer_len));
-            drop(place);
-        });
+        if let Some(dropped) = self.questions.put(peer, Question { request, reply }) {
+            dropped.reply.send(SyncResponse::Refused(RefusedReason::Busy));
+        }
     }
+}
 
+impl Task {
+    /// Runs until the node stops.
+    pub async fn run(mut self) {
+        let (places, answers) = (Arc::new(Semaphore::new(CONCURRENT)), Answers { keeper: self.keeper });
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            let Some(Question { request, reply }) = self.questions.next().await else { return };
+            let answers = answers.clone();
+            // On a thread that may wait for the disk.
+            tokio::task::spawn_blocking(move || {
+                let answer_len = reply.answer_len();
+                reply.send(answers.to(request, answer_len));
+                drop(place);
+            });
+        }
+    }
+}
+
+/// What there is to answer from.
+#[derive(Clone)]
+struct Answers {
+    keeper: keeper::Handle,
+}
+
+impl Answers {
     /// An answer that aims at `answer_len` bytes, which are fewer where it goes through a relay.
-    fn response(&self, request: SyncRequest, answer_len: usize) -> SyncResponse {
+    fn to(&self, request: SyncRequest, answer_len: usize) -> SyncResponse {
         match request {
-            SyncRequest::Status(_) => SyncResponse::Status(self.status()),
+            // Answered before it could wait.
+            SyncRequest::Status(_) => SyncResponse::Refused(RefusedReason::Malformed),
             SyncRequest::Headers { locator, limit } => self.headers(&locator, limit),
             SyncRequest::Blocks { ids } => self.blocks(&ids, answer_len),
             SyncRequest::PoolIds => SyncResponse::PoolIds(
@@ -152,10 +158,11 @@ impl Server {
         if blocks.is_empty() { SyncResponse::Refused(RefusedReason::Unknown) } else { SyncResponse::Blocks(blocks) }
     }
 
-    /// All that are asked for, or a refusal: some would be of no use.
+    /// All that are asked for, or a refusal: some would be of no use. Of an old block none.
     fn block_transactions(&self, id: &BlockId, indices: &[u32]) -> SyncResponse {
         let reader = self.keeper.reader();
-        let held = |header: &Header| reader.check_held(header.height).is_ok();
+        let oldest = self.keeper.tip().height.get().saturating_sub(RECENT);
+        let held = |header: &Header| header.height.get() >= oldest && reader.check_held(header.height).is_ok();
         let known =
             reader.header(id).and_then(|known| Ok(known.is_some_and(|known| held(&known)) && reader.was_applied(id)?));
         let block = match known.and_then(|known| known.then(|| reader.block(id)).transpose()) {

@@ -3,7 +3,7 @@
 use bard_chain::{encoding, signature::Signature, transaction::Transaction};
 use bard_protocol::wire::gossip::encode_batches;
 use bard_tests::{
-    actions::{pay, record, request},
+    actions::{pay, record, release, request},
     chain_builder::MemoryNode,
     process::wait_until,
 };
@@ -97,6 +97,60 @@ fn a_transaction_that_overspends_is_not_admitted_and_nobody_is_blamed() {
         |chain| chain.sign("carol", 0, 1, pay("bob", 300_000)),
         "the sender has 250000 and spends 300001",
     );
+}
+
+#[test]
+fn a_transaction_that_was_mined_is_not_admitted_again_and_nobody_is_blamed() {
+    let (mut arena, good) = with_a_pool();
+    arena.node.mine(1);
+    assert_eq!(arena.node.pool(), Vec::<String>::new());
+    let before = arena.look();
+    let peer = arena.stranger();
+    // In other bytes than before: gossip takes the same message once.
+    let padding = arena.chain.sign("carol", 5, 1, pay("bob", 1));
+    peer.gossip_batch(&batch(&[padding, good]));
+    arena.wait_for_line(&["a gossiped transaction is not admitted", &peer.id().to_string(), "nonce 0 was used before"]);
+    arena.assert_blameless(&peer);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn a_transaction_that_overflows_is_not_admitted_and_nobody_is_blamed() {
+    assert_not_admitted(|chain| chain.sign("carol", 0, u64::MAX, pay("bob", u64::MAX)), "");
+}
+
+#[test]
+fn a_transaction_after_a_gap_waits_and_is_not_mined() {
+    let (arena, good) = with_a_pool();
+    let peer = arena.stranger();
+    let gap = arena.chain.sign("carol", 1, 1, pay("bob", 5));
+    peer.gossip_batch(&batch(std::slice::from_ref(&gap)));
+    let waits = || arena.node.get("/api/v1/pool").body.contains(&gap.id().to_string());
+    wait_until("it waits", PATIENCE, waits);
+    arena.node.mine(1);
+    assert!(waits(), "the one before it is missing");
+    assert!(!arena.node.pool().contains(&good.id().to_string()));
+    peer.gossip_batch(&batch(&[arena.chain.sign("carol", 0, 1, pay("bob", 5))]));
+    wait_until("both are ready", PATIENCE, || arena.node.pool().len() == 2);
+    arena.node.mine(1);
+    assert_eq!(arena.node.pool(), Vec::<String>::new());
+    arena.assert_blameless(&peer);
+}
+
+#[test]
+fn an_item_is_not_released_twice() {
+    let (mut arena, _) = with_a_pool();
+    let sign = |nonce, action| arena.chain.sign("bob", nonce, 1, action);
+    let (take, first, second) = (sign(0, request("lamp")), sign(1, release("lamp")), sign(2, release("lamp")));
+    let peer = arena.stranger();
+    peer.gossip_batch(&batch(&[take, first.clone(), second]));
+    arena.wait_for_line(&["a gossiped transaction is not admitted", &peer.id().to_string(), "item lamp"]);
+    let id = first.id().to_string();
+    wait_until("the first is passed on", PATIENCE, || arena.honest.pool().contains(&id));
+    assert_eq!(arena.node.pool().len(), 3);
+    arena.assert_blameless(&peer);
+    let before = arena.look();
+    arena.assert_unharmed(&before, LITTLE);
 }
 
 #[test]

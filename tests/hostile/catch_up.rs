@@ -12,7 +12,7 @@ use bard_chain::{
 use bard_protocol::{Agent, RefusedReason, Status, SyncRequest, SyncResponse};
 use bard_tests::{
     chain_builder::{MemoryNode, unseal},
-    hostile_peer::{Answer, Guise, HostilePeer},
+    hostile_peer::{Answer, Guise, HostilePeer, framed},
     process::{Node, wait_until},
 };
 use serde_json::json;
@@ -137,7 +137,7 @@ fn for_bodies(request: &SyncRequest) -> bool {
 }
 
 /// Serves these headers as an honest node would: those after the locator.
-fn after(headers: &[Header], chain: &MemoryNode, request: &SyncRequest) -> Answer {
+pub(crate) fn after(headers: &[Header], chain: &MemoryNode, request: &SyncRequest) -> Answer {
     let SyncRequest::Headers { locator, .. } = request else { return Answer::Silence };
     let pow = chain.spec().pow;
     let known = |id| headers.iter().position(|header| header.id(pow) == id).map(|at| at + 1);
@@ -330,6 +330,70 @@ fn bodies_that_nobody_asked_for_are_a_fault() {
     };
     let liar = ambush.spring(answer, for_bodies);
     wait_for_line(&ambush.node, &["a fault", &liar.id().to_string(), "sent a block nobody asked for"]);
+}
+
+#[test]
+fn a_block_twice_in_one_answer_is_a_fault() {
+    let mut ambush = Ambush::new();
+    let (headers, chain) = (ambush.goods.headers(), ambush.goods.chain.clone());
+    let first = ambush.goods.blocks[0].bytes().to_vec();
+    let answer = move |request: &SyncRequest| match request {
+        SyncRequest::Blocks { .. } => Answer::Message(SyncResponse::Blocks(vec![first.clone(); 2])),
+        other => after(&headers, &chain, other),
+    };
+    let liar = ambush.spring(answer, for_bodies);
+    wait_for_line(&ambush.node, &["a fault", &liar.id().to_string(), "sent a block nobody asked for"]);
+}
+
+#[test]
+fn a_body_longer_than_a_block_may_be_is_a_fault() {
+    let mut ambush = Ambush::new();
+    let (headers, chain) = (ambush.goods.headers(), ambush.goods.chain.clone());
+    let mut long = ambush.goods.blocks[0].bytes().to_vec();
+    long.resize(chain.spec().max_block_len() + 1, 0);
+    let answer = move |request: &SyncRequest| match request {
+        SyncRequest::Blocks { .. } => Answer::Message(SyncResponse::Blocks(vec![long.clone()])),
+        other => after(&headers, &chain, other),
+    };
+    let liar = ambush.spring(answer, for_bodies);
+    wait_for_line(&ambush.node, &["a fault", &liar.id().to_string(), "fault=serious"]);
+}
+
+#[test]
+fn a_peer_that_dribbles_is_passed_over() {
+    let mut ambush = Ambush::new();
+    let (headers, chain) = (ambush.goods.headers(), ambush.goods.chain.clone());
+    let bytes = ambush.goods.blocks.iter().map(|block| block.bytes().to_vec()).collect();
+    let slow = framed(&encoding::encode(&SyncResponse::Blocks(bytes)));
+    let answer = move |request: &SyncRequest| match request {
+        SyncRequest::Blocks { .. } => Answer::Dribble(slow.clone()),
+        other => after(&headers, &chain, other),
+    };
+    let liar = ambush.spring(answer, for_bodies);
+    ambush.assert_blameless(&liar);
+}
+
+#[test]
+fn a_peer_that_is_busy_for_a_while_is_asked_again() {
+    let ambush = Ambush::new();
+    let (headers, chain, blocks) = (ambush.goods.headers(), ambush.goods.chain.clone(), ambush.goods.blocks.clone());
+    let mut busy = 6;
+    let peer = ambush.lure(move |request| match request {
+        SyncRequest::Blocks { .. } if busy > 0 => {
+            busy -= 1;
+            Answer::Message(SyncResponse::Refused(RefusedReason::Busy))
+        }
+        SyncRequest::Blocks { ids } => {
+            let asked = blocks.iter().filter(|block| ids.contains(&block.id()));
+            Answer::Message(SyncResponse::Blocks(asked.map(|block| block.bytes().to_vec()).collect()))
+        }
+        other => after(&headers, &chain, other),
+    });
+    let tip = ambush.goods.chain.tip().to_string();
+    wait_until("it is asked until it has time", CAUGHT_UP, || ambush.node.tip() == tip);
+    ambush.assert_blameless(&peer);
+    let cut = format!("catching up was cut short peer={} accepted=0 reason=no connected peer", peer.id());
+    assert!(!ambush.node.stderr().from(0).iter().any(|line| line.contains(&cut)), "in one session");
 }
 
 #[test]

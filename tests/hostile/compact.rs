@@ -1,5 +1,7 @@
 //! Compact blocks: their headers are judged at once, the rest when it is there.
 
+use std::time::Duration;
+
 use bard_chain::{
     address::Address,
     block::Block,
@@ -221,6 +223,38 @@ fn when_the_first_keeps_the_rest_to_itself_the_next_is_asked() {
     arena.honest.wait_for_same_tip(&arena.node);
     arena.assert_blameless(&honest);
     arena.assert_blameless(&silent);
+}
+
+#[test]
+fn whoever_serves_another_block_than_was_asked_for_is_at_fault_and_the_next_is_asked() {
+    let arena = Arena::new();
+    let good = block(&arena.chain, |_| ());
+    let known = arena.chain.active_blocks().pop().expect("a block").bytes().to_vec();
+    let honest = teller(&arena.node, good.transactions.clone(), vec![good.clone()]);
+    let liar = attack(
+        &arena.node,
+        Guise::with_script(move |request| match request {
+            SyncRequest::BlockTransactions { .. } => {
+                // Time for somebody else to announce the block, too.
+                std::thread::sleep(Duration::from_secs(1));
+                Answer::Message(SyncResponse::BlockTransactions(Vec::new()))
+            }
+            SyncRequest::Blocks { .. } => Answer::Message(SyncResponse::Blocks(vec![known.clone()])),
+            _ => Answer::Message(SyncResponse::Refused(RefusedReason::Unknown)),
+        }),
+    );
+    wait_until("the liar is known", PATIENCE, || faults(&arena.node, &liar.id()).is_some());
+    liar.gossip_block(&compact(&good));
+    wait_until("the liar is asked", PATIENCE, || asked_for_transactions(&liar));
+    // In other bytes: gossip takes the same message once.
+    let mut short = good.clone();
+    short.transactions.pop();
+    honest.gossip_block(&compact(&short));
+    let id = good.header.id(arena.chain.spec().pow).to_string();
+    wait_until("the next tells", PATIENCE, || arena.node.tip() == id);
+    arena.assert_fault(&liar, "serious", "served another block than was asked for");
+    arena.assert_blameless(&honest);
+    arena.honest.wait_for_same_tip(&arena.node);
 }
 
 #[test]

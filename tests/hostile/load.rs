@@ -1,6 +1,7 @@
 //! More than a node can take at once.
 
-use bard_chain::encoding;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bard_protocol::{RefusedReason, SyncRequest, SyncResponse};
 use bard_tests::{
     actions::record,
@@ -136,17 +137,29 @@ fn strangers_that_come_and_go_leave_nothing_behind() {
 }
 
 #[test]
-fn questions_without_end_from_one_peer_leave_room_for_others() {
+fn questions_without_end_from_some_peers_leave_room_for_others() {
     let mut arena = Arena::new();
+    let large = with_a_large_block(&mut arena);
     let before = arena.look();
-    let peer = arena.stranger();
-    let ids = vec![arena.chain.tip(); 128];
-    let question = bard_tests::hostile_peer::framed(&encoding::encode(&SyncRequest::Blocks { ids }));
-    for _ in 0..4 {
-        let held = ask_on_many(&peer, &question);
-        arena.node.http().get("/api/v1/status").success();
-        drop(held);
-    }
-    arena.assert_blameless(&peer);
-    arena.assert_unharmed(&before, LITTLE);
+    let crowd: Vec<HostilePeer> = (0..3).map(|_| arena.stranger()).collect();
+    let (other, modest) = (arena.stranger(), headers_question(&arena));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for peer in &crowd {
+            // Each reads some answers, so that its next questions are taken, and goes on.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let asked = ask_on_many(peer, &large);
+                    asked.into_iter().take(20).for_each(|mut stream| drop(stream.read_to_end()));
+                }
+            });
+        }
+        let answers: Vec<_> = (0..40).map(|_| other.ask(&modest)).collect();
+        is_over.store(true, Ordering::Relaxed);
+        let busy = answers.iter().filter(|answer| !matches!(answer, Ok(SyncResponse::Headers(_)))).count();
+        assert_eq!(busy, 0, "{answers:?}");
+    });
+    crowd.iter().chain([&other]).for_each(|peer| arena.assert_blameless(peer));
+    drop(crowd);
+    arena.assert_unharmed(&before, LITTLE + UNREAD);
 }

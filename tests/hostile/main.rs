@@ -14,5 +14,7 @@ mod crowds;
 mod frames;
 mod gossip;
 mod identity;
+mod light;
 mod load;
+mod pools;
 mod transport;

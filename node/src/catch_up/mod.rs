@@ -4,18 +4,17 @@
 //! begins. A peer whose session failed is left alone for a while that doubles, and another is followed. On meeting, the
 //! pools are exchanged too, so that a late joiner mines what everybody waits for.
 
+mod demands;
 mod leader;
+mod pools;
 mod session;
 mod stopped;
+mod watchdog;
 pub mod window;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bard_chain::{engine::Tip, hash::TransactionId};
+use bard_chain::{engine::Tip, units::Work};
 use bard_protocol::{NetworkHandle, PeerId, RequestError, Status, SyncRequest, SyncResponse};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -23,9 +22,12 @@ use tokio::{
     time::Instant,
 };
 
+use demands::Demands;
+use pools::Exchange;
 pub use session::Progress;
-use session::Session;
+use session::{Session, Unfinished};
 use stopped::Stopped;
+use watchdog::Watchdog;
 
 use crate::{
     keeper::{self, Closed},
@@ -39,16 +41,10 @@ const POLL: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(500);
 /// How long a peer may take to say how far it is.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a peer may take for an answer about its pool.
-const POOL_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a peer is not followed after its first failure; doubles with each.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest that becomes.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
-/// How long pools are left alone before one is compared with this node's again.
-const POOLS_APART: Duration = Duration::from_secs(60);
-/// Transactions asked for at once when pools are exchanged.
-const POOL_CHUNK: usize = 1_000;
 
 /// What is known of a peer.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +52,8 @@ pub struct Standing {
     /// What it last said.
     pub status: Option<Status>,
     failures: u32,
+    /// What its headers showed when it was followed last, where that was less than it claimed.
+    shown: Option<Work>,
     not_before: Option<Instant>,
     asked: bool,
     /// When it was last asked for its pool.
@@ -103,9 +101,7 @@ impl Handle {
 
     /// Blocks that the connected peer with the most work is ahead of this tip, as it says; 0 where none has more work.
     pub fn lag(&self, tip: &Tip) -> u64 {
-        let standings = self.standings.borrow();
-        let best = standings.values().filter_map(|standing| standing.status.as_ref()).max_by_key(|status| status.work);
-        best.filter(|best| best.work > tip.work).map_or(0, |best| best.height.saturating_sub(tip.height).get().max(1))
+        lag(&self.standings.borrow(), tip)
     }
 
     /// Asks every peer now, follows whoever is ahead, and tells what came of it.
@@ -119,8 +115,8 @@ impl Handle {
     }
 }
 
-/// Whom a session followed, how many blocks it brought, and whether it came to its end.
-type Ended = (PeerId, u64, Result<(), Stopped>);
+/// Whom a session followed, how many blocks it brought, whether it came to its end, and what may be gone on with.
+type Ended = (PeerId, u64, Result<(), Stopped>, Option<Unfinished>);
 
 /// The task, to be run.
 pub struct Task {
@@ -134,10 +130,14 @@ pub struct Task {
     progress: watch::Sender<Option<Progress>>,
     questions: FuturesUnordered<BoxFuture<'static, (PeerId, Result<SyncResponse, RequestError>)>>,
     session: Option<BoxFuture<'static, Ended>>,
-    waiting: Vec<oneshot::Sender<Summary>>,
-    summary: Summary,
-    /// Peers that did not answer yet since somebody asked for a sync.
-    to_answer: BTreeSet<PeerId>,
+    /// Whom it follows, or the one before followed.
+    followed: Option<PeerId>,
+    /// What the last session left behind.
+    unfinished: Option<Unfinished>,
+    watchdog: Watchdog,
+    /// Pools that are being fetched.
+    exchanges: FuturesUnordered<BoxFuture<'static, ()>>,
+    waiting: Demands,
     /// When a pool was last compared with this node's, beside those of peers that were just met.
     compared_at: Instant,
     /// The last session failed: those who claim the most are not to be trusted.
@@ -146,7 +146,8 @@ pub struct Task {
     healed: bool,
 }
 
-/// Makes the task. `hints` names peers that seem to know more than this node. At most 8 demands to sync wait.
+/// Makes the task. `hints` names peers that seem to know more than this node. At most 8 demands to sync are
+/// waited for together and 8 more wait for their turn; whoever makes one more waits with it.
 pub fn new(
     keeper: keeper::Handle,
     network: NetworkHandle,
@@ -169,9 +170,11 @@ pub fn new(
         progress,
         questions: FuturesUnordered::new(),
         session: None,
-        waiting: Vec::new(),
-        summary: Summary::default(),
-        to_answer: BTreeSet::new(),
+        followed: None,
+        unfinished: None,
+        watchdog: Watchdog::new(Instant::now()),
+        exchanges: FuturesUnordered::new(),
+        waiting: Demands::new(Instant::now()),
         compared_at: Instant::now(),
         is_misled: false,
         healed: false,
@@ -205,17 +208,19 @@ impl Task {
                     Some(peer) => self.ask(peer),
                     None => return,
                 },
-                demand = self.demands.recv() => match demand {
+                demand = self.demands.recv(), if self.waiting.has_room() => match demand {
                     Some(reply) => self.demand(reply),
                     None => return,
                 },
                 Some((peer, answer)) = self.questions.next(), if !self.questions.is_empty() => {
                     self.answered(peer, answer);
                 }
-                (leader, accepted, result) = session => {
-                    self.session = None;
+                (leader, accepted, result, unfinished) = session => {
+                    (self.session, self.unfinished) = (None, unfinished);
                     self.ended(leader, accepted, result).await;
                 }
+                // There is room for the next.
+                Some(()) = self.exchanges.next(), if !self.exchanges.is_empty() => {}
                 _ = poll.tick() => {
                     self.ask_all();
                     self.compare_pools();
@@ -224,9 +229,12 @@ impl Task {
                     self.cut_or_healed();
                 },
                 // After a new tip, whether the peers have come along is asked once it has had time to reach them.
-                _ = tick.tick() => if tip.has_changed().unwrap_or(false) {
-                    tip.borrow_and_update();
-                    self.ask_all();
+                _ = tick.tick() => {
+                    if tip.has_changed().unwrap_or(false) {
+                        tip.borrow_and_update();
+                        self.ask_all();
+                    }
+                    self.watch();
                 },
             }
             self.begin();
@@ -234,7 +242,8 @@ impl Task {
                 self.exchange_pools();
                 self.tell_again();
             }
-            self.report();
+            let is_done = self.session.is_none() && self.questions.is_empty();
+            self.waiting.report(is_done, *self.progress.borrow(), Instant::now());
         }
     }
 
@@ -243,7 +252,7 @@ impl Task {
     fn cut_or_healed(&mut self) {
         self.session = None;
         self.progress.send_replace(None);
-        self.questions = FuturesUnordered::new();
+        (self.questions, self.exchanges) = (FuturesUnordered::new(), FuturesUnordered::new());
         self.update(|standings| standings.values_mut().for_each(|standing| *standing = Standing::default()));
         self.healed = !self.link.is_cut();
         self.ask_all();
@@ -269,17 +278,11 @@ impl Task {
         }
     }
 
-    /// Asks for the pools of peers met since, once this node is no longer behind them: before, it could not judge what is
-    /// in them. One that was behind is asked once more when it has come along.
+    /// Begins to fetch the pools that are due, a few at a time.
     fn exchange_pools(&self) {
-        let ours = self.keeper.tip().work;
-        let due = |(peer, standing): (&PeerId, &Standing)| {
-            let work = standing.status.as_ref()?.work;
-            let is_due = if standing.pool_asked.is_some() { standing.was_behind && work == ours } else { work <= ours };
-            is_due.then_some((*peer, work < ours))
-        };
-        let peers: Vec<_> = self.standings.borrow().iter().filter_map(due).collect();
-        for (peer, is_behind) in peers {
+        let room = pools::AT_ONCE.saturating_sub(self.exchanges.len());
+        let due = pools::due(&self.standings.borrow(), self.keeper.tip().work, room);
+        for (peer, is_behind) in due {
             self.update(|standings| {
                 standings.entry(peer).and_modify(|standing| {
                     standing.pool_asked = Some(Instant::now());
@@ -287,24 +290,17 @@ impl Task {
                 });
             });
             let (keeper, network, link) = (self.keeper.clone(), self.network.clone(), self.link.clone());
-            tokio::spawn(async move {
-                if let Err(reason) = exchange_pool(keeper, network, link, peer).await {
-                    tracing::debug!(%peer, reason, "the pool was not exchanged");
-                }
-            });
+            self.exchanges.push(Box::pin(Exchange { keeper, network, link, peer }.run()));
         }
     }
 
-    /// Has the peer asked for its pool again whose answer is oldest, if that is a minute old: gossip may have lost something,
-    /// and gossipsub never sends the same message twice. So what is in one pool comes to all others as long as it waits.
+    /// Has the peer asked for its pool again whose answer is oldest, once a minute.
     fn compare_pools(&mut self) {
-        let asked = |standing: &Standing| standing.pool_asked.filter(|at| at.elapsed() >= POOLS_APART);
-        let oldest = {
-            let standings = self.standings.borrow();
-            let all = standings.iter().filter_map(|(peer, standing)| asked(standing).map(|at| (at, *peer)));
-            all.min().filter(|_| self.compared_at.elapsed() >= POOLS_APART)
-        };
-        if let Some((_, peer)) = oldest {
+        if self.compared_at.elapsed() < pools::APART {
+            return;
+        }
+        let oldest = pools::oldest(&self.standings.borrow(), Instant::now());
+        if let Some(peer) = oldest {
             self.compared_at = Instant::now();
             self.update(|standings| {
                 standings.entry(peer).and_modify(|standing| standing.pool_asked = None);
@@ -340,8 +336,9 @@ impl Task {
                 None
             }
         };
-        // A peer may be asked more than once meanwhile, and others may come.
-        self.summary.answered += usize::from(status.is_some() && self.to_answer.remove(&peer));
+        if status.is_some() {
+            self.waiting.answered(&peer);
+        }
         self.update(|standings| {
             standings.entry(peer).and_modify(|standing| {
                 standing.asked = false;
@@ -351,11 +348,8 @@ impl Task {
     }
 
     fn demand(&mut self, reply: oneshot::Sender<Summary>) {
-        if self.waiting.is_empty() {
-            self.to_answer = self.standings.borrow().keys().copied().collect();
-            self.summary = Summary { asked: self.to_answer.len(), ..Summary::default() };
-        }
-        self.waiting.push(reply);
+        let connected = self.standings.borrow().keys().copied().collect();
+        self.waiting.add(reply, connected, Instant::now());
         // Who failed before gets another chance: a person asks.
         self.update(|standings| standings.values_mut().for_each(|standing| standing.not_before = None));
         self.ask_all();
@@ -370,24 +364,25 @@ impl Task {
         let ours = self.keeper.tip().work;
         let trust = leader::Trust::of(&self.network.peers().borrow(), self.is_misled);
         let leader = leader::of(&self.standings.borrow(), &trust, ours, Instant::now());
-        let Some(leader) = leader else { return };
+        let Some((leader, claimed)) = leader else { return };
         tracing::debug!(peer = %leader, "catching up");
+        self.followed = Some(leader);
         let session = Session::new(
             self.keeper.clone(),
             self.network.clone(),
             self.link.clone(),
-            leader,
+            (leader, claimed),
             self.standings.subscribe(),
             self.progress.clone(),
         );
+        let session = session.resume(self.unfinished.take());
         self.session = Some(Box::pin(async move {
-            let (accepted, result) = session.run().await;
-            (leader, accepted, result)
+            let (accepted, result, unfinished) = session.run().await;
+            (leader, accepted, result, unfinished)
         }));
     }
 
     async fn ended(&mut self, leader: PeerId, accepted: u64, result: Result<(), Stopped>) {
-        self.summary.accepted += accepted;
         let behind = self.standings.borrow().get(&leader).and_then(|standing| standing.status.as_ref()).map(|s| s.work)
             > Some(self.keeper.tip().work);
         // A leader that ends well without the work it claimed is as useless as one that fails.
@@ -397,21 +392,24 @@ impl Task {
             Ok(()) => behind && accepted == 0,
         };
         self.is_misled = failed;
+        self.waiting.ended(accepted, result.as_ref().err().map(|reason| format!("{leader}: {reason}")));
         if let Err(reason) = &result {
             tracing::info!(peer = %leader, accepted, %reason, "catching up was cut short");
-            self.summary.problems.push(format!("{leader}: {reason}"));
         } else if accepted > 0 {
             let height = self.keeper.tip().height.get();
             tracing::info!(peer = %leader, accepted, height, "caught up");
         }
+        // Who brought something, and then failed, may have a bad line: that is not held against it for long.
+        let lied = matches!(result, Err(Stopped::Invalid { .. }));
+        self.note(leader, failed, (accepted > 0 || self.unfinished.is_some()) && !lied);
         self.update(|standings| {
             standings.entry(leader).and_modify(|standing| {
-                // Who brought something, and then failed, may have a bad line: that is not held against it for long.
-                let lied = matches!(result, Err(Stopped::Invalid { .. }));
-                let before = if accepted > 0 && !lied { 0 } else { standing.failures };
-                standing.failures = if failed { before.saturating_add(1) } else { 0 };
-                let wait = BACKOFF.saturating_mul(1 << standing.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
-                standing.not_before = failed.then(|| Instant::now() + wait);
+                standing.shown = match &result {
+                    Err(Stopped::LessShown(shown)) => Some(*shown),
+                    // What it claims, this node has.
+                    Ok(()) if !behind => None,
+                    Ok(()) | Err(_) => standing.shown,
+                };
             });
         });
         if accepted > 0 {
@@ -423,16 +421,43 @@ impl Task {
         self.ask(leader);
     }
 
-    /// Tells those who asked for a sync what came of it, once every peer answered and nobody is followed.
-    fn report(&mut self) {
-        if self.waiting.is_empty() || self.session.is_some() || !self.questions.is_empty() {
+    /// Notes whether a peer failed, and for how long it is not followed; with `is_pardoned`, what was before does not count.
+    fn note(&self, peer: PeerId, failed: bool, is_pardoned: bool) {
+        self.update(|standings| {
+            standings.entry(peer).and_modify(|standing| {
+                let before = if is_pardoned { 0 } else { standing.failures };
+                standing.failures = if failed { before.saturating_add(1) } else { 0 };
+                let wait = BACKOFF.saturating_mul(1 << standing.failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
+                standing.not_before = failed.then(|| Instant::now() + wait);
+            });
+        });
+    }
+
+    /// Where this node stays behind and nothing moves, people are told, and catching up begins anew, with others first.
+    fn watch(&mut self) {
+        let tip = self.keeper.tip().work;
+        // Who was seen to have less does not count, and a full disk is told of by the keeper.
+        let is_ahead = |standing: &Standing| {
+            let claims = standing.status.as_ref().is_some_and(|status| status.work > tip);
+            claims && standing.shown.is_none_or(|shown| shown > tip)
+        };
+        let is_behind = self.keeper.space().shortage.is_none() && self.standings.borrow().values().any(is_ahead);
+        if !self.watchdog.look(tip, *self.progress.borrow(), is_behind, Instant::now()) {
             return;
         }
-        for reply in self.waiting.drain(..) {
-            // Whoever asked may be gone.
-            let _ = reply.send(self.summary.clone());
+        let (lag, minutes) = (lag(&self.standings.borrow(), &self.keeper.tip()), watchdog::PATIENCE.as_secs() / 60);
+        tracing::warn!(
+            lag,
+            "no block and no header came for {minutes} minutes, and peers claim more: it is begun anew"
+        );
+        self.session = None;
+        self.progress.send_replace(None);
+        self.is_misled = true;
+        self.update(|standings| standings.values_mut().for_each(|standing| standing.not_before = None));
+        if let Some(peer) = self.followed.take() {
+            self.note(peer, true, false);
         }
-        self.summary = Summary::default();
+        self.ask_all();
     }
 
     fn update(&self, change: impl FnOnce(&mut BTreeMap<PeerId, Standing>)) {
@@ -440,26 +465,7 @@ impl Task {
     }
 }
 
-/// Asks a peer for the transactions of its pool that this node lacks.
-async fn exchange_pool(keeper: keeper::Handle, network: NetworkHandle, link: Link, peer: PeerId) -> Result<(), String> {
-    link.slow().await;
-    let answer = network.request(peer, SyncRequest::PoolIds, POOL_DEADLINE).await.map_err(|e| e.to_string())?;
-    let SyncResponse::PoolIds(ids) = answer else { return Err("not what was asked for".to_owned()) };
-    let lacking: Vec<TransactionId> = {
-        let pool = keeper.pool();
-        ids.into_iter().filter(|id| pool.get(id).is_none()).collect()
-    };
-    for chunk in lacking.chunks(POOL_CHUNK) {
-        let request = SyncRequest::Transactions { ids: chunk.to_vec() };
-        let answer = network.request(peer, request, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
-        let SyncResponse::Transactions(all) = answer else { return Err("not what was asked for".to_owned()) };
-        let checked = keeper.check_transactions(all).await.map_err(|error| error.to_string())?;
-        let good: Vec<_> = checked.into_iter().flatten().collect();
-        let verdicts = keeper.admit(good.clone()).await.map_err(|error| error.to_string())?;
-        let fresh: Vec<_> = good.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).collect();
-        if !fresh.is_empty() {
-            link.publish_transactions(fresh.iter().map(|(one, _)| one.bytes().to_vec()).collect()).await;
-        }
-    }
-    Ok(())
+fn lag(standings: &BTreeMap<PeerId, Standing>, tip: &Tip) -> u64 {
+    let best = standings.values().filter_map(|standing| standing.status.as_ref()).max_by_key(|status| status.work);
+    best.filter(|best| best.work > tip.work).map_or(0, |best| best.height.saturating_sub(tip.height).get().max(1))
 }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use bard_chain::{hash::BlockId, units::Height};
+use bard_chain::{
+    hash::BlockId,
+    units::{Height, Work},
+};
+
+use bard_protocol::RequestError;
 
 use crate::keeper::Closed;
 
@@ -12,6 +17,12 @@ pub(super) enum Stopped {
     /// The peer whose headers were followed failed.
     #[error("{0}")]
     Peer(String),
+    /// It did not answer when it was asked for headers.
+    #[error("asking for headers: {0}")]
+    NoAnswer(RequestError),
+    /// Its headers come to an end with this work, which is less than it claimed.
+    #[error("its headers show less work than it claims")]
+    LessShown(Work),
     /// Nobody has the bodies any more.
     #[error("no connected peer has the blocks that are missing")]
     NoBodies,
@@ -29,7 +40,10 @@ pub(super) enum Stopped {
     /// This node has no room for more blocks: nobody else's fault.
     #[error("{0}")]
     NoRoom(Arc<str>),
-    /// The node stops, or its store fails.
+    /// What this node has stored cannot be read.
+    #[error("this node's store cannot be read: {0}")]
+    Store(String),
+    /// The node stops.
     #[error("the node is stopping")]
     Closed,
 }

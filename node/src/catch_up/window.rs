@@ -131,7 +131,7 @@ impl Window {
         true
     }
 
-    /// Ends a request: what of `ids` did not come is wanted again. With `lacking`, the peer said it has not the first of them.
+    /// Ends a request: what of `ids` did not come is wanted again. With `lacking`, the peer said that it has none of them.
     pub fn finished(&mut self, ids: &[BlockId], peer: PeerId, lacking: bool) {
         for id in ids {
             if let Some(slot) = self.slot(id)

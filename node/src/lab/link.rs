@@ -1,6 +1,12 @@
 //! The way out to other nodes, as the laboratory lets it be.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bard_protocol::NetworkHandle;
 use tokio::{
@@ -28,6 +34,8 @@ pub struct Link {
     lab: Lab,
     network: NetworkHandle,
     held: mpsc::Sender<(Instant, Parcel)>,
+    /// How many are held back, the one that waits to be sent included.
+    pending: Arc<AtomicUsize>,
 }
 
 /// What sends that was held back, to be run.
@@ -35,13 +43,15 @@ pub struct Sender {
     lab: Lab,
     network: NetworkHandle,
     held: mpsc::Receiver<(Instant, Parcel)>,
+    pending: Arc<AtomicUsize>,
 }
 
 /// Makes the way out. At most 256 blocks and batches are held back; one more is dropped.
 pub fn link(lab: &Lab, network: NetworkHandle) -> (Link, Sender) {
     let (sender, held) = mpsc::channel(HELD);
-    let link = Link { lab: lab.clone(), network: network.clone(), held: sender };
-    (link, Sender { lab: lab.clone(), network, held })
+    let pending = Arc::new(AtomicUsize::new(0));
+    let link = Link { lab: lab.clone(), network: network.clone(), held: sender, pending: Arc::clone(&pending) };
+    (link, Sender { lab: lab.clone(), network, held, pending })
 }
 
 impl Link {
@@ -90,9 +100,12 @@ impl Link {
             return;
         }
         // What is still held back goes first.
-        if settings.delay == Duration::ZERO && self.held.capacity() == self.held.max_capacity() {
-            send(&self.network, parcel).await;
-        } else if self.held.try_send((Instant::now() + settings.delay, parcel)).is_err() {
+        if settings.delay == Duration::ZERO && self.pending.load(Ordering::Acquire) == 0 {
+            return send(&self.network, parcel).await;
+        }
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        if self.held.try_send((Instant::now() + settings.delay, parcel)).is_err() {
+            self.pending.fetch_sub(1, Ordering::AcqRel);
             tracing::debug!("too much is held back: a block or a batch of transactions is not told");
         }
     }
@@ -113,6 +126,7 @@ impl Sender {
             if !self.lab.settings().apart {
                 send(&self.network, parcel).await;
             }
+            self.pending.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

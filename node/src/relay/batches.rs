@@ -6,8 +6,9 @@ use bard_chain::{mempool::PoolRefusal, rules::isolated::CheckedTransaction};
 use bard_protocol::{Fault, NetworkHandle, PeerId, Verdict};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Gossip, OUTBOX, fair::Receiver, label};
+use super::{Gossip, OUTBOX, label};
 use crate::{
+    fair::Receiver,
     keeper::{self, Closed},
     lab::Link,
     metrics,

@@ -20,20 +20,18 @@ use bard_protocol::{
 };
 use tokio::{
     sync::mpsc,
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
     time::{Instant, sleep},
 };
 
 use super::{
-    Gossip,
-    fair::Receiver,
-    label,
+    Gossip, label,
     rebuild::{Announcers, Rebuild, Rebuilt},
 };
 use crate::{
     clock,
+    fair::Receiver,
     keeper::{self, Accepted, Closed, Placing},
-    lab::Link,
     metrics,
 };
 
@@ -55,14 +53,13 @@ const WAITING: usize = 16;
 pub(super) struct Blocks {
     keeper: keeper::Handle,
     network: NetworkHandle,
-    link: Link,
     hints: mpsc::Sender<PeerId>,
     /// Blocks that this clock finds too new.
     early: Vec<Early>,
     /// Headers from the future of which people were told, the oldest first.
     told_early: VecDeque<BlockId>,
-    /// Compact blocks that are being put together, with those who announced each.
-    rebuilding: BTreeMap<BlockId, Announcers>,
+    /// Compact blocks that are being put together, each with the task that does it and those who announced it.
+    rebuilding: BTreeMap<BlockId, (task::Id, Announcers)>,
     rebuilds: JoinSet<(BlockId, Result<Rebuilt, Closed>)>,
     /// What follows a block that is being put together.
     waiting: Vec<(BlockId, Gossip<Announcement>)>,
@@ -86,6 +83,31 @@ enum Seen {
     Unwanted,
 }
 
+/// Why an announcement comes to nothing.
+enum Untaken {
+    Refused(Refused),
+    /// The node stops.
+    Closed,
+}
+
+impl From<Refused> for Untaken {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Invalid> for Untaken {
+    fn from(reason: Invalid) -> Self {
+        Self::Refused(reason.into())
+    }
+}
+
+impl From<Closed> for Untaken {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
 /// What is to be done with an announcement.
 enum Judged {
     /// Its verdict is given.
@@ -98,13 +120,12 @@ impl Blocks {
     pub(super) fn new(
         keeper: keeper::Handle,
         network: NetworkHandle,
-        link: Link,
         hints: mpsc::Sender<PeerId>,
         counts: metrics::Relay,
     ) -> Self {
         let (rebuilding, rebuilds, waiting) = (BTreeMap::new(), JoinSet::new(), Vec::new());
         let (early, told_early) = (Vec::new(), VecDeque::new());
-        Self { keeper, network, link, hints, early, told_early, rebuilding, rebuilds, waiting, counts }
+        Self { keeper, network, hints, early, told_early, rebuilding, rebuilds, waiting, counts }
     }
 
     /// Runs until the node stops.
@@ -119,7 +140,7 @@ impl Blocks {
                 },
                 Some(ended) = self.rebuilds.join_next() => match ended {
                     Ok((block, result)) => self.rebuilt(block, result?).await?,
-                    Err(error) => tracing::error!(%error, "putting a block together was cut off"),
+                    Err(error) => self.cut_off(&error).await?,
                 },
                 () = sleep(wait) => self.retry_early().await?,
             }
@@ -140,12 +161,13 @@ impl Blocks {
 
     async fn judged(&mut self, source: PeerId, announcement: &Announcement, seen: Instant) -> Result<Judged, Closed> {
         let judged = match announcement {
-            Announcement::Whole(bytes) => self.whole(source, bytes, seen).await?,
-            Announcement::Compact(compact) => self.announced(source, compact, seen).await?,
+            Announcement::Whole(bytes) => self.whole(source, bytes, seen).await,
+            Announcement::Compact(compact) => self.announced(source, compact, seen).await,
         };
         let refused = match judged {
             Ok(verdict) => return Ok(Judged::Now(verdict)),
-            Err(refused) => refused,
+            Err(Untaken::Closed) => return Err(Closed),
+            Err(Untaken::Refused(refused)) => refused,
         };
         Ok(match refused {
             // It came another way meanwhile, and is told by whoever it came from.
@@ -166,41 +188,31 @@ impl Blocks {
     }
 
     /// Looks at the header of an announcement alone: all that a stranger can have made without the work ends here.
-    async fn look(&self, header: &Header) -> Result<Result<Seen, Refused>, Closed> {
+    async fn look(&self, header: &Header) -> Result<Seen, Untaken> {
         let spec = self.keeper.spec();
-        let id = match isolated::check_header(spec, header) {
-            Ok(id) => id,
-            Err(reason) => return Ok(Err(reason.into())),
-        };
+        let id = isolated::check_header(spec, header)?;
         let parent = header.parent;
         let before = match self.keeper.placing(id, parent).await? {
-            Placing::Known => return Ok(Ok(Seen::Unwanted)),
-            Placing::Refused(reason) => return Ok(Err(reason.into())),
-            Placing::UnknownParent => return Ok(Err(Invalid::UnknownParent { parent }.into())),
+            Placing::Known => return Ok(Seen::Unwanted),
+            Placing::Refused(reason) => return Err(reason.into()),
+            Placing::UnknownParent => return Err(Invalid::UnknownParent { parent }.into()),
             Placing::After(before) => before,
         };
-        let after = match before.step(spec, header, id, clock::now()) {
-            Ok(after) => after,
-            Err(reason) => return Ok(Err(reason.into())),
-        };
+        let after = before.step(spec, header, id, clock::now())?;
         // Nobody needs it before its branch has as much work; on a chain of little work anybody can make many of these.
         let wanted = after.work() >= self.keeper.tip().work;
-        Ok(Ok(if wanted { Seen::Good { id, work: after.work() } } else { Seen::Unwanted }))
+        Ok(if wanted { Seen::Good { id, work: after.work() } } else { Seen::Unwanted })
     }
 
     /// Judges a whole block: by its header first, for the rest costs more to check than to make.
-    async fn whole(&self, source: PeerId, bytes: &[u8], seen: Instant) -> Result<Result<Verdict, Refused>, Closed> {
-        if let Some(header) = block::claimed_header(bytes, self.keeper.spec().max_block_len()) {
-            match self.look(&header).await? {
-                Ok(Seen::Good { .. }) => {}
-                Ok(Seen::Unwanted) => return Ok(Ok(Verdict::Ignore)),
-                Err(refused) => return Ok(Err(refused)),
-            }
+    async fn whole(&self, source: PeerId, bytes: &[u8], seen: Instant) -> Result<Verdict, Untaken> {
+        if let Some(header) = block::claimed_header(bytes, self.keeper.spec().max_block_len())
+            && let Seen::Unwanted = self.look(&header).await?
+        {
+            return Ok(Verdict::Ignore);
         }
-        Ok(match self.keeper.accept(Arc::<[u8]>::from(bytes)).await? {
-            Ok(accepted) => Ok(self.accepted(source, &accepted, seen).await),
-            Err(refused) => Err(refused),
-        })
+        let accepted = self.keeper.accept(Arc::<[u8]>::from(bytes)).await??;
+        Ok(self.accepted(source, &accepted, seen).await)
     }
 
     /// A whole block was accepted. On a side branch nobody has looked at what its transactions do: it is kept, and not vouched
@@ -220,44 +232,51 @@ impl Blocks {
     }
 
     /// Judges a compact block by its header, and lets it be put together where that is right.
-    async fn announced(
-        &mut self,
-        source: PeerId,
-        compact: &Compact,
-        seen: Instant,
-    ) -> Result<Result<Verdict, Refused>, Closed> {
-        let (block, work) = match self.look(compact.header()).await? {
+    async fn announced(&mut self, source: PeerId, compact: &Compact, seen: Instant) -> Result<Verdict, Untaken> {
+        let (block, work) = match self.look(compact.header()).await {
             Ok(Seen::Good { id, work }) => (id, work),
             // Whoever announced it may have known no more than the header, as others do who forwarded it.
-            Ok(Seen::Unwanted) | Err(Refused::Invalid(Invalid::KnownInvalid | Invalid::InvalidAncestor)) => {
-                return Ok(Ok(Verdict::Ignore));
+            Ok(Seen::Unwanted)
+            | Err(Untaken::Refused(Refused::Invalid(Invalid::KnownInvalid | Invalid::InvalidAncestor))) => {
+                return Ok(Verdict::Ignore);
             }
-            Err(refused) => return Ok(Err(refused)),
+            Err(untaken) => return Err(untaken),
         };
-        if let Some(announcers) = self.rebuilding.get(&block) {
+        if let Some((_, announcers)) = self.rebuilding.get(&block) {
             // One announcement of a header is forwarded: with its work, anybody could make many.
             announcers.join(source);
-            return Ok(Ok(Verdict::Ignore));
+            return Ok(Verdict::Ignore);
         }
-        let of_source = self.rebuilding.values().filter(|by| by.first() == Some(source)).count();
+        let of_source = self.rebuilding.values().filter(|(_, by)| by.first() == Some(source)).count();
         if self.rebuilding.len() >= REBUILDING || of_source >= REBUILDING_PER_PEER {
             self.hint(source);
-            return Ok(Ok(Verdict::Ignore));
+            return Ok(Verdict::Ignore);
         }
         let announcers = Announcers::new(source);
-        self.rebuilding.insert(block, announcers.clone());
         let (keeper, network, counts) = (self.keeper.clone(), self.network.clone(), self.counts.clone());
         // With as much work as the tip it will be kept, and not be applied: no other node gets its rest from this one.
         let verdict = if work > self.keeper.tip().work { Verdict::Accept } else { Verdict::Ignore };
-        let work = Rebuild { keeper, network, announcers, block, compact: compact.clone(), seen, counts };
-        self.rebuilds.spawn(async move { (block, work.run().await) });
-        Ok(Ok(verdict))
+        let compact = compact.clone();
+        let work = Rebuild { keeper, network, announcers: announcers.clone(), block, compact, seen, counts };
+        let task = self.rebuilds.spawn(async move { (block, work.run().await) }).id();
+        self.rebuilding.insert(block, (task, announcers));
+        Ok(verdict)
+    }
+
+    /// Putting a block together was cut off, by a fault of this software: as if nobody had told the rest.
+    async fn cut_off(&mut self, error: &JoinError) -> Result<(), Closed> {
+        tracing::error!(%error, "putting a block together was cut off");
+        let block = self.rebuilding.iter().find(|(_, (task, _))| *task == error.id()).map(|(block, _)| *block);
+        match block {
+            Some(block) => self.rebuilt(block, Rebuilt::Not).await,
+            None => Ok(()),
+        }
     }
 
     /// A compact block was put together, or could not be.
     async fn rebuilt(&mut self, block: BlockId, rebuilt: Rebuilt) -> Result<(), Closed> {
         let announcers = self.rebuilding.remove(&block);
-        if let (Rebuilt::Not, Some(announcers)) = (rebuilt, announcers) {
+        if let (Rebuilt::Not, Some((_, announcers))) = (rebuilt, announcers) {
             announcers.all().into_iter().for_each(|peer| self.hint(peer));
         }
         let (ready, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(parent, _)| *parent == block);
@@ -324,19 +343,20 @@ impl Blocks {
         let (due, early) = std::mem::take(&mut self.early).into_iter().partition(|early| early.due <= now);
         self.early = early;
         for Early { id, source, announcement, .. } in due {
-            match announcement {
-                Announcement::Whole(bytes) => {
-                    if let Ok(Verdict::Accept) = self.whole(source, &bytes, Instant::now()).await? {
-                        tracing::info!(%id, "a block that came too early is accepted now");
-                        self.link.publish_block(bytes).await;
-                    }
+            // Neither is told on by gossip, which knows the message for longer than a block can be early: peers hear of the new
+            // tip when they are asked for theirs, at once.
+            let judged = match &announcement {
+                Announcement::Whole(bytes) => self.whole(source, bytes, Instant::now()).await,
+                Announcement::Compact(compact) => self.announced(source, compact, Instant::now()).await,
+            };
+            match judged {
+                Ok(Verdict::Accept) => tracing::info!(%id, "a block that came too early is taken now"),
+                Err(Untaken::Refused(Refused::Invalid(reason))) => {
+                    self.refuse(source, &announcement, reason).await;
                 }
-                // Its announcement was not forwarded when it came: whoever announced it has it, and so soon all others.
-                Announcement::Compact(compact) => {
-                    if !matches!(self.announced(source, &compact, Instant::now()).await?, Ok(Verdict::Accept)) {
-                        self.hint(source);
-                    }
-                }
+                // Whoever announced it has it.
+                Ok(Verdict::Ignore | Verdict::Reject) | Err(Untaken::Refused(_)) => self.hint(source),
+                Err(Untaken::Closed) => return Err(Closed),
             }
         }
         Ok(())

@@ -7,23 +7,24 @@
 
 mod batches;
 mod blocks;
-mod fair;
 mod rebuild;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use bard_chain::rules::isolated::CheckedTransaction;
+use bard_chain::{hash::TransactionId, rules::isolated::CheckedTransaction};
 use bard_protocol::{
     GossipId, NetworkHandle, PeerId, Verdict,
-    wire::compact::{Announcement, Compact},
+    wire::compact::{self, Announcement, Compact},
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use self::{
-    blocks::Blocks,
-    fair::{Receiver, Room, Sender},
+use self::blocks::Blocks;
+use crate::{
+    fair::{self, Receiver, Room, Sender},
+    keeper,
+    lab::Link,
+    metrics,
 };
-use crate::{keeper, lab::Link, metrics};
 
 /// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
 const BLOCK_ROOM: Room = Room { per_peer: 8, all: 32 };
@@ -133,13 +134,19 @@ impl Relay {
     pub async fn announce_block(&self, bytes: Vec<u8>) {
         self.link.publish_block(bytes).await;
     }
+
+    /// Gossips a block that this node made, in which these transactions are so new that others are unlikely to have them: as
+    /// many as there is room for come along.
+    pub async fn announce_own_block(&self, bytes: Vec<u8>, fresh: &HashSet<TransactionId>) {
+        self.link.publish_block(compact::announce_with(bytes, fresh)).await;
+    }
 }
 
 impl Tasks {
     /// Runs until the node stops.
     pub async fn run(self) {
         let Self { keeper, network, link, hints, blocks, batches, outbox, counts } = self;
-        let judge = Blocks::new(keeper.clone(), network.clone(), link.clone(), hints, counts.clone());
+        let judge = Blocks::new(keeper.clone(), network.clone(), hints, counts.clone());
         // When the keeper closes, the first of them ends, and the others have nothing left to do.
         tokio::select! {
             _ = judge.run(blocks) => {}

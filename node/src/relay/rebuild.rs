@@ -6,7 +6,7 @@ use std::{
 };
 
 use bard_chain::{
-    block::Header,
+    block::{self, Header},
     engine::{Outcome, Refused},
     hash::{BlockId, TransactionId},
     invalid::{Blame, Invalid},
@@ -123,6 +123,9 @@ impl Rebuild {
             is_silent &= all.first() != Some(&peer);
             asked.push(peer);
             let Some(bytes) = self.whole(peer).await else { continue };
+            if !self.is_asked_for(peer, &bytes).await {
+                continue;
+            }
             let reply = self.keeper.accept(bytes).await?;
             if let Err(Refused::Invalid(reason)) = &reply
                 && reason.blame() == Blame::Sender
@@ -178,6 +181,18 @@ impl Rebuild {
         let Some(answer) = self.ask(first, &request, PATIENCE).await else { return Ok(Told::Nothing) };
         let SyncResponse::BlockTransactions(transactions) = answer else { return Ok(Told::TooLittle) };
         Ok(if filled.complete(transactions) { told(filled, "asked") } else { Told::TooLittle })
+    }
+
+    /// Whether what a peer served is the block that was asked for; another is its fault, however good it is. What is no block at
+    /// all is left to the keeper to refuse.
+    async fn is_asked_for(&self, peer: PeerId, bytes: &[u8]) -> bool {
+        let spec = self.keeper.spec();
+        let claimed = block::claimed_id(bytes, spec.max_block_len(), spec.pow);
+        let is_another = claimed.is_some_and(|id| id != self.block);
+        if is_another {
+            self.network.penalise(peer, Fault::Serious, "served another block than was asked for".to_owned()).await;
+        }
+        !is_another
     }
 
     /// The whole block, from a peer.

@@ -4,7 +4,7 @@
 //! A short id is the first six bytes of the keyed BLAKE3 of a transaction's id; the key is drawn from the header, so that
 //! nobody can make transactions in advance whose short ids are the same in a block to come (as in BIP 152).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bard_chain::{
     block::{Block, Header},
@@ -29,6 +29,9 @@ pub const SHORT_ID_LEN: usize = 6;
 const KEY_CONTEXT: &str = "blockbard 2026 v1 short ids";
 /// Transactions that come along in full, at most: one that its maker knows nobody has is among few.
 const MAX_PREFILLED: usize = 1 << 15;
+
+/// Bytes of transactions that an announcement has in full: about a round trip's worth, which is what they save.
+const PREFILLED_LEN: usize = 16 << 10;
 
 /// The first bytes of a keyed hash of a transaction's id.
 pub type ShortId = [u8; SHORT_ID_LEN];
@@ -191,16 +194,37 @@ impl<T> Filled<T> {
     }
 }
 
-/// The message by which a block is announced, given as its canonical bytes.
+/// The message by which a block is announced, given as its canonical bytes. What is such a message already stays as it is.
 pub fn announce(bytes: Vec<u8>) -> Vec<u8> {
+    announce_with(bytes, &HashSet::new())
+}
+
+/// The same, with those transactions in full that others are unlikely to have yet (`fresh`), as many of them as are 16 KiB.
+pub fn announce_with(bytes: Vec<u8>, fresh: &HashSet<TransactionId>) -> Vec<u8> {
     if bytes.len() < COMPACT_FROM_LEN {
         return bytes;
     }
     match encoding::decode::<Block>(&bytes, bytes.len()) {
-        Ok(block) => encoding::encode(&Compact::new(&block, |_| true)),
+        Ok(block) => {
+            let prefilled = if fresh.is_empty() { HashSet::new() } else { prefilled(&block, fresh) };
+            encoding::encode(&Compact::new(&block, |id| !prefilled.contains(id)))
+        }
         // It is no block of ours to judge: whoever reads it says what is wrong.
         Err(_) => bytes,
     }
+}
+
+/// The first of these transactions in a block, as many as there is room for.
+fn prefilled(block: &Block, fresh: &HashSet<TransactionId>) -> HashSet<TransactionId> {
+    let mut room = PREFILLED_LEN;
+    let has_room = |transaction| {
+        let bytes = encoding::encode(transaction);
+        let id = id_of(&bytes);
+        let rest = room.checked_sub(bytes.len()).filter(|_| fresh.contains(&id))?;
+        room = rest;
+        Some(id)
+    };
+    block.transactions.iter().filter_map(has_room).collect()
 }
 
 /// Reads a message on the topic of blocks. A block is an array of two, a compact one of three.
@@ -375,5 +399,26 @@ mod tests {
                 let _ = bytes_of(compact.fill(pool(&block).into_iter()));
             }
         }
+    }
+
+    #[test]
+    fn what_others_are_unlikely_to_have_comes_along_within_bounds() {
+        let block = block(400);
+        let bytes = encoding::encode(&block);
+        let ids: Vec<_> = block.transactions.iter().map(|one| id_of(&encoding::encode(one))).collect();
+        let compact = |fresh: &HashSet<_>| match read(announce_with(bytes.clone(), fresh), MAX_BLOCK_LEN) {
+            Ok(Announcement::Compact(compact)) => compact,
+            other => panic!("{other:?}"),
+        };
+        let told = compact(&HashSet::from([ids[3], ids[9]]));
+        assert_eq!(told.prefilled.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [3, 9]);
+        let missing = told.fill(std::iter::empty::<(TransactionId, ())>()).missing();
+        assert!(missing.len() == 398 && !missing.contains(&3) && !missing.contains(&9));
+        let told = compact(&ids.iter().copied().collect());
+        let length: usize = told.prefilled.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!((PREFILLED_LEN - 512..=PREFILLED_LEN).contains(&length), "{length}");
+        let message = announce_with(bytes.clone(), &HashSet::from([ids[3]]));
+        assert_eq!(announce(message.clone()), message, "an announcement stays as it is");
+        assert_eq!(announce(bytes.clone()), announce_with(bytes, &HashSet::new()));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bard_chain::encoding;
@@ -27,6 +28,8 @@ pub enum Answer {
     Message(SyncResponse),
     /// These bytes, as they are.
     Bytes(Vec<u8>),
+    /// These bytes, ten in a second.
+    Dribble(Vec<u8>),
     /// Nothing, for ever; the stream stays open.
     Silence,
 }
@@ -56,6 +59,7 @@ pub(super) async fn play(mut script: Script, heard: Heard, mut arrivals: mpsc::R
             match script(&request) {
                 Answer::Message(response) => drop(tasks.spawn(say(stream, framed(&encoding::encode(&response))))),
                 Answer::Bytes(bytes) => drop(tasks.spawn(say(stream, bytes))),
+                Answer::Dribble(bytes) => drop(tasks.spawn(dribble(stream, bytes))),
                 Answer::Silence => held.push(stream),
             }
         } else if protocol.as_ref().ends_with("/peers/1") {
@@ -78,6 +82,16 @@ async fn read_question(stream: &mut Stream) -> io::Result<SyncRequest> {
 async fn say(mut stream: Stream, bytes: Vec<u8>) {
     if stream.write_all(&bytes).await.is_ok() {
         let _ = stream.close().await;
+    }
+}
+
+/// Writes bytes one by one, as slowly as that goes.
+async fn dribble(mut stream: Stream, bytes: Vec<u8>) {
+    for byte in bytes {
+        if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -11,15 +11,20 @@ use bard_protocol::{
 
 use tokio::time::Instant;
 
-use super::{FIRST_REQUEST, MAX_STALLS, Session};
+use super::{
+    Session,
+    bodies::{FIRST_REQUEST, MAX_STALLS},
+};
 
 /// How often it is looked whether more may go through a relay, and how long a peer is left alone that said it may not: in
 /// this time what is left of the budget grows by an answer or two.
 pub(super) const PACE: Duration = Duration::from_secs(1);
-/// How often in a row a peer may say so, which makes two windows of the budget: after that it has had its turn.
-const MAX_HOLDS: u32 = 2 * (RELAYED_WINDOW.as_secs() / PACE.as_secs()) as u32;
+/// How often in a row a peer behind a relay may say so, which makes two windows of the budget: after that it has had its turn.
+const MAX_HOLDS_RELAYED: u32 = 2 * (RELAYED_WINDOW.as_secs() / PACE.as_secs()) as u32;
+/// The same of one that is connected directly. Answers take it milliseconds: a crowd has gone by then, or it only says so.
+const MAX_HOLDS: u32 = 30;
 
-/// Peers behind relays that said they were busy: they have a budget of their own, and others ask them, too.
+/// Peers that said they were busy: others ask them, too, and those behind relays have a budget of their own.
 #[derive(Debug, Default)]
 pub(super) struct Holds(BTreeMap<PeerId, (u32, Instant)>);
 
@@ -30,11 +35,11 @@ impl Holds {
     }
 
     /// Leaves it alone for a moment. `false` where it has said so too often: it must not hold up a session for ever.
-    pub(super) fn hold(&mut self, peer: PeerId) -> bool {
+    pub(super) fn hold(&mut self, peer: PeerId, is_relayed: bool) -> bool {
         let now = Instant::now();
         let (count, until) = self.0.entry(peer).or_insert((0, now));
         (*count, *until) = (count.saturating_add(1), now + PACE);
-        *count <= MAX_HOLDS
+        *count <= if is_relayed { MAX_HOLDS_RELAYED } else { MAX_HOLDS }
     }
 
     /// It has answered.
@@ -92,10 +97,12 @@ mod tests {
     fn who_is_busy_is_left_alone_but_not_for_ever() {
         let (peer, mut holds) = (PeerId::random(), Holds::default());
         assert!(!holds.is_held(&peer));
-        assert!((0..MAX_HOLDS).all(|_| holds.hold(peer)));
+        assert!((0..MAX_HOLDS).all(|_| holds.hold(peer, false)));
         assert!(holds.is_held(&peer) && !holds.is_held(&PeerId::random()));
-        assert!(!holds.hold(peer), "it must not hold up a session for ever");
+        assert!(!holds.hold(peer, false), "it must not hold up a session for ever");
+        assert!((MAX_HOLDS + 1..MAX_HOLDS_RELAYED).all(|_| holds.hold(peer, true)), "what a relay grants grows slowly");
+        assert!(!holds.hold(peer, true));
         holds.answered(&peer);
-        assert!(!holds.is_held(&peer) && holds.hold(peer));
+        assert!(!holds.is_held(&peer) && holds.hold(peer, false));
     }
 }

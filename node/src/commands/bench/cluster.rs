@@ -18,7 +18,7 @@ use crate::{
     lab::{self, Inbound, Lab},
     metrics::Metrics,
     relay::{self, Relay},
-    serve::Server,
+    serve,
     store::{Opened, Store},
 };
 
@@ -87,7 +87,7 @@ impl Cluster {
             ..NetworkConfig::alone(spec, Identity::generate(), Agent::new("bard-bench"))
         };
         let network = bard_protocol::start(config).await.map_err(|error| failed(&error))?;
-        let server = Server::new(keeper.clone(), Agent::new("bard-bench"));
+        let (server, answering) = serve::new(keeper.clone(), Agent::new("bard-bench"));
         let (hints, hinted) = mpsc::channel(assemble::HINTS);
         let handle = network.handle.clone();
         let lab = Lab::new(spec);
@@ -100,6 +100,7 @@ impl Cluster {
         self.tasks.spawn(relaying.run());
         self.tasks.spawn(catching_up.run());
         self.tasks.spawn(sending.run());
+        self.tasks.spawn(answering.run());
         self.tasks.spawn(assemble::route(inbound, relay.clone(), server, hints));
         self.tasks.spawn(network.driver.run());
         self.cells.push(Cell { keeper, network: handle, relay });

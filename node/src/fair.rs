@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     /// Of one peer; one more is given back.
-    pub(super) per_peer: usize,
+    pub(crate) per_peer: usize,
     /// Of all together; one more takes the place of the last in the longest line, if that is longer than the newcomer's.
-    pub(super) all: usize,
+    pub(crate) all: usize,
 }
 
 struct Lines<T> {
@@ -39,13 +39,13 @@ impl<T> Shared<T> {
 }
 
 /// Where things are put in.
-pub(super) struct Sender<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 /// Where they come out, one of each peer in turn.
-pub(super) struct Receiver<T>(Arc<Shared<T>>);
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 /// A queue with this much room. What finds none is given back to whoever puts something in.
-pub(super) fn queue<T>(room: Room) -> (Sender<T>, Receiver<T>) {
+pub(crate) fn queue<T>(room: Room) -> (Sender<T>, Receiver<T>) {
     let lines = Lines { room, lines: BTreeMap::new(), turns: VecDeque::new(), waiting: 0, senders: 1, receiving: true };
     let shared = Arc::new(Shared { lines: Mutex::new(lines), changed: Notify::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
@@ -92,7 +92,7 @@ impl<T> Lines<T> {
 
 impl<T> Sender<T> {
     /// Puts something in a peer's line. `Some` is what found no place: this, or what made room for it.
-    pub(super) fn put(&self, peer: PeerId, thing: T) -> Option<T> {
+    pub(crate) fn put(&self, peer: PeerId, thing: T) -> Option<T> {
         let displaced = self.0.lines().put(peer, thing);
         self.0.changed.notify_one();
         displaced
@@ -118,7 +118,7 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn next(&mut self) -> Option<T> {
+    pub(crate) async fn next(&mut self) -> Option<T> {
         loop {
             let changed = self.0.changed.notified();
             {
