@@ -66,7 +66,7 @@ impl Mempool {
         let mut dearest: u128 = 0;
         for _ in 0..MAX_VICTIMS {
             if ripple.freed >= goal {
-                let required = dearest.saturating_add((dearest / u128::from(STEP_SHARE)).max(1));
+                let required = dearest.saturating_add(dearest.checked_div(STEP_SHARE.into()).unwrap_or(0).max(1));
                 return newcomer.lacks(required).map_or(Ok(()), Err);
             }
             let early = match (rest.peek(), next.first()) {
