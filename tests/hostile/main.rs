@@ -14,5 +14,6 @@ mod crowds;
 mod frames;
 mod gossip;
 mod identity;
+mod introductions;
 mod load;
 mod transport;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     circuits::{Circuits, relay_in},
+    inflow::Inflow,
     quota::Quota,
 };
 use crate::{
@@ -45,6 +46,8 @@ pub(super) struct Link {
     pub(super) carried: u64,
     /// What it may still ask.
     pub(super) quota: Quota,
+    /// What it may still send unasked.
+    pub(super) inflow: Inflow,
     /// Why this node closes its connections, once it does.
     pub(super) parting: Option<String>,
     /// When its addresses were last put into Kademlia's table.
@@ -93,6 +96,7 @@ impl Link {
             useful_at: None,
             carried: 0,
             quota: Quota::default(),
+            inflow: Inflow::default(),
             parting: None,
             fed_at: None,
         }

@@ -5,10 +5,12 @@
 
 mod bans;
 pub(crate) mod bind;
+mod bucket;
 pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;
 mod gossip;
+mod inflow;
 mod links;
 mod measure;
 mod meeting;

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Driver,
+    inflow::Amount,
     links::{Connection, Link, Waiting},
     reason,
 };
@@ -309,6 +310,11 @@ impl Driver {
     pub(super) fn identify_event(&mut self, event: identify::Event) {
         match event {
             identify::Event::Received { peer_id, connection_id, info } => {
+                let now = self.now();
+                let amount = self.links.get_mut(&peer_id).map_or(Amount::Much, |link| link.inflow.introduced(now));
+                if !self.bears(peer_id, amount, "says without end who it is") {
+                    return;
+                }
                 self.seen_by(peer_id, connection_id, &info);
                 self.look_for_two_places(peer_id, connection_id, &info.listen_addrs);
                 self.identified(peer_id, info);
