@@ -107,6 +107,11 @@ impl Link {
         self.connections.first().is_some_and(|oldest| oldest.direction == Direction::Inbound)
     }
 
+    /// How many connections the peer has opened.
+    pub(super) fn inbound(&self) -> usize {
+        self.connections.iter().filter(|connection| connection.direction == Direction::Inbound).count()
+    }
+
     /// The relay through which it is reached, where there is no other way to it.
     pub(super) fn relay(&self) -> Option<PeerId> {
         let mut relays = self.connections.iter().map(|connection| relay_in(&connection.address));
