@@ -11,7 +11,8 @@ use super::{
     quota::Quota,
 };
 use crate::{
-    discovery::{Origin, is_relayed},
+    address::is_relayed,
+    discovery::Origin,
     event::{Direction, PeerInfo},
     handle::ConnectError,
     peers::PeerBook,

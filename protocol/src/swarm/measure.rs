@@ -11,11 +11,7 @@ use prometheus_client::{
 };
 
 use super::{Driver, circuits::Way};
-use crate::{
-    behaviour::BehaviourEvent,
-    discovery::{is_dialable, is_relayed},
-    peers::conduct::Fault,
-};
+use crate::{address::is_relayed, behaviour::BehaviourEvent, discovery::is_dialable, peers::conduct::Fault};
 
 /// The one label of faults: how grave.
 type Severity = [(&'static str, String); 1];

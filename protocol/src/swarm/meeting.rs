@@ -14,8 +14,9 @@ use tracing::{debug, info, warn};
 
 use super::Driver;
 use crate::{
+    address::{is_loopback, is_relayed},
     discovery::{
-        is_dialable, is_loopback, is_relayed, kademlia, mdns,
+        is_dialable, kademlia, mdns,
         rendezvous::{Errand, LIMIT, candidate},
     },
     rendezvous::client::{self, Request, Response},
@@ -46,7 +47,9 @@ impl Driver {
         if running.as_ref().is_some_and(|mdns| mdns.discovered_nodes().len() > mdns::MAX_FOUND) {
             *running = None.into();
             self.mdns_retry = Some(now.saturating_add(mdns::RETRY_INTERVAL));
-            warn!("more nodes announce themselves on the local network than are looked at; it is looked at anew in 30 seconds");
+            warn!(
+                "more nodes announce themselves on the local network than are looked at; it is looked at anew in 30 seconds"
+            );
         }
     }
 

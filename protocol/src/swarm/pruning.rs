@@ -11,7 +11,7 @@ use super::{
     links::{Connection, Link},
     peering::MAX_LOST_PINGS,
 };
-use crate::discovery::{is_loopback, is_relayed};
+use crate::address::{is_loopback, is_relayed};
 
 /// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
 const TWINS: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ impl Driver {
 
     /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
     fn end_passing(&mut self, now: Duration) {
-        let gate = &self.swarm.behaviour().gate;
+        let gate = self.swarm.behaviour();
         let old =
             |connection: &&Connection| now.saturating_sub(connection.since) >= PASSING && gate.is_new(connection.id);
         let passing: Vec<_> = self
@@ -55,7 +55,7 @@ impl Driver {
             .collect();
         for (peer, id, confirmed) in passing {
             if confirmed || self.points.contains(peer) {
-                self.swarm.behaviour_mut().gate.adopt(id);
+                self.swarm.behaviour_mut().adopt(id);
             } else {
                 self.swarm.close_connection(id);
             }
