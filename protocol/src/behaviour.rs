@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use libp2p::{
-    PeerId, Swarm, allow_block_list, autonat, connection_limits, dcutr, identify, mdns, ping, relay,
+    Swarm, allow_block_list, autonat, dcutr, identify, mdns, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     upnp,
 };
@@ -15,13 +15,14 @@ use crate::{
     config::{NetworkConfig, NetworkError},
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
+    limits::{Limits, Most},
     probes::Probes,
     ranges::Ranges,
-    rendezvous,
+    relaying, rendezvous,
     swarm::crowd::SPARE,
     sync_behaviour::{self, PeersBehaviour, SpecBehaviour, SyncBehaviour},
     topics::{Gossip, Names},
-    transport::{self, NEVER},
+    transport,
 };
 
 /// Connections to one peer: both ends may dial at once, and either of the two may be the one that lasts; a third may lead
@@ -34,21 +35,19 @@ const MAX_PENDING_OUTBOUND: u32 = 32;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What relaying costs at most: a ledger must be able to sync through a relay, and a stranger not to live on it.
-const RELAY_CIRCUIT_DURATION: Duration = Duration::from_secs(3600);
-const RELAY_CIRCUIT_BYTES: u64 = 64 << 20;
+/// Peers that may be reached through this node at once, and reservations of one.
 const RELAY_RESERVATIONS: usize = 64;
-/// How long a reservation lasts: as long as the connection that it needs. libp2p's relay panics at a client that takes the
-/// answer to its renewal only after the reservation has run out, so none does; and it refuses renewals when it is full.
-const RELAY_RESERVATION: Duration = NEVER;
-const RELAY_CIRCUITS: usize = 64;
+const RELAY_RESERVATIONS_OF_PEER: usize = 4;
 
-/// All behaviours of a node. Gates come first, so that what they refuse never reaches the others.
+/// All behaviours of a node, behind the gate of dials. Other gates come first, so that what they refuse never reaches the
+/// others.
+pub(crate) type Gated = Gate<Behaviour>;
+
+/// All behaviours of a node but the gate of dials.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) limits: Limits,
     pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
-    pub(crate) gate: Gate,
     pub(crate) ranges: Ranges,
     pub(crate) ping: ping::Behaviour,
     pub(crate) identify: identify::Behaviour,
@@ -76,16 +75,14 @@ impl Behaviour {
         let keypair = config.identity.keypair();
         let own = config.identity.peer_id();
         let setup = |part| move |reason: String| NetworkError::Setup { part, reason };
-        let no_name = || NetworkError::Setup { part: "protocol names", reason: "not a protocol name".into() };
         let mdns = config.mdns.then(|| discovery::mdns::behaviour(own)).and_then(|started| {
             started.inspect_err(|error| info!("not looking for nodes on the local network yet: {error}")).ok()
         });
-        let kademlia = names.kademlia_protocol().ok_or_else(no_name)?;
+        let kademlia = names.kademlia_protocol()?;
         Ok(Self {
-            limits: connection_limits::Behaviour::new(limits(config)),
+            limits: Limits::new(most(config)),
             banned: allow_block_list::Behaviour::default(),
-            gate: Gate::default(),
-            ranges: Ranges::default(),
+            ranges: Ranges::new(config.max_peers),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             identify: identify::Behaviour::new(
                 identify::Config::new(names.protocol_version(), keypair.public())
@@ -93,9 +90,9 @@ impl Behaviour {
                     .with_push_listen_addr_updates(true),
             ),
             gossip: names.gossip(config.max_block_len).map_err(setup("gossip"))?,
-            sync: sync_behaviour::sync(names.sync_protocol().ok_or_else(no_name)?, config.max_block_len),
-            peers: sync_behaviour::peers(names.peers_protocol().ok_or_else(no_name)?),
-            spec: sync_behaviour::spec(names.spec_protocol().ok_or_else(no_name)?),
+            sync: sync_behaviour::sync(names.sync_protocol()?, config.max_block_len),
+            peers: sync_behaviour::peers(names.peers_protocol()?),
+            spec: sync_behaviour::spec(names.spec_protocol()?),
             mdns: mdns.into(),
             kademlia: config.kademlia.then(|| discovery::kademlia::behaviour(kademlia, own)).into(),
             rendezvous: (!config.rendezvous.is_empty()).then(rendezvous::client::behaviour).into(),
@@ -106,45 +103,35 @@ impl Behaviour {
                 .then(|| autonat::v2::server::Behaviour::new(StdRng::seed_from_u64(config.seed)))
                 .into(),
             relay_client,
-            relay_server: config.relay_server.then(|| relay_server(own)).into(),
+            relay_server: config
+                .relay_server
+                .then(|| relaying::server(own, RELAY_RESERVATIONS, RELAY_RESERVATIONS_OF_PEER))
+                .into(),
             hole_punching: dcutr::Behaviour::new(own),
         })
     }
 }
 
-/// A relay for the nodes of this chain that cannot be reached.
-fn relay_server(own: PeerId) -> relay::Behaviour {
-    let config = relay::Config {
-        max_reservations: RELAY_RESERVATIONS,
-        reservation_duration: RELAY_RESERVATION,
-        max_circuits: RELAY_CIRCUITS,
-        max_circuit_duration: RELAY_CIRCUIT_DURATION,
-        max_circuit_bytes: RELAY_CIRCUIT_BYTES,
-        ..relay::Config::default()
-    };
-    let mut relay = relay::Behaviour::new(own, config);
-    // Without this it would wait for an address confirmed from outside, which a relay on a local network never has.
-    relay.set_status(Some(relay::Status::Enable));
-    relay
-}
-
-fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
+fn most(config: &NetworkConfig) -> Most {
     let wanted = config.target_outbound.saturating_add(config.bootstrap.len());
     let outbound = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_mul(MAX_PER_PEER).max(MAX_PENDING_OUTBOUND);
-    connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
-        .with_max_pending_outgoing(Some(MAX_PENDING_OUTBOUND))
-        .with_max_established_incoming(Some(config.max_peers.saturating_add(SPARE)))
-        .with_max_established_outgoing(Some(outbound))
-        .with_max_established_per_peer(Some(MAX_PER_PEER))
+    Most {
+        pending_inbound: MAX_PENDING_INBOUND,
+        pending_outbound: MAX_PENDING_OUTBOUND,
+        inbound: config.max_peers.saturating_add(SPARE),
+        outbound,
+        to_one_peer: MAX_PER_PEER,
+    }
 }
 
 /// The swarm of a node.
 ///
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
-pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Behaviour>, NetworkError> {
+pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Gated>, NetworkError> {
     let own = config.identity.peer_id();
     let admission = config.secret.as_ref().map(|secret| Admission::new(config.chain, secret, own));
-    transport::swarm(config.identity.keypair(), admission.as_ref(), |relay| Behaviour::new(config, names, relay))
+    transport::swarm(config.identity.keypair(), admission.as_ref(), |relay| {
+        Behaviour::new(config, names, relay).map(Gate::new)
+    })
 }

@@ -72,13 +72,13 @@ pub enum NetworkEvent {
 pub struct GossipId {
     pub(crate) message: MessageId,
     pub(crate) source: PeerId,
-    pub(crate) _space: Arc<OwnedSemaphorePermit>,
+    pub(crate) space: Arc<OwnedSemaphorePermit>,
 }
 
 impl GossipId {
-    /// Who sent it to this node.
-    pub fn source(&self) -> PeerId {
-        self.source
+    /// How much memory is set aside for it.
+    pub(crate) fn kib(&self) -> u32 {
+        u32::try_from(self.space.num_permits()).unwrap_or(u32::MAX)
     }
 }
 

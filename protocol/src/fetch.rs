@@ -91,8 +91,7 @@ pub async fn fetch(config: FetchConfig) -> Result<ChainSpec, FetchError> {
     let admission = config.secret.as_ref().map(|secret| Admission::new(config.chain, secret, identity.peer_id()));
     let names = Names::new(config.chain);
     let swarm = transport::swarm(identity.keypair(), admission.as_ref(), |relay_client| {
-        let protocol = names.spec_protocol();
-        let no_name = || NetworkError::Setup { part: "protocol names", reason: "not a protocol name".into() };
+        let protocol = names.spec_protocol()?;
         let mdns = config.mdns.then(|| discovery::mdns::behaviour(identity.peer_id())).and_then(Result::ok);
         Ok(Behaviour {
             limits: connection_limits::Behaviour::new(
@@ -100,7 +99,7 @@ pub async fn fetch(config: FetchConfig) -> Result<ChainSpec, FetchError> {
                     .with_max_pending_outgoing(Some(MAX_CONNECTIONS))
                     .with_max_established_outgoing(Some(MAX_CONNECTIONS)),
             ),
-            spec: sync_behaviour::spec(protocol.ok_or_else(no_name)?),
+            spec: sync_behaviour::spec(protocol),
             mdns: mdns.into(),
             relay_client,
         })

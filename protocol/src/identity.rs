@@ -8,9 +8,9 @@ use libp2p::{PeerId, identity::Keypair};
 #[derive(Clone)]
 pub struct Identity(Keypair);
 
-/// Bytes that are not a key pair of a kind this software uses.
+/// Bytes that are not the seed of a key pair of the kind this software uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the protobuf form of an ed25519 key pair")]
+#[error("not the seed of an ed25519 key pair")]
 pub struct IdentityError;
 
 impl Identity {
@@ -25,22 +25,6 @@ impl Identity {
     /// [`IdentityError`] cannot happen for 32 bytes; libp2p's signature allows it.
     pub fn from_seed(seed: [u8; 32]) -> Result<Self, IdentityError> {
         Keypair::ed25519_from_bytes(seed).map(Self).map_err(|_| IdentityError)
-    }
-
-    /// Reads what [`Identity::to_protobuf_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`IdentityError`] for anything else.
-    pub fn from_protobuf_bytes(bytes: &[u8]) -> Result<Self, IdentityError> {
-        Keypair::from_protobuf_encoding(bytes).map(Self).map_err(|_| IdentityError)
-    }
-
-    /// The form that is kept on disk. It is secret.
-    ///
-    /// # Errors
-    /// [`IdentityError`] cannot happen for an ed25519 key, the only kind there is here; libp2p's signature allows it.
-    pub fn to_protobuf_bytes(&self) -> Result<Vec<u8>, IdentityError> {
-        self.0.to_protobuf_encoding().map_err(|_| IdentityError)
     }
 
     /// The id by which others know this node.
@@ -65,10 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn survives_its_encoding() {
-        let identity = Identity::generate();
-        let bytes = identity.to_protobuf_bytes().expect("ed25519");
-        assert_eq!(Identity::from_protobuf_bytes(&bytes).map(|read| read.peer_id()), Ok(identity.peer_id()));
-        assert!(Identity::from_protobuf_bytes(&bytes[1..]).is_err());
+    fn follows_from_its_seed() {
+        let [one, same, other] = [7, 7, 8].map(|byte| Identity::from_seed([byte; 32]).expect("a seed"));
+        assert_eq!(one.peer_id(), same.peer_id());
+        assert_ne!(one.peer_id(), other.peer_id());
     }
 }

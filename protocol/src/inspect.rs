@@ -132,8 +132,7 @@ fn swarm(config: &InspectConfig) -> Result<Swarm<Behaviour>, NetworkError> {
     let admission = config.secret.as_ref().map(|secret| Admission::new(chain, secret, identity.peer_id()));
     let names = Names::new(chain);
     transport::swarm(identity.keypair(), admission.as_ref(), |relay_client| {
-        let protocol = names.sync_protocol();
-        let no_name = || NetworkError::Setup { part: "protocol names", reason: "not a protocol name".into() };
+        let protocol = names.sync_protocol()?;
         let mdns = config.mdns.map(|_| discovery::mdns::behaviour(identity.peer_id())).and_then(Result::ok);
         let limits = connection_limits::ConnectionLimits::default()
             .with_max_pending_outgoing(Some(MAX_CONNECTIONS))
@@ -144,7 +143,7 @@ fn swarm(config: &InspectConfig) -> Result<Swarm<Behaviour>, NetworkError> {
                 identify::Config::new(INQUIRER.to_owned(), identity.keypair().public())
                     .with_agent_version(config.status.agent.to_string()),
             ),
-            sync: sync_behaviour::sync(protocol.ok_or_else(no_name)?, config.max_block_len),
+            sync: sync_behaviour::sync(protocol, config.max_block_len),
             mdns: mdns.into(),
             relay_client,
         })

@@ -16,8 +16,9 @@
 //! |---|---|
 //! | [`wire`] | messages and their limits; pure |
 //! | [`topics`] | the names a chain gives to its protocols and topics |
+//! | `address` | what an address says about where it leads |
 //! | `transport`, `admission` | how bytes get from node to node, and who is let in on a closed chain |
-//! | `sync_behaviour`, `behaviour`, `gate`, `ranges` | the composition of libp2p behaviours |
+//! | `sync_behaviour`, `behaviour`, `gate`, `limits`, `ranges`, `relaying` | the composition of libp2p behaviours |
 //! | [`fetch()`] | asks for a chain's specification, before there is a node |
 //! | [`inspect()`] | looks who is at an address, for people who wonder |
 //! | [`discovery`] | ways to find peers, each able to work alone |
@@ -32,6 +33,7 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
 )]
 
+mod address;
 mod admission;
 mod behaviour;
 pub mod config;
@@ -42,6 +44,7 @@ mod gate;
 pub mod handle;
 pub mod identity;
 mod inspect;
+mod limits;
 mod listening;
 pub mod meeting_point;
 mod notice;
@@ -49,6 +52,7 @@ mod peers;
 mod probes;
 mod ranges;
 pub mod reachability;
+mod relaying;
 mod rendezvous;
 mod swarm;
 mod sync_behaviour;

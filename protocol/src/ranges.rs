@@ -10,19 +10,22 @@ use std::collections::{BTreeMap, HashMap};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    multiaddr::Protocol,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
         ToSwarm, dummy,
     },
 };
 
-use crate::{discovery::is_relayed, reachability::address::global};
+use crate::{
+    address::{self, is_relayed},
+    reachability::address::global,
+};
 
-/// Inbound connections of one range: a quarter of all by default.
-const MAX_PER_RANGE: usize = 16;
-/// Inbound connections of one range that are being made: half-open ones are cheap, and have few places together.
-const MAX_PENDING_PER_RANGE: usize = 8;
+/// Inbound connections of one range at least, however few there may be at all; beyond that half of all. A class behind the
+/// router of its school is one range, and must fit; where there are too many in all, the fullest range makes room first.
+const LEAST_PER_RANGE: usize = 16;
+/// Inbound connections of one range that are being made, half of all: half-open ones are cheap, and have few places together.
+const MAX_PENDING_PER_RANGE: usize = 16;
 
 /// Addresses that are likely one party's: the first 24 bits of IPv4, the first 48 of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +37,7 @@ pub(crate) enum Range {
 impl Range {
     /// The range of an address of the internet; `None` of any other.
     pub(crate) fn of(address: &Multiaddr) -> Option<Self> {
-        let ip = match address.iter().next() {
-            _ if is_relayed(address) => return None,
-            Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
-            Some(Protocol::Ip6(ip)) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
-            _ => return None,
-        };
-        if !global(ip) {
-            return None;
-        }
+        let ip = address::ip(address).filter(|ip| global(*ip) && !is_relayed(address))?;
         Some(match ip {
             IpAddr::V4(ip) => {
                 let [a, b, c, _] = ip.octets();
@@ -62,8 +57,10 @@ impl Range {
 struct RangeIsFull;
 
 /// The gate. It never closes a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ranges {
+    /// Connections of one range at most.
+    most: usize,
     /// Inbound connections from ranges; as bounded as connections are.
     connections: HashMap<ConnectionId, Range>,
     counts: BTreeMap<Range, usize>,
@@ -72,8 +69,19 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
+    /// For a node that lets in so many connections.
+    pub(crate) fn new(max_peers: u32) -> Self {
+        let half = usize::try_from(max_peers / 2).unwrap_or(usize::MAX);
+        Self {
+            most: half.max(LEAST_PER_RANGE),
+            connections: HashMap::new(),
+            counts: BTreeMap::new(),
+            pending: HashMap::new(),
+        }
+    }
+
     fn admit(&self, remote: &Multiaddr) -> Result<(), RangeIsFull> {
-        let full = |range| self.counts.get(&range).is_some_and(|count| *count >= MAX_PER_RANGE);
+        let full = |range| self.counts.get(&range).is_some_and(|count| *count >= self.most);
         if Range::of(remote).is_some_and(full) { Err(RangeIsFull) } else { Ok(()) }
     }
 
@@ -189,7 +197,7 @@ mod tests {
 
     #[test]
     fn half_open_connections_of_a_range_leave_places_to_others() {
-        let mut ranges = Ranges::default();
+        let mut ranges = Ranges::new(64);
         let id = ConnectionId::new_unchecked;
         for number in 0..MAX_PENDING_PER_RANGE {
             assert!(ranges.begin(id(number), &address(&format!("/ip4/8.8.8.{number}/tcp/1"))).is_ok());
@@ -204,9 +212,9 @@ mod tests {
 
     #[test]
     fn a_range_that_is_full_keeps_no_other_out() {
-        let mut ranges = Ranges::default();
+        let mut ranges = Ranges::new(64);
         let id = ConnectionId::new_unchecked;
-        for number in 0..MAX_PER_RANGE {
+        for number in 0..32 {
             let from = address(&format!("/ip4/8.8.8.{number}/tcp/1"));
             assert!(ranges.admit(&from).is_ok());
             ranges.came(id(number), &from);

@@ -15,7 +15,7 @@ use libp2p::{
     },
 };
 
-use crate::wire::limits::gossip_transmit_len;
+use crate::{config::NetworkError, wire::limits::gossip_transmit_len};
 
 /// The version in all names. Nodes of different versions do not understand each other.
 const VERSION: u32 = 1;
@@ -143,20 +143,20 @@ impl Names {
         }
     }
 
-    pub(crate) fn sync_protocol(&self) -> Option<StreamProtocol> {
-        StreamProtocol::try_from_owned(self.sync()).ok()
+    pub(crate) fn sync_protocol(&self) -> Result<StreamProtocol, NetworkError> {
+        protocol(self.sync())
     }
 
-    pub(crate) fn kademlia_protocol(&self) -> Option<StreamProtocol> {
-        StreamProtocol::try_from_owned(self.kademlia()).ok()
+    pub(crate) fn kademlia_protocol(&self) -> Result<StreamProtocol, NetworkError> {
+        protocol(self.kademlia())
     }
 
-    pub(crate) fn peers_protocol(&self) -> Option<StreamProtocol> {
-        StreamProtocol::try_from_owned(self.peers()).ok()
+    pub(crate) fn peers_protocol(&self) -> Result<StreamProtocol, NetworkError> {
+        protocol(self.peers())
     }
 
-    pub(crate) fn spec_protocol(&self) -> Option<StreamProtocol> {
-        StreamProtocol::try_from_owned(self.spec()).ok()
+    pub(crate) fn spec_protocol(&self) -> Result<StreamProtocol, NetworkError> {
+        protocol(self.spec())
     }
 
     pub(crate) fn blocks_topic(&self) -> &TopicHash {
@@ -186,6 +186,12 @@ impl Names {
         }
         Ok(gossip)
     }
+}
+
+/// A name as libp2p takes it.
+fn protocol(name: String) -> Result<StreamProtocol, NetworkError> {
+    StreamProtocol::try_from_owned(name)
+        .map_err(|error| NetworkError::Setup { part: "protocol names", reason: error.to_string() })
 }
 
 /// The id of a message is the hash of its topic and its content, so that the same content is the same message whoever
@@ -222,8 +228,9 @@ fn gossip_config(max_block_len: usize) -> Result<gossipsub::Config, ConfigBuilde
         // 10 s for a verdict; 3 of them are told of to peers outside the mesh.
         .history_length(15)
         .history_gossip(5)
-        // A message older than this is recognised by the chain itself.
-        .duplicate_cache_time(Duration::from_secs(300))
+        // A message older than this is recognised by the chain and the pool themselves. Each costs 200 bytes as long, whatever
+        // came of it, and only what one peer may send (`swarm/inflow.rs`) bounds how many there are.
+        .duplicate_cache_time(Duration::from_secs(120))
         // Blocks go to the mesh, or to everybody as long as that is fewer: a full upload to 64 peers helps nobody.
         .flood_publish(false)
         // A compact block of some hundred transactions and more; for less the notices cost as much as the copies they save.
@@ -251,7 +258,7 @@ mod tests {
         assert_eq!(names().blocks(), "/blockbard/abababababababab/blocks/1");
         assert_eq!(names().transactions(), "/blockbard/abababababababab/transactions/1");
         assert_eq!(names().sync(), "/blockbard/abababababababab/sync/1");
-        assert!(names().sync_protocol().is_some() && names().peers_protocol().is_some());
+        assert!(names().sync_protocol().is_ok() && names().peers_protocol().is_ok());
     }
 
     #[test]

@@ -5,11 +5,12 @@ use bard_protocol::wire::gossip::encode_batches;
 use bard_tests::{
     actions::{pay, record, release, request},
     chain_builder::MemoryNode,
+    hostile_peer::gossip,
     process::wait_until,
 };
 
 use crate::{
-    arena::{Arena, LITTLE, PATIENCE},
+    arena::{Arena, LITTLE, MIB, PATIENCE},
     compact::count,
 };
 
@@ -171,4 +172,35 @@ fn two_requests_for_one_item_are_not_both_admitted() {
     arena.assert_blameless(&peer);
     let before = arena.look();
     arena.assert_unharmed(&before, LITTLE);
+}
+
+/// A batch of eight out of four transactions, by its number: each number is another message.
+fn shuffled(transactions: &[Transaction; 4], number: usize) -> Vec<u8> {
+    let digits = (0..8).map(|place| transactions[number >> (2 * place) & 3].clone());
+    batch(&digits.collect::<Vec<_>>())
+}
+
+#[test]
+fn who_sends_without_end_what_nobody_can_use_is_parted_from() {
+    let (mut arena, _) = with_a_pool();
+    let before = arena.look();
+    let useless = [1, 2, 3, 4].map(|fee| arena.chain.sign("carol", 0, fee, pay("bob", 300_000)));
+    let mut messages = (0..60_000).map(|number| shuffled(&useless, number));
+    let peer = arena.stranger();
+    // Well formed, rightly signed: a few hundred are nobody's fault.
+    let few: Vec<Vec<u8>> = messages.by_ref().take(500).collect();
+    few.iter().for_each(|message| peer.gossip_batch(message));
+    arena.wait_for_line(&["a gossiped transaction is not admitted", &peer.id().to_string()]);
+    arena.assert_blameless(&peer);
+    while peer.is_connected() {
+        let many: Vec<Vec<u8>> = messages.by_ref().take(250).collect();
+        assert!(!many.is_empty(), "it is still connected");
+        let publications = many.iter().map(|message| gossip::publication(peer.names().transactions(), message));
+        if peer.gossip(&publications.collect::<Vec<_>>().concat()).is_err() {
+            break;
+        }
+    }
+    arena.assert_fault(&peer, "serious", "gossip without end");
+    peer.wait_until_disconnected();
+    arena.assert_unharmed(&before, LITTLE + 24 * MIB);
 }

@@ -1,13 +1,16 @@
 //! One that wants too much, and many that want every place.
 
+use std::{thread, time::Duration};
+
 use bard_chain::hash::BlockId;
 use bard_protocol::{RefusedReason, SyncRequest, SyncResponse};
 use bard_tests::{
     hostile_peer::{Guise, HostilePeer},
     process::{wait_for, wait_until},
 };
+use libp2p::{PeerId, identity::Keypair};
 
-use crate::arena::{Arena, LITTLE, MIB, PATIENCE, address, attack, id, spec};
+use crate::arena::{Arena, LITTLE, MIB, PATIENCE, address, attack, faults, id, spec};
 
 /// Peers that a node lets in by default.
 const PLACES: usize = 64;
@@ -63,6 +66,43 @@ fn a_full_node_lets_newcomers_in_and_keeps_those_that_are_of_use() {
     wait_until("the crowd has gone", PATIENCE, || inbound() == 1);
     let newcomer = attack(&arena.node, Guise::default());
     arena.assert_blameless(&newcomer);
+    drop(newcomer);
+    arena.assert_unharmed(&before, LITTLE + PLACES as u64 * PER_PEER + 8 * MIB);
+}
+
+/// A key whose peer id is smaller than another, so that its owner is who should close connections that are one too many.
+fn smaller_than(other: PeerId) -> Keypair {
+    let mut keys = std::iter::repeat_with(Keypair::generate_ed25519);
+    keys.find(|key| key.public().to_peer_id() < other).expect("half of all are")
+}
+
+#[test]
+fn a_few_that_hold_every_place_thrice_do_not_keep_others_out() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let node = id(&arena.node);
+    let mut crowd: Vec<HostilePeer> = Vec::new();
+    for _ in 0..24 {
+        let identity = smaller_than(node);
+        for _ in 0..3 {
+            let guise = Guise { identity: identity.clone(), ..Guise::default() };
+            // The last ones find no place.
+            crowd.extend(HostilePeer::connect(&address(&arena.node), &spec(), guise).ok());
+        }
+    }
+    assert!(crowd.len() >= PLACES, "only {} connections", crowd.len());
+    // Whoever finds no place is connected for a moment, too.
+    let attempt = || {
+        let peer = HostilePeer::connect(&address(&arena.node), &spec(), Guise::default()).ok()?;
+        thread::sleep(Duration::from_secs(1));
+        faults(&arena.node, &peer.id()).map(|_| peer)
+    };
+    let newcomer = wait_for("a newcomer is let in", PATIENCE * 2, attempt);
+    wait_until("what is one too many is closed", PATIENCE, || {
+        crowd.iter().filter(|peer| peer.is_connected()).count() <= 24
+    });
+    arena.assert_blameless(&newcomer);
+    drop(crowd);
     drop(newcomer);
     arena.assert_unharmed(&before, LITTLE + PLACES as u64 * PER_PEER + 8 * MIB);
 }

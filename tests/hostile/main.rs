@@ -14,6 +14,7 @@ mod crowds;
 mod frames;
 mod gossip;
 mod identity;
+mod introductions;
 mod light;
 mod load;
 mod pools;

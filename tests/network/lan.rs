@@ -1,6 +1,6 @@
 //! mDNS: nodes that nobody told of each other.
 
-use std::time::Duration;
+use std::{net::UdpSocket, thread, time::Duration};
 
 use bard_chain::spec::ChainSpec;
 use bard_tests::{
@@ -8,6 +8,8 @@ use bard_tests::{
     netns::{Wire, inside, prepare_loopback},
     process::{Node, PATIENCE, wait_until},
 };
+
+use libp2p::PeerId;
 
 use super::{height, knows, wait_to_agree};
 
@@ -111,4 +113,48 @@ fn two_chains_on_one_network_never_mix() {
         [&one, &two].iter().all(|node| !knows(node, &three) && !knows(node, &four))
     });
     assert_eq!((height(&two), height(&four)), (1, 2));
+}
+
+/// Answers by mDNS as if so many nodes had asked to be known, each in a few bytes.
+fn make_up_nodes(count: u32, from: &str) {
+    let socket = UdpSocket::bind((from, 0)).expect("a socket");
+    let name = |labels: &[&str]| -> Vec<u8> {
+        let label = |text: &&str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+        [labels.iter().flat_map(label).collect(), vec![0]].concat()
+    };
+    let record = |owner: &[u8], kind: u8, content: &[u8]| -> Vec<u8> {
+        let length = u16::try_from(content.len()).expect("short").to_be_bytes();
+        // Class IN, an hour.
+        [owner, &[0, kind, 0, 1, 0, 0, 14, 16], &length[..], content].concat()
+    };
+    for number in 0..count {
+        let who = name(&[&format!("node{number}")]);
+        let text = format!("dnsaddr=/ip4/{from}/tcp/1/p2p/{}", PeerId::random());
+        let text = [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+        let header = [0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+        let pointer = record(&name(&["_p2p", "_udp", "local"]), 12, &who);
+        let packet = [&header[..], &pointer, &record(&who, 16, &text)].concat();
+        socket.send_to(&packet, "224.0.0.251:5353").expect("sent");
+        if number % 16 == 0 {
+            // No faster than a socket's buffer takes it.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn nodes_that_somebody_makes_up_do_not_pile_up_and_real_ones_are_found() {
+    if !inside("lan::nodes_that_somebody_makes_up_do_not_pile_up_and_real_ones_are_found") {
+        return;
+    }
+    prepare_loopback("10.99.0.1");
+    let one = Node::builder().mdns().default_listen().start();
+    make_up_nodes(3_000, "10.99.0.1");
+    let line = "more nodes announce themselves on the local network than are looked at";
+    wait_until("mDNS pauses", PATIENCE, || one.stderr().contains(line));
+    let two = Node::builder().mdns().default_listen().start();
+    wait_until("they meet once it goes on", PATIENCE * 3, || knows(&one, &two) && knows(&two, &one));
+    one.ask("mine 1");
+    wait_to_agree(&[&one, &two], PATIENCE);
 }

@@ -3,7 +3,8 @@
 
 use libp2p::Multiaddr;
 
-use super::{Candidate, Origin, is_loopback};
+use super::{Candidate, Origin};
+use crate::address::is_loopback;
 
 /// A candidate from the addresses that another node of this machine listens on; loopback first, because it always works.
 pub fn candidate(mut listening: Vec<Multiaddr>) -> Option<Candidate> {

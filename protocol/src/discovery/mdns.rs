@@ -14,6 +14,11 @@ const QUERY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long to wait before trying again after mDNS could not be started.
 pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Addresses on the local network that are known at once: of 500 nodes, each with TCP and QUIC. libp2p keeps each until the
+/// time that its sender names, and looks through all of them at each new one; whoever is on the network can make up endless
+/// ones. Above this mDNS begins anew, after [`RETRY_INTERVAL`].
+pub(crate) const MAX_FOUND: usize = 1_024;
+
 /// Starts mDNS.
 ///
 /// # Errors

@@ -11,7 +11,10 @@ use core::{fmt, net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
-use crate::wire::limits::{MAX_ADDRESS_LEN, MAX_ADDRESSES};
+use crate::{
+    address::{is_loopback, is_relayed},
+    wire::limits::{MAX_ADDRESS_LEN, MAX_ADDRESSES},
+};
 
 /// How this node learnt of another. In descending order of trust: an address is not dialled less because somebody less
 /// trusted tells it too.
@@ -198,27 +201,14 @@ pub fn routable(addresses: impl IntoIterator<Item = Multiaddr>, most: usize) -> 
     usable
 }
 
-/// Whether an address leads through a relay.
-pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
-}
-
 fn is_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
     let special = match ip {
         IpAddr::V4(ip) => ip.is_broadcast(),
         // It needs the name of an interface, which an address cannot hold.
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     };
     !ip.is_unspecified() && !ip.is_multicast() && !special
-}
-
-/// Whether an address means this machine to whoever dials it, and so is of no use to a node elsewhere.
-pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
-        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -247,6 +237,9 @@ mod tests {
             "/ip6/fe80::1/tcp/4001",
             "/ip4/224.0.0.251/udp/5353/quic-v1",
             "/ip4/255.255.255.255/tcp/1",
+            "/ip6/::ffff:224.0.0.1/tcp/1",
+            "/ip6/::ffff:0.0.0.0/tcp/1",
+            "/ip6/ff02::1/tcp/1",
             "/ip4/10.0.0.1/tcp/0",
             "/ip4/10.0.0.1/udp/9",
             "/ip4/10.0.0.1/tcp/1/ws",

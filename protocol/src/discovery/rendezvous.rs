@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
 
-use super::{Candidate, Origin, is_dialable, is_loopback, split_peer_id};
-use crate::{rendezvous::client::MAX_FOUND, wire::limits::MAX_ADDRESSES};
+use super::{Candidate, Origin, is_dialable, split_peer_id};
+use crate::{address::is_loopback, rendezvous::client::MAX_FOUND, wire::limits::MAX_ADDRESSES};
 
 /// Rendezvous points; more are not used.
 const MAX_POINTS: usize = 16;

@@ -6,9 +6,10 @@
 use core::{net::IpAddr, time::Duration};
 use std::collections::BTreeMap;
 
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 
-use super::behaviour::{MAX_PER_PEER, RESERVATION};
+use super::behaviour::MAX_PER_PEER;
+use crate::{address, relaying::RESERVATION};
 
 /// How long a peer that asks nothing may stay.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -168,15 +169,11 @@ impl Guests {
 }
 
 fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => Some(ip.into()),
-        Some(Protocol::Ip6(ip)) => Some(match ip.to_canonical() {
-            // One customer has 64 bits of them.
-            IpAddr::V6(ip) if !ip.is_loopback() => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
-            other => other,
-        }),
-        _ => None,
-    }
+    Some(match address::ip(address)? {
+        // One customer has 64 bits of them.
+        IpAddr::V6(ip) if !ip.is_loopback() => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+        other => other,
+    })
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ use self::{
     guests::Guests,
 };
 use crate::{
+    address::is_loopback,
     config::NetworkError,
-    discovery::{is_dialable, is_loopback, kademlia, split_peer_id},
+    discovery::{is_dialable, kademlia, split_peer_id},
     identity::Identity,
     listening,
     rendezvous::{Answer, Question, Table},

@@ -7,9 +7,12 @@
 use core::{net::IpAddr, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
 
-use libp2p::{Multiaddr, multiaddr::Protocol};
+use libp2p::Multiaddr;
 
-use crate::discovery::{is_loopback, split_peer_id};
+use crate::{
+    address::{ip, is_loopback, is_relayed},
+    discovery::split_peer_id,
+};
 
 /// Addresses of ourselves told by others that are remembered as tried; while there are so many, no other is tried.
 const MAX_TOLD: usize = 16;
@@ -140,21 +143,11 @@ impl Clones {
     }
 }
 
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => Some(ip.into()),
-        Some(Protocol::Ip6(ip)) => Some(ip.into()),
-        _ => None,
-    }
-}
-
 /// Whether two connections of one peer id lead to two machines, by the addresses that each of them says it listens on: a
 /// single node says the same on both, however many addresses it has. Loopback and relayed addresses say nothing.
 pub(crate) fn two_places(first: &[Multiaddr], second: &[Multiaddr]) -> bool {
     let telling = |addresses: &[Multiaddr]| -> BTreeSet<Multiaddr> {
-        let direct = |address: &&Multiaddr| {
-            !is_loopback(address) && !address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
-        };
+        let direct = |address: &&Multiaddr| !is_loopback(address) && !is_relayed(address);
         addresses.iter().filter(direct).map(|address| split_peer_id(address.clone()).0).collect()
     };
     let (first, second) = (telling(first), telling(second));
@@ -163,6 +156,8 @@ pub(crate) fn two_places(first: &[Multiaddr], second: &[Multiaddr]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::multiaddr::Protocol;
+
     use super::*;
 
     const HERE: &str = "/ip4/10.0.0.1/tcp/6000";

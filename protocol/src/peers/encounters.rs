@@ -6,7 +6,8 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::{FOREIGN, LASTING, MAX_ENTRIES, MAX_NAMED, OURSELVES, PeerBook, Target, backoff::LONGEST, entry::State};
 use crate::{
-    discovery::{Candidate, Origin, is_loopback},
+    address::is_loopback,
+    discovery::{Candidate, Origin},
     event::Direction,
 };
 

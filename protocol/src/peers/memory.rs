@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use super::{PeerBook, entry::Proof};
-use crate::discovery::{Candidate, KnownNode, Origin, is_loopback};
+use crate::{
+    address::is_loopback,
+    discovery::{Candidate, KnownNode, Origin},
+};
 
 /// Nodes remembered for another run; of more, those that were seen last.
 const MAX_KNOWN: usize = 500;

@@ -26,7 +26,8 @@ use self::{
     entry::{Entry, Proof, State},
 };
 use crate::{
-    discovery::{Candidate, Origin, is_loopback},
+    address::is_loopback,
+    discovery::{Candidate, Origin},
     event::Direction,
     wire::limits::MAX_PEERS,
 };

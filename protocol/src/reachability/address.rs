@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use super::ListenPort;
-use crate::discovery::split_peer_id;
+use crate::{
+    address::{ip, is_relayed},
+    discovery::split_peer_id,
+};
 
 /// Whether an address is one of the public internet: not private (RFC 1918, ULA), of this host or link, shared by a
 /// provider's customers (100.64.0.0/10), for documentation or benchmarks, multicast, or reserved.
@@ -47,15 +50,6 @@ pub(super) fn is_of_use(ip: IpAddr) -> bool {
     !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !link_local
 }
 
-/// The IP address with which a multiaddress begins.
-pub(super) fn ip(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => Some(ip.into()),
-        Some(Protocol::Ip6(ip)) => Some(ip.into()),
-        _ => None,
-    }
-}
-
 /// The port of a direct address.
 pub(super) fn port(address: &Multiaddr) -> Option<ListenPort> {
     match address.iter().nth(1) {
@@ -63,10 +57,6 @@ pub(super) fn port(address: &Multiaddr) -> Option<ListenPort> {
         Some(Protocol::Udp(port)) => Some(ListenPort::Udp(port)),
         _ => None,
     }
-}
-
-pub(super) fn is_relayed(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 /// Direct addresses without the peer id.

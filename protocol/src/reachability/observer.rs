@@ -7,9 +7,12 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::{
     Evidence, Grounds, Reachability, ReachabilityVerdict, Router, Tried,
-    address::{direct, global, ip, is_of_use, is_relayed, ports, same_subnet, translated},
+    address::{direct, global, is_of_use, ports, same_subnet, translated},
 };
-use crate::discovery::split_peer_id;
+use crate::{
+    address::{ip, is_relayed},
+    discovery::split_peer_id,
+};
 
 /// Observers that must tell the same address before it is believed: one may lie or be mistaken, two may be of one mind.
 pub(crate) const OBSERVERS: usize = 3;
@@ -29,8 +32,6 @@ const MAX_RELAYS: usize = 8;
 const MAX_RELAY_ADDRESSES: usize = 4;
 /// Hosts remembered as having connected; of more, the one that was seen longest ago is forgotten.
 const MAX_HOSTS: usize = 64;
-/// Addresses that others are told at once.
-const MAX_EXTERNAL: usize = 16;
 
 /// Who counts as one observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -217,11 +218,11 @@ impl Observer {
         self.hosts.clear();
     }
 
-    /// What all this comes to, for a node that listens on `listening`.
-    pub(crate) fn verdict(&self, listening: &[Multiaddr]) -> Reachability {
+    /// What all this comes to, for a node that listens on `listening` and tells others that it is at `external`.
+    pub(crate) fn verdict(&self, listening: &[Multiaddr], external: Vec<Multiaddr>) -> Reachability {
         let listening = direct(listening);
         let (verdict, grounds) = (self.judge(&listening), self.grounds(&listening));
-        Reachability { verdict, external: self.external(), grounds }
+        Reachability { verdict, external, grounds }
     }
 
     fn grounds(&self, listening: &[Multiaddr]) -> Grounds {
@@ -309,18 +310,6 @@ impl Observer {
         };
         let probes = self.probes.iter().filter(|(address, _)| plausible(address));
         probes.map(|(_, servers)| servers.values().filter(|reached| !**reached).count()).sum()
-    }
-
-    fn external(&self) -> Vec<Multiaddr> {
-        let reached = self.probes.keys().filter(|address| !self.is_refuted(address));
-        let known = self.configured.iter().chain(reached).chain(&self.mapped).chain(self.relays.values().flatten());
-        let mut external: Vec<Multiaddr> = Vec::new();
-        for address in known {
-            if external.len() < MAX_EXTERNAL && !external.contains(address) {
-                external.push(address.clone());
-            }
-        }
-        external
     }
 
     /// Whether this node should ask for a relay: nobody who tried could reach it, or it is behind a NAT and nobody has

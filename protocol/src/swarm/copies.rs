@@ -6,13 +6,13 @@ use core::time::Duration;
 
 use libp2p::{
     Multiaddr, PeerId,
-    multiaddr::Protocol,
     swarm::{ConnectionId, ListenError, dial_opts::DialOpts},
 };
 use tracing::{debug, warn};
 
 use super::Driver;
 use crate::{
+    address,
     discovery::split_peer_id,
     notice::{self, Notice},
     peers::clones::{self, CloneFound},
@@ -40,13 +40,8 @@ impl Driver {
 
     pub(super) fn incoming_failed(&mut self, from: &Multiaddr, error: &ListenError) {
         debug!(%from, "an incoming connection failed: {error}");
-        let ip = from.iter().find_map(|part| match part {
-            Protocol::Ip4(ip) => Some(ip.into()),
-            Protocol::Ip6(ip) => Some(ip.into()),
-            _ => None,
-        });
         let now = self.now();
-        match (error, ip) {
+        match (error, address::ip(from)) {
             (ListenError::LocalPeerId { .. }, Some(ip)) => self.clones.incoming_met_own_id(ip, now),
             (ListenError::Transport(_) | ListenError::Aborted, Some(ip)) => self.clones.incoming_broke(ip, now),
             _ => {}

@@ -16,12 +16,14 @@ pub(crate) const SPARE: u32 = 8;
 const TRIAL: Duration = Duration::from_secs(10);
 
 impl Driver {
-    /// Parts from inbound peers that are too many.
+    /// Parts from inbound peers while there are too many connections: a peer with several takes several places.
     pub(super) fn thin_out(&mut self, now: Duration) {
         let most = usize::try_from(self.max_peers).unwrap_or(usize::MAX);
-        let inbound = self.links.values().filter(|link| link.is_inbound() && link.parting.is_none()).count();
-        for _ in most..inbound {
+        let staying = self.links.values().filter(|link| link.parting.is_none());
+        let mut inbound: usize = staying.map(Link::inbound).sum();
+        while inbound > most {
             let Some(peer) = eviction::choose(self.guests(now)) else { return };
+            inbound = inbound.saturating_sub(self.links.get(&peer).map_or(1, Link::inbound).max(1));
             self.part_from(peer, "others have more need of the place");
             self.book.release(peer);
         }

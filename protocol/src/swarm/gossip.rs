@@ -8,7 +8,7 @@ use libp2p::{
 };
 use tracing::{debug, warn};
 
-use super::Driver;
+use super::{Driver, inflow::Amount};
 use crate::{
     event::{GossipId, NetworkEvent},
     handle::Verdict,
@@ -85,6 +85,7 @@ impl Driver {
         let now = self.now();
         if let (Verdict::Accept, Some(link)) = (verdict, self.links.get_mut(&id.source)) {
             link.useful_at = Some(now);
+            link.inflow.was_of_use(id.kib());
         }
         self.settle(&id.message, &id.source, acceptance);
     }
@@ -123,11 +124,17 @@ impl Driver {
     }
 
     fn message(&mut self, source: PeerId, id: &MessageId, message: Message) {
-        let Some(space) = self.reserve(message.data.len()) else {
+        let kib = u32::try_from(message.data.len().div_ceil(1 << 10)).unwrap_or(u32::MAX).max(1);
+        let now = self.now();
+        let amount = self.links.get_mut(&source).map_or(Amount::Much, |link| link.inflow.told(kib, now));
+        if !self.bears(source, amount, "gossip without end") {
+            return self.settle(id, &source, MessageAcceptance::Ignore);
+        }
+        let Ok(space) = Arc::clone(&self.space).try_acquire_many_owned(kib) else {
             debug!(%source, "too much unexamined gossip, a message is dropped");
             return self.settle(id, &source, MessageAcceptance::Ignore);
         };
-        let gossip_id = GossipId { message: id.clone(), source, _space: Arc::new(space) };
+        let gossip_id = GossipId { message: id.clone(), source, space: Arc::new(space) };
         match self.understand(message, source, gossip_id) {
             Err(fault) => {
                 self.settle(id, &source, MessageAcceptance::Reject);
@@ -155,9 +162,18 @@ impl Driver {
         }
     }
 
-    /// Room for a message of `length` bytes among those that the node has not examined yet.
-    fn reserve(&self, length: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let kib = u32::try_from(length.div_ceil(1 << 10)).ok()?;
-        Arc::clone(&self.space).try_acquire_many_owned(kib.max(1)).ok()
+    /// Whether so much of a peer is heeded. Whoever sends far too much is parted from, once a connection.
+    pub(super) fn bears(&mut self, peer: PeerId, amount: Amount, reason: &str) -> bool {
+        match amount {
+            Amount::Fair => true,
+            Amount::Much => false,
+            Amount::Flood => {
+                if self.links.get(&peer).is_some_and(|link| link.parting.is_none()) {
+                    self.part_from(peer, reason);
+                    self.penalise(peer, Fault::Serious, reason);
+                }
+                false
+            }
+        }
     }
 }

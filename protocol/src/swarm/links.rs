@@ -7,10 +7,12 @@ use tokio::sync::oneshot;
 
 use super::{
     circuits::{Circuits, relay_in},
+    inflow::Inflow,
     quota::Quota,
 };
 use crate::{
-    discovery::{Origin, is_relayed},
+    address::is_relayed,
+    discovery::Origin,
     event::{Direction, PeerInfo},
     handle::ConnectError,
     peers::PeerBook,
@@ -45,6 +47,8 @@ pub(super) struct Link {
     pub(super) carried: u64,
     /// What it may still ask.
     pub(super) quota: Quota,
+    /// What it may still send unasked.
+    pub(super) inflow: Inflow,
     /// Why this node closes its connections, once it does.
     pub(super) parting: Option<String>,
     /// When its addresses were last put into Kademlia's table.
@@ -93,6 +97,7 @@ impl Link {
             useful_at: None,
             carried: 0,
             quota: Quota::default(),
+            inflow: Inflow::default(),
             parting: None,
             fed_at: None,
         }
@@ -101,6 +106,11 @@ impl Link {
     /// Whether the peer opened the oldest connection.
     pub(super) fn is_inbound(&self) -> bool {
         self.connections.first().is_some_and(|oldest| oldest.direction == Direction::Inbound)
+    }
+
+    /// How many connections the peer has opened.
+    pub(super) fn inbound(&self) -> usize {
+        self.connections.iter().filter(|connection| connection.direction == Direction::Inbound).count()
     }
 
     /// The relay through which it is reached, where there is no other way to it.

@@ -14,8 +14,9 @@ use tracing::{debug, info, warn};
 
 use super::Driver;
 use crate::{
+    address::{is_loopback, is_relayed},
     discovery::{
-        is_dialable, is_loopback, is_relayed, kademlia, mdns,
+        is_dialable, kademlia, mdns,
         rendezvous::{Errand, LIMIT, candidate},
     },
     rendezvous::client::{self, Request, Response},
@@ -33,10 +34,23 @@ impl Driver {
                     debug!(peer = ?candidate.peer, addresses = ?candidate.addresses, "found on the local network");
                     self.learn(candidate);
                 }
+                self.bound_mdns(now);
             }
             libp2p::mdns::Event::Expired(gone) => gone.into_iter().for_each(|(peer, _)| self.book.expired(peer)),
         }
         self.dial_due(now);
+    }
+
+    /// Stops mDNS for a while where somebody makes up nodes without end.
+    fn bound_mdns(&mut self, now: Duration) {
+        let running = &mut self.swarm.behaviour_mut().mdns;
+        if running.as_ref().is_some_and(|mdns| mdns.discovered_nodes().len() > mdns::MAX_FOUND) {
+            *running = None.into();
+            self.mdns_retry = Some(now.saturating_add(mdns::RETRY_INTERVAL));
+            warn!(
+                "more nodes announce themselves on the local network than are looked at; it is looked at anew in 30 seconds"
+            );
+        }
     }
 
     /// Puts a peer that speaks Kademlia into its table, with the addresses it says it has.

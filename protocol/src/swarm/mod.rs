@@ -5,10 +5,12 @@
 
 mod bans;
 pub(crate) mod bind;
+mod bucket;
 pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;
 mod gossip;
+mod inflow;
 mod links;
 mod measure;
 mod meeting;
@@ -19,6 +21,7 @@ mod reach;
 pub(crate) mod reason;
 mod requests;
 mod spec;
+mod start;
 
 use core::time::Duration;
 use std::{
@@ -33,12 +36,14 @@ use libp2p::{
     request_response::OutboundRequestId,
     swarm::{ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent, behaviour::NewListenAddr},
 };
+use rand::rngs::StdRng;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior},
 };
 use tracing::{debug, info, warn};
 
+pub use self::start::start;
 use self::{
     circuits::Circuits,
     gossip::Outbox,
@@ -48,10 +53,10 @@ use self::{
     requests::Requests,
 };
 use crate::{
-    behaviour::{self, Behaviour, BehaviourEvent},
-    config::{NetworkConfig, NetworkError},
+    address::is_relayed,
+    behaviour::{BehaviourEvent, Gated},
     discovery::{
-        Candidate, bootstrap, is_relayed, mdns,
+        Candidate, mdns,
         rendezvous::{Errand, Points},
     },
     event::{Departure, NetworkEvent, PeerInfo},
@@ -60,14 +65,10 @@ use crate::{
     listening,
     notice::Notice,
     peers::{PeerBook, Target, clones::Clones},
-    reachability::{Reachability, Router, observer::Observer},
+    reachability::{Reachability, observer::Observer},
     topics::Names,
 };
 
-/// Commands that wait for the driver. When full, the caller waits.
-const COMMANDS: usize = 256;
-/// Events that wait for the node. When full, gossip is dropped and requests are answered "busy".
-const EVENTS: usize = 1024;
 /// KiB of gossip that the node may hold unexamined. When used up, further gossip is dropped until a verdict frees some.
 pub(crate) const UNEXAMINED_KIB: usize = 64 << 10;
 /// How often the driver looks at the clock: for dials that are due, bans that end, peers that never said who they are.
@@ -86,98 +87,9 @@ pub struct Network {
     pub driver: Driver,
 }
 
-/// Starts listening and looks up nothing yet: dialling begins when the driver runs.
-///
-/// # Errors
-/// [`NetworkError`]: an address that cannot be listened on, by name, or a part of the stack that cannot be set up.
-pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
-    let names = Names::new(config.chain);
-    let own = config.identity.peer_id();
-    let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let (events, events_out) = mpsc::channel(EVENTS);
-    let (peers, peers_seen) = watch::channel(Arc::new(Vec::new()));
-    let (listening, listening_seen) = watch::channel(Vec::new());
-    let (reachability, reachability_seen) = watch::channel(Reachability::default());
-    let (notices, notices_seen) = watch::channel(Arc::new(Vec::new()));
-    let (departures, departures_seen) = watch::channel(Arc::new(Vec::new()));
-    let (bans, bans_seen) = watch::channel(Bans::default());
-    let swarm = behaviour::swarm(&config, &names)?;
-    let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
-    let mut driver = Driver {
-        swarm,
-        own,
-        identity: config.identity,
-        names,
-        specification: config.specification,
-        max_block_len: config.max_block_len,
-        target_outbound: config.target_outbound,
-        max_peers: config.max_peers,
-        book: PeerBook::new(own, config.seed),
-        links: BTreeMap::new(),
-        dialing: BTreeMap::new(),
-        waiting: Vec::new(),
-        outbox: Outbox::default(),
-        requests: Requests::new(),
-        space: Arc::new(Semaphore::new(UNEXAMINED_KIB)),
-        listeners: Vec::new(),
-        points: Points::new(&config.rendezvous),
-        errands: HashMap::new(),
-        exchange: config.exchange,
-        observer: Observer::default(),
-        clones: Clones::default(),
-        reservations: Reservations::default(),
-        circuits: Circuits::default(),
-        configured_external: config.external.len(),
-        mdns_retry: mdns_missing.then_some(mdns::RETRY_INTERVAL),
-        asked_at: Duration::ZERO,
-        started: Instant::now(),
-        measures: None,
-        commands,
-        events,
-        peers,
-        listening,
-        reachability,
-        notices,
-        bans,
-        departures,
-    };
-    driver.restore_bans(config.bans);
-    driver.bind(&config.listen, config.listen_optional).await?;
-    driver.observer.configured(&config.external);
-    if driver.swarm.behaviour().probes.is_enabled() {
-        driver.observer.probing();
-    }
-    if config.upnp {
-        driver.observer.router(Router::Asked);
-    }
-    for address in config.external {
-        driver.swarm.add_external_address(address);
-    }
-    // What was told while it began to listen was before all this was known.
-    driver.update_reach();
-    // A rendezvous point is dialled for ever, like a node that one wants to be connected to.
-    for candidate in
-        bootstrap::candidates(&config.bootstrap).into_iter().chain(bootstrap::candidates(&config.rendezvous))
-    {
-        driver.book.add(candidate, Duration::ZERO);
-    }
-    driver.book.restore(config.known, Duration::ZERO);
-    let handle = NetworkHandle {
-        own,
-        commands: commands_in,
-        peers: peers_seen,
-        listening: listening_seen,
-        reachability: reachability_seen,
-        notices: notices_seen,
-        bans: bans_seen,
-        departures: departures_seen,
-    };
-    Ok(Network { handle, events: events_out, driver })
-}
-
 /// The task that makes the network work. It ends when it is stopped or when the last handle is gone.
 pub struct Driver {
-    swarm: Swarm<Behaviour>,
+    swarm: Swarm<Gated>,
     own: PeerId,
     /// Signs what is registered at rendezvous points.
     identity: Identity,
@@ -189,6 +101,8 @@ pub struct Driver {
     /// Inbound peers at most.
     max_peers: u32,
     book: PeerBook,
+    /// Decides where one choice is as good as another.
+    lots: StdRng,
     /// The connected peers, known to be of our chain or not yet.
     links: BTreeMap<PeerId, Link>,
     /// What is being dialled by the book's advice.
@@ -374,7 +288,6 @@ impl Driver {
             BehaviourEvent::HolePunching(event) => Self::hole_punching_event(&event),
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Banned(never) => match never {},
-            BehaviourEvent::Gate(never) => match never {},
             BehaviourEvent::Ranges(never) => match never {},
         }
     }

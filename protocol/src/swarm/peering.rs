@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use libp2p::{
     Multiaddr, PeerId,
-    connection_limits::Exceeded,
     core::ConnectedPoint,
     identify, ping,
     swarm::{ConnectionError, ConnectionId, DialError, dial_opts::DialOpts, dial_opts::PeerCondition},
@@ -14,13 +13,16 @@ use tracing::{debug, info, warn};
 
 use super::{
     Driver,
+    inflow::Amount,
     links::{Connection, Link, Waiting},
     reason,
 };
 use crate::{
-    discovery::{Candidate, Origin, is_relayed, split_peer_id},
+    address::is_relayed,
+    discovery::{Candidate, Origin, split_peer_id},
     event::Direction,
     handle::ConnectError,
+    limits::Exceeded,
     notice::{self, Notice},
     peers::{Dial, Target},
     topics::Kinship,
@@ -33,6 +35,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
 pub(super) const MAX_LOST_PINGS: u32 = 3;
+/// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is.
+const MAX_SERVICES: usize = 4;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
 const MAX_WAITING: usize = 64;
 
@@ -69,8 +73,8 @@ impl Driver {
     /// Dials, past the gate that holds back what the stack dials by itself.
     pub(super) fn dial(&mut self, options: DialOpts) -> Result<(), DialError> {
         let id = options.connection_id();
-        self.swarm.behaviour_mut().gate.announce(id);
-        self.swarm.dial(options).inspect_err(|_| self.swarm.behaviour_mut().gate.forget(id))
+        self.swarm.behaviour_mut().announce(id);
+        self.swarm.dial(options).inspect_err(|_| self.swarm.behaviour_mut().forget(id))
     }
 
     pub(super) fn connect(
@@ -159,7 +163,7 @@ impl Driver {
         }
         if first {
             debug!(%peer, %address, ?direction, "connected");
-            if self.swarm.behaviour().gate.is_new(id) {
+            if self.swarm.behaviour().is_new(id) {
                 // Of what dials by itself only Kademlia dials peers that are not connected.
                 self.book.connected_by(peer, Origin::Kademlia, &address, now);
             } else {
@@ -309,6 +313,11 @@ impl Driver {
     pub(super) fn identify_event(&mut self, event: identify::Event) {
         match event {
             identify::Event::Received { peer_id, connection_id, info } => {
+                let now = self.now();
+                let amount = self.links.get_mut(&peer_id).map_or(Amount::Much, |link| link.inflow.introduced(now));
+                if !self.bears(peer_id, amount, "says without end who it is") {
+                    return;
+                }
                 self.seen_by(peer_id, connection_id, &info);
                 self.look_for_two_places(peer_id, connection_id, &info.listen_addrs);
                 self.identified(peer_id, info);
@@ -353,11 +362,16 @@ impl Driver {
         self.update_reach();
     }
 
-    /// A peer is a meeting point: kept, and told to nobody.
+    /// A peer is a meeting point: kept, and told to nobody. Whoever comes and says so is no use to this node, and is as silent
+    /// as any other that does not say of which chain it is; of those that were dialled but not named there are a few.
     fn serves(&mut self, peer: PeerId) {
+        let unnamed = |peer: &PeerId| !self.points.contains(*peer) && !self.book.is_named(peer);
+        let others =
+            self.links.iter().filter(|(other, link)| **other != peer && link.service && unnamed(other)).count();
+        let has_room = !unnamed(&peer) || others < MAX_SERVICES;
         if let Some(link) = self.links.get_mut(&peer) {
-            link.service = true;
-            debug!(%peer, "a meeting point");
+            link.service = has_room && link.connections.iter().any(|one| one.direction == Direction::Outbound);
+            debug!(%peer, kept = link.service, "a meeting point");
         }
         self.welcome_waiting(peer);
     }

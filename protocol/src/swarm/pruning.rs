@@ -11,10 +11,13 @@ use super::{
     links::{Connection, Link},
     peering::MAX_LOST_PINGS,
 };
-use crate::discovery::{is_loopback, is_relayed};
+use crate::address::{is_loopback, is_relayed};
 
 /// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
 const TWINS: Duration = Duration::from_secs(2);
+/// How long the end that decides may leave alone what is one too many before the other end closes it: a peer that wants all
+/// the places it can get closes nothing.
+const OVERDUE: Duration = Duration::from_secs(10);
 /// How long an older connection may take to show that it lives, once there is a younger one: longer than from one ping to
 /// the next.
 const PROOF: Duration = Duration::from_secs(12);
@@ -40,7 +43,7 @@ impl Driver {
 
     /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
     fn end_passing(&mut self, now: Duration) {
-        let gate = &self.swarm.behaviour().gate;
+        let gate = self.swarm.behaviour();
         let old =
             |connection: &&Connection| now.saturating_sub(connection.since) >= PASSING && gate.is_new(connection.id);
         let passing: Vec<_> = self
@@ -52,7 +55,7 @@ impl Driver {
             .collect();
         for (peer, id, confirmed) in passing {
             if confirmed || self.points.contains(peer) {
-                self.swarm.behaviour_mut().gate.adopt(id);
+                self.swarm.behaviour_mut().adopt(id);
             } else {
                 self.swarm.close_connection(id);
             }
@@ -71,19 +74,29 @@ impl Driver {
 
 /// The connections to a peer that are to be closed from here. Of those through relays none is needed beside a direct one,
 /// and of a dead one nobody hears that it is dead but by a younger one that is not. Of several alike that live the end with
-/// the smaller id decides, or each would close the one that the other keeps.
+/// the smaller id decides, or each would close the one that the other keeps; where it does not, the other closes them after
+/// a while. Each connection is judged when it is old enough itself, whatever comes after it: or whoever makes a new one again
+/// and again would keep them all.
 fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<ConnectionId> {
-    let settled = link.connections.iter().all(|connection| now.saturating_sub(connection.since) >= TWINS);
-    if link.connections.len() < 2 || !settled {
-        return Vec::new();
-    }
-    let (relayed, direct): (Vec<_>, Vec<_>) =
-        link.connections.iter().partition(|connection| is_relayed(&connection.address));
+    let age = |connection: &Connection| now.saturating_sub(connection.since);
+    let settled = link.connections.iter().filter(|connection| age(connection) >= TWINS);
+    let (relayed, direct): (Vec<_>, Vec<_>) = settled.partition(|connection| is_relayed(&connection.address));
     let (alike, needless) = if direct.is_empty() { (relayed, Vec::new()) } else { (direct, relayed) };
-    let youngest = alike.iter().map(|connection| connection.since).max().unwrap_or_default();
-    let (living, silent): (Vec<_>, Vec<_>) = alike.into_iter().partition(|connection| connection.alive_at >= youngest);
-    let dead = silent.into_iter().filter(|_| now.saturating_sub(youngest) >= PROOF);
-    let twins = living.into_iter().skip(1).filter(|_| own < peer);
+    let youngest = |least| alike.iter().filter(|one| age(one) >= least).map(|one| one.since).max().unwrap_or_default();
+    let (proved, met) = (youngest(PROOF), youngest(TWINS));
+    let mut dead = Vec::new();
+    let mut twins = Vec::new();
+    let mut kept = false;
+    for connection in &alike {
+        let lives = connection.alive_at >= met;
+        let decided = own < peer || age(connection) >= OVERDUE;
+        if connection.alive_at < proved {
+            dead.push(*connection);
+        } else if lives && kept && decided {
+            twins.push(*connection);
+        }
+        kept |= lives;
+    }
     needless.into_iter().chain(dead).chain(twins).map(|connection| connection.id).collect()
 }
 
@@ -118,7 +131,13 @@ mod tests {
         let later = Duration::from_secs(10);
         assert_eq!(surplus_of(small, large, &link, Duration::from_secs(2)), [], "too young");
         assert_eq!(surplus_of(small, large, &link, later), [ConnectionId::new_unchecked(2)]);
-        assert_eq!(surplus_of(large, small, &link, later), [], "the other end decides");
+        let soon = Duration::from_secs(4);
+        assert_eq!(surplus_of(large, small, &link, soon), [], "the other end decides");
+        assert_eq!(
+            surplus_of(large, small, &link, Duration::from_secs(11)),
+            [ConnectionId::new_unchecked(2)],
+            "too late"
+        );
         link.connections.pop();
         assert_eq!(surplus_of(small, large, &link, later), [], "the last one stays");
     }
@@ -144,6 +163,22 @@ mod tests {
             [ConnectionId::new_unchecked(2)],
             "the younger one is a twin"
         );
+    }
+
+    #[test]
+    fn a_connection_made_again_and_again_keeps_no_other() {
+        let mut ids = [PeerId::random(), PeerId::random()];
+        ids.sort();
+        let [small, large] = ids;
+        let mut link = Link::new(Duration::ZERO);
+        let far = |since| connection(usize::try_from(since).expect("small"), "/ip4/10.0.0.1/tcp/1", since);
+        link.connections = vec![far(1), far(2), far(19)];
+        link.connections.iter_mut().for_each(|one| one.alive_at = Duration::from_secs(19));
+        for own in [small, large] {
+            let peer = if own == small { large } else { small };
+            let closed = surplus_of(own, peer, &link, Duration::from_secs(20));
+            assert_eq!(closed, [ConnectionId::new_unchecked(2)], "the new one is left alone for a while");
+        }
     }
 
     #[test]

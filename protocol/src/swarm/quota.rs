@@ -5,79 +5,54 @@
 
 use core::time::Duration;
 
+use super::bucket::{Bucket, Rate};
 use crate::wire::sync::SyncRequest;
 
-/// A bucket of tokens, as the time at which it will be full again.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    full_at: Duration,
-}
-
-/// How large a bucket is, and how fast it fills.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    burst: u32,
-    /// For one token.
-    interval: Duration,
-}
-
-const fn rate(burst: u32, a_second: u32) -> Rate {
-    Rate { burst, interval: Duration::from_nanos(1_000_000_000 / a_second as u64) }
-}
-
 /// A node asks after each new tip, at most twice a second.
-const STATUS: Rate = rate(64, 8);
+const STATUS: Rate = Rate::new(64, 8);
 /// 2,000 headers each.
-const HEADERS: Rate = rate(64, 64);
+const HEADERS: Rate = Rate::new(64, 64);
 /// Up to 128 blocks each; small ones come by the ten thousand a second.
-const BLOCKS: Rate = rate(1_024, 1_024);
+const BLOCKS: Rate = Rate::new(1_024, 1_024);
 /// On meeting, and then once a minute at most; the answer may have 1.7 MB.
-const POOL: Rate = Rate { burst: 8, interval: Duration::from_secs(5) };
+const POOL: Rate = Rate::every(8, Duration::from_secs(5));
 /// Up to 2,000 each.
-const TRANSACTIONS: Rate = rate(256, 128);
+const TRANSACTIONS: Rate = Rate::new(256, 128);
 /// A few for each compact block.
-const BLOCK_TRANSACTIONS: Rate = rate(256, 128);
+const BLOCK_TRANSACTIONS: Rate = Rate::new(256, 128);
 /// Of all answers together, a token each: 64 MiB at once and in a second, some times what signatures let a node take.
-const KIB: Rate = rate(64 << 10, 64 << 10);
+const KIB: Rate = Rate::new(64 << 10, 64 << 10);
 
-/// What a peer has left.
+/// What a peer has left, by what it asks for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quota {
-    kinds: [Bucket; 6],
+    status: Bucket,
+    headers: Bucket,
+    blocks: Bucket,
+    pool: Bucket,
+    transactions: Bucket,
+    block_transactions: Bucket,
     kib: Bucket,
-}
-
-impl Bucket {
-    fn take(&mut self, tokens: u32, rate: Rate, now: Duration) -> bool {
-        let filled = self.full_at.max(now).saturating_add(rate.interval.saturating_mul(tokens));
-        if filled.saturating_sub(now) > rate.interval.saturating_mul(rate.burst) {
-            return false;
-        }
-        self.full_at = filled;
-        true
-    }
 }
 
 impl Quota {
     /// Whether a question may be answered now.
     pub(super) fn allows(&mut self, request: &SyncRequest, now: Duration) -> bool {
-        let (kind, rate) = match request {
-            SyncRequest::Status(_) => (0, STATUS),
-            SyncRequest::Headers { .. } => (1, HEADERS),
-            SyncRequest::Blocks { .. } => (2, BLOCKS),
-            SyncRequest::PoolIds => (3, POOL),
-            SyncRequest::Transactions { .. } => (4, TRANSACTIONS),
-            SyncRequest::BlockTransactions { .. } => (5, BLOCK_TRANSACTIONS),
+        let (bucket, rate) = match request {
+            SyncRequest::Status(_) => (&mut self.status, STATUS),
+            SyncRequest::Headers { .. } => (&mut self.headers, HEADERS),
+            SyncRequest::Blocks { .. } => (&mut self.blocks, BLOCKS),
+            SyncRequest::PoolIds => (&mut self.pool, POOL),
+            SyncRequest::Transactions { .. } => (&mut self.transactions, TRANSACTIONS),
+            SyncRequest::BlockTransactions { .. } => (&mut self.block_transactions, BLOCK_TRANSACTIONS),
         };
         // An answer is charged once it is known how long it is: here it is only seen that the last ones are paid.
-        let paid = self.kib.full_at.saturating_sub(now) <= KIB.interval.saturating_mul(KIB.burst);
-        paid && self.kinds.get_mut(kind).is_some_and(|bucket| bucket.take(1, rate, now))
+        self.kib.is_paid(KIB, now) && bucket.take(1, rate, now)
     }
 
     /// Charges an answer of so many bytes.
     pub(super) fn charge(&mut self, bytes: usize, now: Duration) {
-        let tokens = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
-        self.kib.full_at = self.kib.full_at.max(now).saturating_add(KIB.interval.saturating_mul(tokens));
+        self.kib.charge(u32::try_from(bytes >> 10).unwrap_or(u32::MAX), KIB, now);
     }
 }
 

@@ -7,13 +7,14 @@ use libp2p::{
     Multiaddr, PeerId, autonat, core::transport::ListenerId, dcutr, identify, multiaddr::Protocol, relay,
     swarm::ConnectionId, upnp,
 };
+use rand::seq::IteratorRandom;
 use tracing::{debug, info};
 
 use super::{
     Driver,
     links::{Connection, Link},
 };
-use crate::{discovery::is_relayed, event::Direction, peers::conduct::Fault, reachability::Router};
+use crate::{address::is_relayed, event::Direction, peers::conduct::Fault, reachability::Router};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -140,14 +141,14 @@ impl Driver {
             reservations.held.iter().all(|held| held.relay != *peer)
                 && reservations.paused.iter().all(|(paused, _)| paused != peer)
         };
-        let mut relays =
-            self.links.iter().filter(|(peer, link)| link.relays && fit(peer)).filter_map(|(peer, link)| {
-                let direct = |address: &&Multiaddr| !is_relayed(address);
-                let ours = link.connections.iter().filter(|connection| connection.direction == Direction::Outbound);
-                let address = ours.map(|connection| &connection.address).find(direct)?;
-                Some((*peer, address.clone().with(Protocol::P2p(*peer)).with(Protocol::P2pCircuit)))
-            });
-        let Some((relay, address)) = relays.next() else { return };
+        let relays = self.links.iter().filter(|(peer, link)| link.relays && fit(peer)).filter_map(|(peer, link)| {
+            let direct = |address: &&Multiaddr| !is_relayed(address);
+            let ours = link.connections.iter().filter(|connection| connection.direction == Direction::Outbound);
+            let address = ours.map(|connection| &connection.address).find(direct)?;
+            Some((*peer, address.clone().with(Protocol::P2p(*peer)).with(Protocol::P2pCircuit)))
+        });
+        // By lot: a peer id can be made to be the first of all, and every node would be behind the same relay.
+        let Some((relay, address)) = relays.choose(&mut self.lots) else { return };
         match self.swarm.listen_on(address.clone()) {
             Ok(listener) => self.reservations.held.push(Reservation { relay, address, listener }),
             Err(error) => {
@@ -221,8 +222,8 @@ impl Driver {
             link.confirmed.is_some() && link.connections.iter().any(ours)
         };
         self.observer.dialled(self.links.values().filter(dialled).count());
-        let mut reachability = self.observer.verdict(&self.listening_on());
-        reachability.external = self.swarm.external_addresses().cloned().collect();
+        let external = self.swarm.external_addresses().cloned().collect();
+        let reachability = self.observer.verdict(&self.listening_on(), external);
         self.reachability.send_if_modified(|published| {
             let changed = *published != reachability;
             if changed {

@@ -12,7 +12,8 @@ use tracing::debug;
 
 use super::{Driver, circuits::Way, links::Link};
 use crate::{
-    discovery::{exchange, is_loopback, is_relayed},
+    address::{is_loopback, is_relayed},
+    discovery::exchange,
     event::{Answer, NetworkEvent, Reply},
     handle::{AnswerFault, RequestError},
     peers::conduct::Fault,

@@ -44,6 +44,6 @@ pub fn varint(mut number: usize) -> Vec<u8> {
 }
 
 /// A protobuf field of bytes.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     [vec![number << 3 | 2], varint(content.len()), content.to_vec()].concat()
 }

@@ -265,6 +265,17 @@ impl HostilePeer {
         Ok(())
     }
 
+    /// Says anew who it is: where it sees the node, truly or not.
+    ///
+    /// # Errors
+    /// Where the stream is refused or breaks.
+    pub fn introduce(&self, observed: &Multiaddr) -> io::Result<()> {
+        let said = gossip::framed(&gossip::field(4, &observed.to_vec()));
+        let mut stream = self.open(identify::PUSH_PROTOCOL_NAME.as_ref())?;
+        stream.write(&said)?;
+        stream.finish()
+    }
+
     /// Gossips a block.
     ///
     /// # Panics
