@@ -9,7 +9,6 @@ use bard_chain::{
     receipt::{Checked, Receipt},
     transaction::Action,
 };
-use hyper::body::Bytes;
 
 use super::client::Client;
 use crate::clock;
@@ -22,7 +21,7 @@ const RECORD_SHOWN: usize = 200;
 /// A receipt that holds.
 pub struct Fetched {
     /// The bytes of its file.
-    pub bytes: Bytes,
+    pub bytes: Vec<u8>,
     receipt: Receipt,
     checked: Checked,
 }
@@ -33,7 +32,7 @@ pub struct Fetched {
 /// # Errors
 /// One line: what the node said, or what is wrong with what it sent.
 pub async fn fetch(client: &Client, id: &str, short: bool, until: Option<u64>) -> Result<Fetched, String> {
-    let bytes = client.receipt(id, short, until).await.map_err(|error| error.to_string())?;
+    let bytes = Vec::from(client.receipt(id, short, until).await.map_err(|error| error.to_string())?);
     let (receipt, checked) = Receipt::read(&bytes)
         .and_then(|receipt| receipt.check(None, clock::now()).map(|checked| (receipt, checked)))
         .map_err(|fault| format!("{} sent a receipt that does not hold: {fault}", client.name()))?;
