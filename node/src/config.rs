@@ -388,11 +388,12 @@ mod tests {
     #[test]
     fn a_data_directory_says_which_chain_it_is() {
         let dir = tempfile::tempdir().expect("a directory");
-        let dir = Some(dir.path());
+        let home = dir.path();
+        let dir = Some(home);
         assert_eq!((chain_of(None, None), chain_of(None, dir)), (Ok(None), Ok(None)));
         assert_eq!(chain_of(Some("dev"), dir), Ok(Some(presets::dev())));
         let kiln = ChainSpec { name: "kiln".to_owned(), ..presets::dev() };
-        chains::save_spec(dir.expect("one"), &kiln).expect("saved");
+        chains::save_spec(home, &kiln).expect("saved");
         for chain in [None, Some("kiln"), Some(chains::full_name(&kiln).as_str())] {
             assert_eq!(chain_of(chain, dir), Ok(Some(kiln.clone())), "{chain:?}");
         }

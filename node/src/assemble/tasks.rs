@@ -1,17 +1,17 @@
 //! The tasks of a node that have nothing to say when they end.
 
-use std::pin::Pin;
+use futures::{FutureExt, future::BoxFuture};
 
 use crate::{application::service::Failure, supervise::Supervisor};
 
 /// Tasks that have nothing to say when they end, and that end when the node stops. All are made before any runs, so that what
 /// one does from its first moment on is seen by the others.
 #[derive(Default)]
-pub(super) struct Tasks(Vec<(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>)>);
+pub(super) struct Tasks(Vec<(&'static str, BoxFuture<'static, ()>)>);
 
 impl Tasks {
     pub(super) fn add(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push((name, Box::pin(task)));
+        self.0.push((name, task.boxed()));
     }
 
     pub(super) fn spawn(self, supervisor: &mut Supervisor) {
