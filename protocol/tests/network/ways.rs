@@ -52,7 +52,10 @@ async fn kademlia_finds_more_nodes_than_it_holds_connections_to() {
     for node in &nodes {
         eventually("as many as are wanted", || outbound(node) >= 2).await;
     }
-    eventually("no more than are wanted, besides the hub", || nodes.iter().all(|node| outbound(node) <= 3)).await;
+    // Each in its own time: those that look for somebody still may dial one that has enough already.
+    for node in &nodes {
+        eventually("no more than are wanted, besides the hub", || outbound(node) <= 3).await;
+    }
 }
 
 fn outbound(node: &Node) -> usize {
