@@ -139,6 +139,9 @@ fn an_index_that_is_lost_or_damaged_is_made_again() {
 fn a_directory_of_another_chain_is_not_used() {
     let (builder, tip) = with_blocks(2);
     let other = ChainSpec { name: "other".into(), ..easy_spec() };
+    assert_refuses(&builder.clone().chain(&other), &["is a data directory of dev-", "leave --chain out"]);
+    // The log knows it too, where the file that says it is gone.
+    fs::remove_file(builder.dir().join("chain.toml")).unwrap();
     assert_refuses(&builder.clone().chain(&other), &["holds chain"]);
     assert_eq!(builder.start().tip(), tip);
 }
