@@ -5,7 +5,7 @@ mod capped;
 use std::{
     io::{self, Write},
     path::Path,
-    sync::{PoisonError, RwLock, mpsc::SyncSender},
+    sync::{LazyLock, PoisonError, RwLock, mpsc::SyncSender},
 };
 
 use tracing::{Level, Metadata};
@@ -34,9 +34,12 @@ pub fn divert(lines: Option<SyncSender<String>>) {
     *DIVERTED.write().unwrap_or_else(PoisonError::into_inner) = lines;
 }
 
+/// Whether stderr goes to systemd's journal. It stays what it was at the start.
+static TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| is_journal(std::env::var(JOURNAL).ok().as_deref()));
+
 /// What stands before a line on stderr: for systemd's journal its level, in the terms of sd-daemon(3); else nothing.
 pub fn prefix(level: Level) -> &'static str {
-    if !is_journal(std::env::var(JOURNAL).ok().as_deref()) {
+    if !*TO_JOURNAL {
         return "";
     }
     match level {

@@ -4,7 +4,7 @@
 //! slice and begins anew on the new tip.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -132,7 +132,7 @@ pub struct Task {
     orders: mpsc::Receiver<Order>,
     switches: mpsc::Receiver<Order>,
     activity: watch::Sender<Activity>,
-    jobs: std::collections::VecDeque<Job>,
+    jobs: VecDeque<Job>,
     /// Continuous mining on a chain of fixed difficulty rests until then.
     rest_until: Option<Instant>,
     hashes: Arc<AtomicU64>,
@@ -157,7 +157,7 @@ pub fn new(keeper: keeper::Handle, relay: Relay, miner: Address, continuous: boo
         orders,
         switches,
         activity,
-        jobs: std::collections::VecDeque::new(),
+        jobs: VecDeque::new(),
         rest_until: None,
         hashes: Arc::clone(&hashes),
     };
@@ -332,11 +332,12 @@ impl Task {
                 return Ok(());
             }
         };
-        self.relay.announce_own_block(bytes, &fresh).await;
         if accepted.outcome == Outcome::SideBranch {
-            // Another block came first by the blink of an eye: this one is kept, but it is no part of the chain.
+            // Another block came first by the blink of an eye: this one is kept, but it is no part of the chain, and what was not
+            // applied is served to nobody.
             return Ok(());
         }
+        self.relay.announce_own_block(bytes, &fresh).await;
         let height = template.header().height;
         tracing::info!(height = height.get(), id = %accepted.id, transactions = template.transactions().len(), "mined");
         self.activity.send_modify(|activity| activity.mined += 1);
