@@ -24,9 +24,13 @@ pub(crate) struct Guest {
     pub(crate) rtt: Option<Duration>,
     /// When news of it was last worth forwarding.
     pub(crate) useful_at: Option<Duration>,
+    /// So new that it could not show yet what it is good for. It is not given up, but others are protected from it as from
+    /// anybody: while a crowd of newcomers is left alone, nobody who was there first goes in its stead.
+    pub(crate) on_trial: bool,
 }
 
-/// Whom to give up; `None` where everybody is protected. Those that a person named are not to be among the guests.
+/// Whom to give up; `None` where everybody is protected. Those that a person named are not to be among the guests, everybody
+/// else who is connected is.
 pub(crate) fn choose(mut guests: Vec<Guest>) -> Option<PeerId> {
     guests.sort_by_key(|guest| (guest.rtt.is_none(), guest.rtt, guest.peer));
     let measured = guests.iter().take(PROTECTED).filter(|guest| guest.rtt.is_some()).count();
@@ -36,6 +40,7 @@ pub(crate) fn choose(mut guests: Vec<Guest>) -> Option<PeerId> {
     guests.drain(..useful);
     guests.sort_by_key(|guest| (guest.since, guest.peer));
     guests.drain(..guests.len() / 2);
+    guests.retain(|guest| !guest.on_trial);
     let mut ranges: BTreeMap<Option<Range>, Vec<&Guest>> = BTreeMap::new();
     for guest in &guests {
         ranges.entry(guest.range).or_default().push(guest);
@@ -55,7 +60,14 @@ mod tests {
     }
 
     fn guest(since: u64) -> Guest {
-        Guest { peer: PeerId::random(), range: range(1), since: Duration::from_secs(since), rtt: None, useful_at: None }
+        Guest {
+            peer: PeerId::random(),
+            range: range(1),
+            since: Duration::from_secs(since),
+            rtt: None,
+            useful_at: None,
+            on_trial: false,
+        }
     }
 
     #[test]
@@ -85,6 +97,22 @@ mod tests {
             guests.retain(|guest| guest.peer != gone);
             guests.push(Guest { since: Duration::from_secs(300), ..guest(0) });
         }
+    }
+
+    #[test]
+    fn who_was_there_first_does_not_go_while_a_crowd_is_on_trial() {
+        let mut guests: Vec<_> = (1..64).map(|since| Guest { on_trial: true, ..guest(since) }).collect();
+        let first = guest(0);
+        guests.push(first.clone());
+        assert_eq!(choose(guests.clone()), None, "everybody else is left alone for now");
+        guests.iter_mut().filter(|guest| guest.since < Duration::from_secs(12)).for_each(|guest| {
+            guest.on_trial = false;
+            guest.rtt = Some(Duration::from_millis(guest.since.is_zero().into()));
+        });
+        assert_eq!(choose(guests.clone()), None, "the one who was first is the slowest of twelve, and stays");
+        guests.iter_mut().for_each(|guest| guest.on_trial = false);
+        let gone = choose(guests.clone()).expect("the trial is over");
+        assert_eq!(guests[62].peer, gone, "the last to come");
     }
 
     #[test]

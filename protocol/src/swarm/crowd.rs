@@ -12,7 +12,7 @@ use crate::{
 pub(crate) const SPARE: u32 = 8;
 
 /// How long a newcomer is left alone, to show what it is good for: the youngest would go first otherwise, and that is always
-/// the newcomer. [`SPARE`] bounds how many there are.
+/// the newcomer. [`SPARE`] bounds how many are too many meanwhile.
 const TRIAL: Duration = Duration::from_secs(10);
 
 impl Driver {
@@ -29,7 +29,7 @@ impl Driver {
         }
     }
 
-    /// The inbound peers that nobody named and that are not quite new.
+    /// The inbound peers that nobody named.
     fn guests(&self, now: Duration) -> Vec<Guest> {
         let guest = |link: &Link, peer| Guest {
             peer,
@@ -37,9 +37,9 @@ impl Driver {
             since: link.since,
             rtt: link.rtt,
             useful_at: link.useful_at,
+            on_trial: now.saturating_sub(link.since) < TRIAL,
         };
         let all = self.links.iter().filter(|(_, link)| link.is_inbound() && link.parting.is_none());
-        let all = all.filter(|(_, link)| now.saturating_sub(link.since) >= TRIAL);
         let unnamed = all.filter(|(peer, _)| !self.book.is_named(peer));
         unnamed.map(|(peer, link)| guest(link, *peer)).collect()
     }
