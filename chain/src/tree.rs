@@ -104,14 +104,19 @@ impl Tree {
         self.get(id).is_some_and(|node| self.active_at(node.header.height) == Some(*id))
     }
 
-    /// Where the next block after `id` stands; `None` where the block is not held.
+    /// Where the next block after `id` stands; `None` where the block is not held, or too few before it are to tell their median
+    /// time: a good block would look as if it were too old.
     pub fn position(&self, id: &BlockId) -> Option<Position> {
         let node = self.get(id)?;
         let mut times = Vec::with_capacity(MEDIAN_SPAN);
-        let mut next = Some(node);
+        let (mut next, mut lowest) = (Some(node), node.header.height);
         while let Some(ancestor) = next.filter(|_| times.len() < MEDIAN_SPAN) {
             times.push(ancestor.header.timestamp);
+            lowest = ancestor.header.height;
             next = self.get(&ancestor.header.parent);
+        }
+        if times.len() < MEDIAN_SPAN && lowest > Height::ZERO {
+            return None;
         }
         times.reverse();
         Some(Position::restore((*id, &node.header), node.work, node.anchor, times))
@@ -271,19 +276,25 @@ impl Tree {
         }
     }
 
-    /// Ids of the active chain for another node to find the last common block: the last ten, then ever sparser.
+    /// Ids of the active chain for another node to find the last common block: the last ten, then ever sparser, to the lowest
+    /// that a chain may leave this one at and of which the median time can be told.
     pub fn locator(&self) -> Vec<BlockId> {
         let mut ids = Vec::new();
         let mut back = 0_usize;
         let mut step = 1_usize;
-        while let Some(id) = self.active.len().checked_sub(back.saturating_add(1)).and_then(|at| self.active.get(at)) {
+        let lowest = if self.base == Height::ZERO { 0 } else { MEDIAN_SPAN.min(self.active.len().saturating_sub(1)) };
+        let held = |back: usize| {
+            let at = self.active.len().checked_sub(back.saturating_add(1)).filter(|at| *at >= lowest)?;
+            self.active.get(at)
+        };
+        while let Some(id) = held(back) {
             ids.push(*id);
             if ids.len() >= LOCATOR_DENSE {
                 step = step.saturating_mul(2);
             }
             back = back.saturating_add(step);
         }
-        ids.extend(self.active.front().filter(|first| ids.last() != Some(first)).copied());
+        ids.extend(self.active.get(lowest).filter(|first| ids.last() != Some(first)).copied());
         ids
     }
 

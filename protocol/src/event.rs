@@ -76,8 +76,8 @@ pub struct GossipId {
 }
 
 impl GossipId {
-    /// How much memory is set aside for it.
-    pub(crate) fn kib(&self) -> u32 {
+    /// How much memory is set aside for it, in KiB.
+    pub fn kib(&self) -> u32 {
         u32::try_from(self.space.num_permits()).unwrap_or(u32::MAX)
     }
 }

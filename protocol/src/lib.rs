@@ -36,6 +36,7 @@
 mod address;
 mod admission;
 mod behaviour;
+mod closing;
 pub mod config;
 pub mod discovery;
 pub mod event;

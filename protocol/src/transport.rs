@@ -10,12 +10,13 @@ use libp2p::{
     identity::Keypair,
     noise, quic, relay,
     swarm::NetworkBehaviour,
-    tcp, yamux,
+    tcp,
 };
 use tracing::warn;
 
 use crate::{
     admission::{Admission, Secured, over_streams},
+    closing::Multiplexed,
     config::NetworkError,
 };
 
@@ -73,14 +74,14 @@ fn build<B: NetworkBehaviour>(
     let behaviour = |_: &Keypair, relay| make(relay).map_err(Box::from);
     let transports = SwarmBuilder::with_existing_identity(keypair.clone())
         .with_tokio()
-        .with_tcp(tcp::Config::default(), secured, yamux::Config::default)
+        .with_tcp(tcp::Config::default(), secured, Multiplexed::default)
         .map_err(io::Error::other)?
         .with_other_transport(over_quic)
         .map_err(io::Error::other)?;
     Ok(match resolver {
         Resolver::System => transports
             .with_dns()?
-            .with_relay_client(secured, yamux::Config::default)
+            .with_relay_client(secured, Multiplexed::default)
             .map_err(io::Error::other)?
             .with_behaviour(behaviour)
             .map_err(io::Error::other)?
@@ -89,7 +90,7 @@ fn build<B: NetworkBehaviour>(
             .build(),
         Resolver::None => transports
             .with_dns_config(ResolverConfig::default(), ResolverOpts::default())
-            .with_relay_client(secured, yamux::Config::default)
+            .with_relay_client(secured, Multiplexed::default)
             .map_err(io::Error::other)?
             .with_behaviour(behaviour)
             .map_err(io::Error::other)?

@@ -162,8 +162,8 @@ fn a_block_from_the_far_future_waits_and_nobody_is_blamed() {
 /// A block that comes a little early is taken when it is due, by this node and then by others.
 fn assert_taken_when_due(announcement: impl FnOnce(&Block) -> Vec<u8>) {
     /// How far ahead of a clock a block may be, in milliseconds, and how much further this one is.
-    const DRIFT: u64 = 4_000;
-    const EARLY: u64 = 3_000;
+    const DRIFT: u64 = 12_000;
+    const EARLY: u64 = 8_000;
     let spec = ChainSpec { name: "punctual".to_owned(), max_drift_ms: DRIFT, ..easy_spec() };
     let builder = || Node::builder().chain(&spec).arg("--no-console").arg("--log").arg("info,bard_node=debug");
     let node = builder().start();

@@ -24,7 +24,7 @@ const AHEAD: usize = 40;
 /// Blocks on the chain of a liar that makes its own: more work than the honest one.
 const LONGER: usize = 60;
 /// How long catching up may take in spite of two liars: a missed deadline for headers (15 s) each, and what is usual.
-const CAUGHT_UP: Duration = Duration::from_secs(40);
+const CAUGHT_UP: Duration = Duration::from_secs(60);
 
 /// The most work that can be claimed.
 pub(crate) fn maximum() -> Work {

@@ -141,7 +141,7 @@ fn questions_without_end_from_some_peers_leave_room_for_others() {
     let mut arena = Arena::new();
     let large = with_a_large_block(&mut arena);
     let before = arena.look();
-    let crowd: Vec<HostilePeer> = (0..3).map(|_| arena.stranger()).collect();
+    let crowd: Vec<HostilePeer> = (0..9).map(|_| arena.stranger()).collect();
     let (other, modest) = (arena.stranger(), headers_question(&arena));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {

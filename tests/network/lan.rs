@@ -14,7 +14,7 @@ use libp2p::PeerId;
 use super::{height, knows, wait_to_agree};
 
 /// How soon nodes on one network must have met.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 #[ignore = "needs network namespaces: .ci/run network"]

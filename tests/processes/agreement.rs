@@ -5,7 +5,7 @@ use std::time::Duration;
 use bard_tests::process::{Node, PATIENCE, wait_until};
 
 /// How long a transaction may take to a neighbour's pool.
-const PROMPTLY: Duration = Duration::from_secs(1);
+const PROMPTLY: Duration = Duration::from_secs(5);
 
 /// Whether the console of both says the same height and tip.
 fn same_status(one: &Node, two: &Node) -> bool {

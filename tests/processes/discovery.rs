@@ -5,7 +5,7 @@ use std::time::Duration;
 use bard_tests::process::{Node, wait_until};
 
 /// How soon two nodes of the same user must have met.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn two_nodes_of_one_user_find_each_other() {

@@ -75,7 +75,7 @@ fn a_node_that_is_ahead_tells_the_others_when_it_is_no_longer_cut_off() {
 fn blocks_and_transactions_are_held_back_in_both_directions() {
     let (one, two) = pair();
     // Longer than it is watched, so that only a node that does not hold back can fail.
-    assert_eq!(switch(&one, &json!({ "delay_ms": 3_000 }))["delay_ms"], json!(3_000));
+    assert_eq!(switch(&one, &json!({ "delay_ms": 5_000 }))["delay_ms"], json!(5_000));
     let paid = two.pay("alice", "bob", 7);
     two.mine(1);
     holds_for("nothing comes in at once", APART, || one.height() == 1 && one.pool().is_empty());

@@ -75,8 +75,8 @@ fn an_item_that_two_want_at_once_has_one_holder_everywhere() {
         scope.spawn(|| one.mine(1));
         scope.spawn(|| two.mine(1));
     });
-    // Whichever of two equal blocks came first somewhere, this one decides.
-    one.mine(1);
+    // Whichever of two equal blocks came first somewhere, these decide: the other may have mined upon the first of them.
+    one.mine(2);
     two.wait_for_same_tip(&one);
     let holder = one.ask("items reserved");
     assert_eq!(holder.len(), 2, "{holder:?}");

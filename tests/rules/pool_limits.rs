@@ -10,11 +10,18 @@ use bard_chain::{
 };
 use bard_tests::{
     actions::{address, pay, record},
-    chain_builder::MemoryNode,
+    chain_builder::{MemoryNode, easy_spec},
 };
 
 fn admit(pool: &mut Mempool, node: &MemoryNode, transaction: &Transaction) -> Result<Admitted, PoolRefusal> {
     pool.admit(node.check(transaction).expect("right in itself"), Timestamp::ZERO, node.ledger())
+}
+
+/// The key of one of many.
+fn one_of_many(number: u64) -> SecretKey {
+    let mut seed = [7; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    SecretKey::from_seed(&seed)
 }
 
 /// A transaction of somebody who has nothing.
@@ -49,6 +56,27 @@ fn the_pool_takes_no_more_bytes_than_it_may() {
     let block = node.mine(vec![first]);
     node.accept_with_pool(&block, &mut pool).expect("accepted");
     assert_eq!(admit(&mut pool, &node, &one_more), Ok(Admitted::Ready), "some of it was mined");
+}
+
+#[test]
+fn many_that_pay_one_who_spends_much_do_not_bar_the_pool_to_who_pays_more() {
+    const PAYERS: u64 = 1_500;
+    let mut spec = easy_spec();
+    spec.allocations.extend((0..PAYERS).map(|number| (one_of_many(number).address(), Amount::new(9))));
+    spec.allocations.sort_unstable();
+    let node = MemoryNode::new(spec);
+    let chain = node.engine().chain();
+    let paying = |number| Transaction::sign(chain, &one_of_many(number), Nonce::ZERO, Amount::ZERO, pay("alice", 1));
+    let spending = (0..101).map(|nonce| node.sign("alice", nonce, 5, record("x")));
+    let all: Vec<_> = (0..PAYERS).map(paying).chain(spending).collect();
+    let bytes = all.iter().map(|one| node.check(one).expect("right").bytes().len()).sum();
+    let mut pool = Mempool::new(Limits { bytes, ..Limits::default() });
+    for one in &all {
+        admit(&mut pool, &node, one).expect("there is room");
+    }
+    assert_eq!(admit(&mut pool, &node, &node.sign("bob", 0, 1_000, record("y"))), Ok(Admitted::Ready));
+    let mut payers = all.iter().take(PAYERS as usize);
+    assert!(payers.all(|one| pool.contains(&one.id())), "none of the payers can leave, the last of who is paid can");
 }
 
 #[test]

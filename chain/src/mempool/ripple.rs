@@ -147,6 +147,11 @@ impl<'a, V: View> Ripple<'a, V> {
         result
     }
 
+    /// How many more may be looked at.
+    pub(super) const fn left(&self) -> usize {
+        self.budget
+    }
+
     /// A place at which something must be looked at again.
     pub(super) fn look_at(&mut self, place: u64) -> Result<(), Stop> {
         if self.queue.insert(place) {

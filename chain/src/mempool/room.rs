@@ -1,12 +1,12 @@
 //! How room is made when the pool is full, and what leaves because it is too old.
 
 use core::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Mempool, PoolRefusal, STEP_SHARE, add,
     admission::MAX_FOLLOWERS,
-    book::Key,
+    book::{Key, moves},
     follow::{Change, Plan},
     ripple::{Ripple, Stop},
 };
@@ -19,6 +19,10 @@ use crate::{
 
 /// So many are made to leave for one newcomer at most. What is longer than they are together is refused.
 const MAX_VICTIMS: usize = 1_000;
+/// So many transactions are looked at for one newcomer at most, to see what would follow from others leaving.
+const MAX_LOOKS: usize = 10_000;
+/// So many that cannot leave are passed over at most.
+const MAX_PASSED: usize = 10_000;
 
 /// The least fee by which so many bytes pay this for each, in the terms of [`super::fee_rate`].
 pub(super) fn fee_for(rate: u128, length: usize) -> u64 {
@@ -34,6 +38,29 @@ pub(super) struct Newcomer {
     pub(super) before: u128,
     /// Its length in bytes; of a group, that of one.
     pub(super) length: usize,
+}
+
+/// Accounts with so many transactions of their own after a place that nothing that pays them, there or before, can leave:
+/// seen once, it need not be counted again for everybody who pays the same account.
+#[derive(Default)]
+struct Crowded(BTreeMap<Address, u64>);
+
+impl Crowded {
+    fn follow(&self, pool: &Mempool, place: u64) -> bool {
+        let Some(entry) = pool.book.ready.get(&place).filter(|_| !self.0.is_empty()) else { return false };
+        moves(entry.transaction.transaction())
+            .any(|(address, _)| self.0.get(&address).is_some_and(|crowded| place <= *crowded))
+    }
+
+    fn note(&mut self, pool: &Mempool, place: u64) {
+        let Some(entry) = pool.book.ready.get(&place) else { return };
+        for (address, _) in moves(entry.transaction.transaction()) {
+            let strand = pool.book.accounts.get(&address);
+            if strand.is_some_and(|strand| strand.own_after(place).nth(MAX_FOLLOWERS).is_some()) {
+                self.0.entry(address).and_modify(|known| *known = place.max(*known)).or_insert(place);
+            }
+        }
+    }
 }
 
 impl Newcomer {
@@ -64,7 +91,9 @@ impl Mempool {
         // The last of senders whose last ones leave.
         let mut next: BTreeSet<Key> = BTreeSet::new();
         let mut dearest: u128 = 0;
-        for _ in 0..MAX_VICTIMS {
+        let (mut victims, mut looks, mut passed) = (MAX_VICTIMS, MAX_LOOKS, MAX_PASSED);
+        let mut crowded = Crowded::default();
+        while victims > 0 && looks > 0 && passed > 0 {
             if ripple.freed >= goal {
                 let required = dearest.saturating_add(dearest.checked_div(STEP_SHARE.into()).unwrap_or(0).max(1));
                 return newcomer.lacks(required).map_or(Ok(()), Err);
@@ -76,13 +105,20 @@ impl Mempool {
             };
             let Some(key) = (if early { next.pop_first() } else { rest.next() }) else { break };
             let (rate, Reverse(place), sender) = key;
-            if sender == newcomer.sender {
+            if sender == newcomer.sender || crowded.follow(self, place) {
+                passed = passed.saturating_sub(1);
                 continue;
             }
-            match ripple.without(place, MAX_FOLLOWERS) {
-                Ok(()) => {}
+            let budget = looks.min(MAX_FOLLOWERS);
+            let result = ripple.without(place, budget);
+            looks = looks.saturating_sub(budget.saturating_sub(ripple.left()).max(1));
+            match result {
+                Ok(()) => victims = victims.saturating_sub(1),
                 // Too many depend on it: the next.
-                Err(Stop::TooMany) => continue,
+                Err(Stop::TooMany) => {
+                    crowded.note(self, place);
+                    continue;
+                }
                 Err(Stop::Source(error)) => return Err(error.into()),
             }
             dearest = dearest.max(rate);

@@ -56,10 +56,19 @@ pub struct Standing {
     shown: Option<Work>,
     not_before: Option<Instant>,
     asked: bool,
+    /// When it was met.
+    met: Option<Instant>,
     /// When it was last asked for its pool.
     pool_asked: Option<Instant>,
     /// It was behind then: what its branch holds comes into the pool once that branch is lost.
     was_behind: bool,
+}
+
+impl Standing {
+    /// Nothing is known of it but that it is there.
+    fn begun_anew(&self) -> Self {
+        Self { met: self.met, ..Self::default() }
+    }
 }
 
 /// What asking every peer came to.
@@ -253,7 +262,7 @@ impl Task {
         self.session = None;
         self.progress.send_replace(None);
         (self.questions, self.exchanges) = (FuturesUnordered::new(), FuturesUnordered::new());
-        self.update(|standings| standings.values_mut().for_each(|standing| *standing = Standing::default()));
+        self.update(|standings| standings.values_mut().for_each(|standing| *standing = standing.begun_anew()));
         self.healed = !self.link.is_cut();
         self.ask_all();
     }
@@ -272,7 +281,7 @@ impl Task {
         self.update(|standings| standings.retain(|peer, _| connected.contains(peer)));
         for peer in connected.iter().filter(|peer| !known.contains_key(*peer)) {
             self.update(|standings| {
-                standings.insert(*peer, Standing::default());
+                standings.insert(*peer, Standing { met: Some(Instant::now()), ..Standing::default() });
             });
             self.ask(*peer);
         }

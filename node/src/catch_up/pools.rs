@@ -27,14 +27,16 @@ const CHUNK: usize = 1_000;
 
 /// At most `room` peers whose pools are to be fetched, each with whether it is behind: those met since, once this node is no
 /// longer behind them, for before it could not judge what is in them. One that was behind is asked once more when it has come
-/// along.
+/// along. Whoever was met first is first: those that come and come again and tell nothing do not keep others waiting.
 pub(super) fn due(standings: &BTreeMap<PeerId, Standing>, ours: Work, room: usize) -> Vec<(PeerId, bool)> {
     let due = |(peer, standing): (&PeerId, &Standing)| {
         let work = standing.status.as_ref()?.work;
         let is_due = if standing.pool_asked.is_some() { standing.was_behind && work == ours } else { work <= ours };
-        is_due.then_some((*peer, work < ours))
+        is_due.then_some((standing.met, *peer, work < ours))
     };
-    standings.iter().filter_map(due).take(room).collect()
+    let mut all: Vec<_> = standings.iter().filter_map(due).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, peer, is_behind)| (peer, is_behind)).take(room).collect()
 }
 
 /// The peer that was asked longest ago, if that is a minute: gossip may have lost something since, and gossipsub never sends
@@ -184,6 +186,16 @@ mod tests {
             status.work = ours;
         }
         assert_eq!(due(&standings, ours, 9), [(behind, false)], "it has come along");
+    }
+
+    #[test]
+    fn whoever_was_met_first_is_asked_first() {
+        let met = |after| Some(Instant::now() + Duration::from_secs(after));
+        let mut peers: [PeerId; 3] = std::array::from_fn(|_| PeerId::random());
+        peers.sort_unstable();
+        let standings =
+            peers.into_iter().zip([9, 5, 7]).map(|(peer, after)| (peer, Standing { met: met(after), ..standing(1) }));
+        assert_eq!(due(&standings.collect(), work(1), 2), [(peers[1], false), (peers[2], false)]);
     }
 
     #[test]

@@ -92,6 +92,10 @@ pub(super) struct Session {
     paced: bool,
     /// Headers asked for at last.
     headers_asked: usize,
+    /// When that was, how long all of them took so far, and how many came.
+    headers_since: Instant,
+    headers_took: Duration,
+    headers_taken: u32,
     silence: Duration,
     /// Average size of the blocks so far, in bytes.
     average: usize,
@@ -134,6 +138,9 @@ impl Session {
             holds: Holds::default(),
             paced: false,
             headers_asked: 0,
+            headers_since: Instant::now(),
+            headers_took: Duration::ZERO,
+            headers_taken: 0,
             silence: BODIES_SILENCE,
             average: 0,
             due: None,

@@ -17,6 +17,7 @@ use bard_chain::{
     invalid::Invalid,
     mempool::{Limits, Mempool},
     rules::isolated::{CheckedTransaction, Isolated},
+    source::SourceError,
     template::Template,
     units::Height,
 };
@@ -227,8 +228,12 @@ impl Task {
             let _ = reply.send(Err(Refused::NoRoom(why)));
             return Ok(());
         }
-        // No answer: the check panicked, which nothing a stranger sends can cause; the block is dropped, the node lives.
-        let Ok(block) = ready else { return Ok(()) };
+        let Ok(block) = ready else {
+            // Its check panicked, which nothing that a stranger sends can cause: a fault of this machine, and of nobody else.
+            self.settle()?;
+            let _ = reply.send(Err(SourceError("the check of a block was cut off".to_owned()).into()));
+            return Ok(());
+        };
         let length = block.as_ref().map_or(0, |block| block.bytes().len());
         let result = block.map_err(Refused::from).and_then(|block| self.accept(&block));
         self.counts.block(result.as_ref().map(|(accepted, _)| &accepted.outcome));

@@ -48,6 +48,11 @@ const REBUILDING: usize = 16;
 const REBUILDING_PER_PEER: usize = 4;
 /// Blocks that wait for their parent, which is being put together; one more is a hint to catch up.
 const WAITING: usize = 16;
+/// Of these, how many of one peer.
+const WAITING_PER_PEER: usize = 4;
+/// And how much room each may take of all that is for gossip, in KiB. A longer one is a hint, too: nothing but the work of the
+/// easiest target has been shown of it yet.
+const WAITING_KIB: u32 = 256;
 
 /// The judge of blocks.
 pub(super) struct Blocks {
@@ -149,7 +154,8 @@ impl Blocks {
 
     async fn judge(&mut self, gossip: Gossip<Announcement>) -> Result<(), Closed> {
         let (source, seen) = (gossip.source, gossip.seen);
-        match self.judged(source, &gossip.content, seen).await? {
+        let room = self.is_room_to_wait(&gossip);
+        match self.judged(source, &gossip.content, seen, room).await? {
             Judged::Now(verdict) => {
                 self.counts.judged("block", label(verdict));
                 self.network.report(gossip.id, verdict).await;
@@ -159,7 +165,19 @@ impl Blocks {
         Ok(())
     }
 
-    async fn judged(&mut self, source: PeerId, announcement: &Announcement, seen: Instant) -> Result<Judged, Closed> {
+    /// Whether an announcement may wait for its parent.
+    fn is_room_to_wait(&self, gossip: &Gossip<Announcement>) -> bool {
+        let of_source = self.waiting.iter().filter(|(_, other)| other.source == gossip.source).count();
+        self.waiting.len() < WAITING && of_source < WAITING_PER_PEER && gossip.id.kib() <= WAITING_KIB
+    }
+
+    async fn judged(
+        &mut self,
+        source: PeerId,
+        announcement: &Announcement,
+        seen: Instant,
+        may_wait: bool,
+    ) -> Result<Judged, Closed> {
         let judged = match announcement {
             Announcement::Whole(bytes) => self.whole(source, bytes, seen).await,
             Announcement::Compact(compact) => self.announced(source, compact, seen).await,
@@ -173,7 +191,7 @@ impl Blocks {
             // It came another way meanwhile, and is told by whoever it came from.
             Refused::AlreadyKnown => Judged::Now(Verdict::Ignore),
             Refused::Invalid(Invalid::UnknownParent { parent })
-                if self.rebuilding.contains_key(&parent) && self.waiting.len() < WAITING =>
+                if may_wait && self.rebuilding.contains_key(&parent) =>
             {
                 Judged::After(parent)
             }

@@ -5,11 +5,11 @@ use std::io;
 
 use libp2p::{
     PeerId, Swarm, SwarmBuilder, core::upgrade::Version, identify, noise, ping, relay, swarm::NetworkBehaviour, tcp,
-    yamux,
 };
 
 use super::MeetingPointConfig;
 use crate::{
+    closing::Multiplexed,
     config::NetworkError,
     discovery::kademlia::{self, Kademlia},
     limits::{Limits, Most},
@@ -85,7 +85,7 @@ pub(super) fn swarm(config: &MeetingPointConfig) -> Result<Swarm<Behaviour>, Net
     let transports = |error: io::Error| NetworkError::Setup { part: "transports", reason: error.to_string() };
     let swarm = SwarmBuilder::with_existing_identity(config.identity.keypair().clone())
         .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default(), noise::Config::new, Multiplexed::default)
         .map_err(|error| transports(io::Error::other(error)))?
         .with_quic()
         .with_behaviour(|_| behaviour)

@@ -17,6 +17,8 @@ use crate::wire::limits::ANSWER_TARGET_LEN;
 pub const RELAYED_BYTES: u64 = 4 << 20;
 /// The time in which that many go through.
 pub const RELAYED_WINDOW: Duration = Duration::from_secs(60);
+/// The longest that nothing more goes through, whatever has gone.
+const MOST_OWED: Duration = Duration::from_secs(60);
 /// How long one byte takes at that rate, in nanoseconds.
 const NANOS: u64 = (RELAYED_WINDOW.as_secs() * 1_000_000_000).div_ceil(RELAYED_BYTES);
 /// What a circuit carries where its relay has not said: what libp2p's own let through.
@@ -80,10 +82,12 @@ impl Circuits {
         self.relay(relay, now).limit = limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
     }
 
-    /// So many bytes went through it.
+    /// So many bytes went through it. Of what is too much only [`MOST_OWED`] is to be made up for: headers are not held back, and
+    /// those of a long chain would keep blocks waiting for longer than anybody waits.
     pub(super) fn charge(&mut self, relay: PeerId, way: Way, bytes: u64, now: Duration) {
         let budget = self.relay(relay, now).budget(way);
-        *budget = (*budget).max(now).saturating_add(Duration::from_nanos(bytes.saturating_mul(NANOS)));
+        let spent = (*budget).max(now).saturating_add(Duration::from_nanos(bytes.saturating_mul(NANOS)));
+        *budget = spent.min(now.saturating_add(RELAYED_WINDOW + MOST_OWED));
     }
 
     /// Whether more may go through it: less than the budget has gone in the last while. What goes last may be more than is
@@ -160,7 +164,8 @@ mod tests {
         assert!(!circuits.is_open(&relay, Way::Fetched, seconds(29)), "what was too much is made up for");
         assert!(circuits.is_open(&relay, Way::Fetched, seconds(31)));
         circuits.charge(relay, Way::Fetched, u64::MAX, START);
-        assert!(!circuits.is_open(&relay, Way::Fetched, seconds(3_600)), "nothing overflows");
+        assert!(!circuits.is_open(&relay, Way::Fetched, seconds(60)), "nothing overflows");
+        assert!(circuits.is_open(&relay, Way::Fetched, seconds(61)), "nor is it made up for without end");
     }
 
     #[test]

@@ -153,6 +153,10 @@ impl Driver {
             claims: Vec::new(),
         });
         let confirmed = link.confirmed.is_some();
+        // Whoever is being parted from comes back when that is done, not beside it.
+        if link.parting.is_some() {
+            let _ = self.swarm.close_connection(id);
+        }
         if endpoint.is_dialer() && self.points.met(peer, &address) {
             link.service = true;
         }

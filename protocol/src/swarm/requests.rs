@@ -31,8 +31,10 @@ const OUTBOUND_PER_PEER: usize = 16;
 /// A peer's requests that the node has not answered; above the former, for answers that are on their way. When reached,
 /// the peer is told that we are busy.
 const INBOUND_PER_PEER: usize = 32;
-/// The same of all peers together: each may hold an answer of megabytes.
-const INBOUND: usize = 128;
+/// The same of all peers together: as many as the node lets wait, which it does fairly, and as many answers again, which may
+/// be of megabytes and are on their way to the swarm. A question beyond that is declined, whosever it is, so it must not be
+/// reached by those that only wait.
+const INBOUND: usize = 256;
 /// The longest answers on their way to one peer: as many as our own software asks for at once. While there are more bytes
 /// than that, the peer is told that we are busy: whoever asks and does not read must not fill this node's memory.
 const UNREAD_PER_PEER: usize = 3;
