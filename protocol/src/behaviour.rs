@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use libp2p::{
-    Swarm, allow_block_list, autonat, dcutr, identify, mdns, ping, relay,
+    Swarm, allow_block_list, autonat, identify, mdns, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     upnp,
 };
@@ -17,6 +17,7 @@ use crate::{
     gate::Gate,
     limits::{Limits, Most},
     probes::Probes,
+    punching::Punching,
     ranges::Ranges,
     relaying, rendezvous,
     swarm::crowd::SPARE,
@@ -63,7 +64,7 @@ pub(crate) struct Behaviour {
     pub(crate) probed: Toggle<autonat::v2::server::Behaviour>,
     pub(crate) relay_client: relay::client::Behaviour,
     pub(crate) relay_server: Toggle<relay::Behaviour>,
-    pub(crate) hole_punching: dcutr::Behaviour,
+    pub(crate) hole_punching: Punching,
 }
 
 impl Behaviour {
@@ -107,7 +108,7 @@ impl Behaviour {
                 .relay_server
                 .then(|| relaying::server(own, RELAY_RESERVATIONS, RELAY_RESERVATIONS_OF_PEER))
                 .into(),
-            hole_punching: dcutr::Behaviour::new(own),
+            hole_punching: Punching::new(own),
         })
     }
 }

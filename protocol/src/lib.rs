@@ -51,6 +51,7 @@ pub mod meeting_point;
 mod notice;
 mod peers;
 mod probes;
+mod punching;
 mod ranges;
 pub mod reachability;
 mod relaying;

@@ -32,6 +32,9 @@ pub(crate) const INQUIRER: &str = "blockbard-inquiry/1";
 /// The BLAKE3 context of message ids.
 const MESSAGE_ID_CONTEXT: &str = "blockbard 2026 v1 gossip message id";
 
+/// Ids of messages that are offered or asked for at once: 34 bytes each.
+const MAX_OFFERED: usize = 400;
+
 /// gossipsub with the topics of one chain.
 pub(crate) type Gossip = gossipsub::Behaviour<OwnTopics, WhitelistSubscriptionFilter>;
 
@@ -228,6 +231,9 @@ fn gossip_config(max_block_len: usize) -> Result<gossipsub::Config, ConfigBuilde
         // 10 s for a verdict; 3 of them are told of to peers outside the mesh.
         .history_length(15)
         .history_gossip(5)
+        // What is offered or asked for at once fits into what gossipsub reads at once, 16 KiB of control: where more came, the
+        // other end would take nothing of this one's gossip any more, after a few times for good.
+        .max_control_messages_sent(MAX_OFFERED)
         // A message older than this is recognised by the chain and the pool themselves. Each costs 200 bytes as long, whatever
         // came of it, and only what one peer may send (`swarm/inflow.rs`) bounds how many there are.
         .duplicate_cache_time(Duration::from_secs(120))
@@ -298,6 +304,16 @@ mod tests {
         };
         assert!(let_in(&names.blocks).is_ok() && let_in(&names.transactions).is_ok());
         assert!(let_in(&TopicHash::from_raw("/elsewhere")).is_err());
+    }
+
+    #[test]
+    fn what_is_offered_at_once_is_read_at_once() {
+        let config = gossip_config(1 << 20).expect("a sound configuration");
+        let id = message_id(&Message { source: None, data: vec![1], sequence_number: None, topic: names().blocks });
+        // Each id has a tag and a length, and so has all that is around them.
+        let ids = config.max_control_messages_sent() * (id.0.len() + 2);
+        let around = names().transactions().len() + 32;
+        assert!(ids + around <= config.max_control_message_size(), "{ids} bytes of ids");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bard_chain::{presets, spec::ChainSpec};
 use bard_tests::{
     chain_builder::{MemoryNode, easy_spec},
     hostile_peer::{Guise, HostilePeer},
-    process::{Http, Node, wait_for, wait_until},
+    process::{Builder, Http, Node, wait_for, wait_until},
 };
 use libp2p::{Multiaddr, PeerId};
 
@@ -20,6 +20,8 @@ const RELAY: Duration = Duration::from_secs(10);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// What the node logs.
 const LOG: &str = "info,bard_node=debug,bard_protocol=debug,libp2p_gossipsub=debug";
+/// The same without libraries.
+const TERSE: &str = "info,bard_node=debug,bard_protocol=debug,libp2p=error,yamux=off";
 /// A mebibyte.
 pub(crate) const MIB: u64 = 1 << 20;
 /// What a fight without any load may leave behind in memory, in bytes: caches, buffers and what the allocator keeps.
@@ -50,7 +52,11 @@ pub(crate) fn spec() -> ChainSpec {
 
 /// Starts a node of that chain, connected to others.
 pub(crate) fn start_node(bootstrap: &[&Node]) -> Node {
-    let builder = Node::builder().chain(&spec()).arg("--no-console").arg("--log").arg(LOG);
+    start_with(Node::builder(), LOG, bootstrap)
+}
+
+fn start_with(builder: Builder, log: &str, bootstrap: &[&Node]) -> Node {
+    let builder = builder.chain(&spec()).arg("--no-console").arg("--log").arg(log);
     bootstrap.iter().fold(builder, |builder, node| builder.bootstrap(node.address())).start()
 }
 
@@ -67,7 +73,26 @@ pub(crate) fn address(node: &Node) -> Multiaddr {
 impl Arena {
     /// Two connected nodes with a few blocks.
     pub(crate) fn new() -> Self {
-        let node = start_node(&[]);
+        Self::around(start_node(&[]))
+    }
+
+    /// The same, with a node that does not write down what its libraries are told: it is told very much.
+    pub(crate) fn terse() -> Self {
+        Self::around(start_with(Node::builder(), TERSE, &[]))
+    }
+
+    /// The same, with a node that listens over QUIC.
+    pub(crate) fn over_quic() -> Self {
+        Self::around(start_with(Node::builder().listen("/ip4/127.0.0.1/udp/0/quic-v1"), LOG, &[]))
+    }
+
+    /// The same, with a node that uses this relay.
+    pub(crate) fn with_relay(relay: &str) -> Self {
+        Self::around(start_with(Node::builder().arg("--rendezvous").arg(relay), TERSE, &[]))
+    }
+
+    /// The same, with this node under attack.
+    fn around(node: Node) -> Self {
         let honest = start_node(&[&node]);
         let mut arena = Self { chain: MemoryNode::new(spec()), node, honest };
         arena.node.wait_for_peers(1);

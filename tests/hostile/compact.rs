@@ -276,6 +276,8 @@ fn a_header_on_a_branch_of_less_work_is_ignored() {
 fn a_peer_has_few_places_for_blocks_whose_rest_it_keeps_to_itself() {
     let arena = Arena::new();
     let peer = arena.stranger();
+    // Nobody is asked before it is known to be of this chain.
+    wait_until("the peer is known", PATIENCE, || faults(&arena.node, &peer.id()).is_some());
     for number in 0..8 {
         peer.gossip_block(&compact(&block(&arena.chain, |block| block.header.miner = Address::new([number; 32]))));
     }

@@ -13,6 +13,7 @@ mod exposed;
 mod invited;
 mod lan;
 mod nat;
+mod one_range;
 mod partition;
 mod relayed;
 

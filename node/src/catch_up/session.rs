@@ -78,6 +78,8 @@ pub(super) struct Session {
     position: Option<Position>,
     /// The work that is claimed for these headers.
     claimed: Work,
+    /// The height at which their chain is said to have it.
+    claimed_height: Height,
     /// What they must show, and have.
     proof: Proof,
     /// Some came in this session.
@@ -119,6 +121,9 @@ impl Session {
         peers: watch::Receiver<Arc<BTreeMap<PeerId, Standing>>>,
         progress: watch::Sender<Option<Progress>>,
     ) -> Self {
+        let status = |standing: &Standing| standing.status.as_ref().map(|status| status.height);
+        // Nothing said is nothing claimed.
+        let claimed_height = peers.borrow().get(&leader).and_then(status).unwrap_or(Height::new(u64::MAX));
         Self {
             keeper,
             network,
@@ -129,6 +134,7 @@ impl Session {
             window: Window::default(),
             position: None,
             claimed,
+            claimed_height,
             proof: Proof::new(claimed),
             went_on: false,
             is_ahead: false,

@@ -4,13 +4,13 @@ use core::time::Duration;
 
 /// What is left, as the time at which the bucket will be full again.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     full_at: Duration,
 }
 
 /// How large a bucket is, and how fast it fills.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     burst: u32,
     /// For one token.
     interval: Duration,
@@ -18,12 +18,12 @@ pub(super) struct Rate {
 
 impl Rate {
     /// So many tokens at once, and so many a second.
-    pub(super) const fn new(burst: u32, a_second: u32) -> Self {
+    pub(crate) const fn new(burst: u32, a_second: u32) -> Self {
         Self { burst, interval: Duration::from_nanos(1_000_000_000 / a_second as u64) }
     }
 
     /// So many tokens at once, and one in each interval.
-    pub(super) const fn every(burst: u32, interval: Duration) -> Self {
+    pub(crate) const fn every(burst: u32, interval: Duration) -> Self {
         Self { burst, interval }
     }
 
@@ -35,7 +35,7 @@ impl Rate {
 
 impl Bucket {
     /// Takes tokens, all of them or none; says whether there were enough.
-    pub(super) fn take(&mut self, tokens: u32, rate: Rate, now: Duration) -> bool {
+    pub(crate) fn take(&mut self, tokens: u32, rate: Rate, now: Duration) -> bool {
         let filled = self.after(tokens, rate, now);
         let enough = filled.saturating_sub(now) <= rate.whole();
         if enough {
@@ -45,17 +45,17 @@ impl Bucket {
     }
 
     /// Takes tokens even where there are not enough.
-    pub(super) fn charge(&mut self, tokens: u32, rate: Rate, now: Duration) {
+    pub(crate) fn charge(&mut self, tokens: u32, rate: Rate, now: Duration) {
         self.full_at = self.after(tokens, rate, now);
     }
 
     /// Gives tokens back.
-    pub(super) fn refund(&mut self, tokens: u32, rate: Rate) {
+    pub(crate) fn refund(&mut self, tokens: u32, rate: Rate) {
         self.full_at = self.full_at.saturating_sub(rate.interval.saturating_mul(tokens));
     }
 
     /// Whether no more was charged than the bucket holds.
-    pub(super) fn is_paid(self, rate: Rate, now: Duration) -> bool {
+    pub(crate) fn is_paid(self, rate: Rate, now: Duration) -> bool {
         self.full_at.saturating_sub(now) <= rate.whole()
     }
 

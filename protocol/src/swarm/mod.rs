@@ -5,7 +5,7 @@
 
 mod bans;
 pub(crate) mod bind;
-mod bucket;
+pub(crate) mod bucket;
 pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;

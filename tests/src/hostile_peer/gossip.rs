@@ -27,6 +27,36 @@ pub fn offer<'a>(topic: &str, ids: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8
     field(3, &field(1, &[field(1, topic.as_bytes()), ids].concat()))
 }
 
+/// An RPC that ends the subscription to a topic.
+pub fn unsubscription(topic: &str) -> Vec<u8> {
+    field(1, &[vec![0x08, 0], field(2, topic.as_bytes())].concat())
+}
+
+/// An RPC that asks for the messages with these ids.
+pub fn wish<'a>(ids: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    field(3, &field(2, &all(ids)))
+}
+
+/// An RPC that joins a topic's mesh.
+pub fn graft(topic: &str) -> Vec<u8> {
+    field(3, &field(3, &field(1, topic.as_bytes())))
+}
+
+/// An RPC that leaves a topic's mesh, for so many seconds.
+pub fn prune(topic: &str, seconds: u64) -> Vec<u8> {
+    let backoff = [vec![0x18], varint(usize::try_from(seconds).expect("64 bits"))].concat();
+    field(3, &field(4, &[field(1, topic.as_bytes()), backoff].concat()))
+}
+
+/// An RPC that declines the messages with these ids.
+pub fn refusal<'a>(ids: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    field(3, &field(5, &all(ids)))
+}
+
+fn all<'a>(ids: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    ids.into_iter().flat_map(|id| field(1, id)).collect()
+}
+
 /// An RPC as it lies in a stream: its length as a varint, then itself.
 pub fn framed(rpc: &[u8]) -> Vec<u8> {
     [varint(rpc.len()), rpc.to_vec()].concat()
@@ -44,6 +74,6 @@ pub fn varint(mut number: usize) -> Vec<u8> {
 }
 
 /// A protobuf field of bytes.
-pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub fn field(number: u8, content: &[u8]) -> Vec<u8> {
     [vec![number << 3 | 2], varint(content.len()), content.to_vec()].concat()
 }

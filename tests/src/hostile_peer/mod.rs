@@ -3,13 +3,18 @@
 //! Its methods wait for what they start, each with a deadline, so that a test reads from top to bottom.
 
 pub mod gossip;
+pub mod records;
+mod relayed;
 mod script;
 pub mod sealed;
 mod streams;
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,7 +28,7 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identify,
     identity::Keypair,
-    noise, ping,
+    noise, ping, relay,
     swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
@@ -47,6 +52,10 @@ pub struct Guise {
     pub identity: Keypair,
     /// What it says of its software and chain; by default what a node of this chain says.
     pub protocol_version: Option<String>,
+    /// The protocols it offers; by default those of a node of this chain that only gossips and answers.
+    pub offers: Option<Vec<String>>,
+    /// What it says to whatever it is asked, by the end of a protocol's name, instead of what the script says.
+    pub says: Option<(&'static str, Vec<u8>)>,
     /// How it answers.
     pub script: Script,
 }
@@ -54,7 +63,8 @@ pub struct Guise {
 impl Default for Guise {
     /// A stranger on the node's chain who answers nothing.
     fn default() -> Self {
-        Self { identity: Keypair::generate_ed25519(), protocol_version: None, script: quiet() }
+        let identity = Keypair::generate_ed25519();
+        Self { identity, protocol_version: None, offers: None, says: None, script: quiet() }
     }
 }
 
@@ -80,6 +90,7 @@ enum Phase {
 struct Behaviour {
     identify: identify::Behaviour,
     ping: ping::Behaviour,
+    relay: relay::client::Behaviour,
     streams: Streams,
 }
 
@@ -91,6 +102,8 @@ pub struct HostilePeer {
     wishes: mpsc::Sender<Open>,
     phase: watch::Receiver<Phase>,
     heard: Heard,
+    /// Bytes of gossip that it was told.
+    told: Arc<AtomicUsize>,
     /// The stream of [`HostilePeer::gossip`], opened on first use: a node reads one of each peer.
     gossip: Mutex<Option<Stream>>,
     runtime: Runtime,
@@ -143,18 +156,20 @@ impl HostilePeer {
         let (wishes, wished) = mpsc::channel(QUEUE);
         let (arrivals, arrived) = mpsc::channel(QUEUE);
         let (news, phase) = watch::channel(Phase::Dialling);
-        let heard = Heard::default();
+        let (heard, told) = (Heard::default(), Arc::new(AtomicUsize::new(0)));
         let id = guise.identity.public().to_peer_id();
         let version = guise.protocol_version.unwrap_or_else(|| names.protocol_version());
         let begun = runtime.block_on(async {
-            let mut swarm = swarm(&guise.identity, version, Streams::new(script::offered(&names), arrivals));
+            let offered = guise.offers.unwrap_or_else(|| script::usual(&names));
+            let mut swarm = swarm(&guise.identity, version, Streams::new(script::offered(offered), arrivals));
             let begun = begin(&mut swarm).await?;
             tokio::spawn(drive(swarm, wished, news));
-            tokio::spawn(script::play(guise.script, Arc::clone(&heard), arrived));
+            let part = script::Part { script: guise.script, says: guise.says };
+            tokio::spawn(script::play(part, Arc::clone(&heard), Arc::clone(&told), arrived));
             Ok::<T, String>(begun)
         })?;
         let response_limit = response_max_len(spec.max_block_len());
-        let peer = Self { names, response_limit, id, wishes, phase, heard, gossip: Mutex::new(None), runtime };
+        let peer = Self { names, response_limit, id, wishes, phase, heard, told, gossip: Mutex::new(None), runtime };
         Ok((peer, begun))
     }
 
@@ -171,6 +186,11 @@ impl HostilePeer {
     /// What it was asked so far.
     pub fn heard(&self) -> Vec<SyncRequest> {
         self.heard.lock().expect("not poisoned").clone()
+    }
+
+    /// Bytes of gossip that it was told so far.
+    pub fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// Whether the connection still stands.
@@ -362,9 +382,13 @@ fn swarm(identity: &Keypair, protocol_version: String, streams: Streams) -> Swar
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .expect("TCP")
-        .with_behaviour(|_| Behaviour {
+        .with_quic()
+        .with_relay_client(noise::Config::new, yamux::Config::default)
+        .expect("circuits")
+        .with_behaviour(|_, relay| Behaviour {
             identify: identify::Behaviour::new(config),
             ping: ping::Behaviour::default(),
+            relay,
             streams,
         })
         .expect("a behaviour")

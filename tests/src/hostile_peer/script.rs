@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,18 +45,36 @@ pub fn quiet() -> Script {
     Box::new(|_| Answer::Silence)
 }
 
-/// The protocols that a peer offers.
-pub(super) fn offered(names: &Names) -> Vec<StreamProtocol> {
-    let names = [names.sync(), names.peers(), gossip::PROTOCOL.to_owned()];
+/// The protocols that a peer offers unless told otherwise.
+pub(super) fn usual(names: &Names) -> Vec<String> {
+    vec![names.sync(), names.peers(), gossip::PROTOCOL.to_owned()]
+}
+
+/// Names as libp2p takes them.
+pub(super) fn offered(names: Vec<String>) -> Vec<StreamProtocol> {
     names.into_iter().map(|name| StreamProtocol::try_from_owned(name).expect("a protocol name")).collect()
 }
 
-/// Answers all streams that arrive until there can be no more.
-pub(super) async fn play(mut script: Script, heard: Heard, mut arrivals: mpsc::Receiver<Arrived>) {
+/// What a peer has to say.
+pub(super) struct Part {
+    pub(super) script: Script,
+    /// The same whatever is asked, on protocols that end like this.
+    pub(super) says: Option<(&'static str, Vec<u8>)>,
+}
+
+/// Answers all streams that arrive until there can be no more, and counts what comes of gossip.
+pub(super) async fn play(
+    Part { mut script, says }: Part,
+    heard: Heard,
+    told: Arc<AtomicUsize>,
+    mut arrivals: mpsc::Receiver<Arrived>,
+) {
     let mut tasks = JoinSet::new();
     let mut held = Vec::new();
     while let Some((protocol, mut stream)) = arrivals.recv().await {
-        if protocol.as_ref().ends_with("/sync/1") {
+        if let Some((_, bytes)) = says.as_ref().filter(|(end, _)| protocol.as_ref().ends_with(end)) {
+            tasks.spawn(say(stream, bytes.clone()));
+        } else if protocol.as_ref().ends_with("/sync/1") {
             let Ok(request) = read_question(&mut stream).await else { continue };
             note(&heard, &request);
             match script(&request) {
@@ -65,7 +86,7 @@ pub(super) async fn play(mut script: Script, heard: Heard, mut arrivals: mpsc::R
         } else if protocol.as_ref().ends_with("/peers/1") {
             tasks.spawn(say(stream, framed(&encoding::encode(&PeersResponse::default()))));
         } else {
-            tasks.spawn(listen(stream));
+            tasks.spawn(listen(stream, Arc::clone(&told)));
         }
     }
 }
@@ -95,8 +116,10 @@ async fn dribble(mut stream: Stream, bytes: Vec<u8>) {
     }
 }
 
-/// Reads gossip and forgets it.
-async fn listen(mut stream: Stream) {
+/// Reads gossip and forgets it, but for its length.
+async fn listen(mut stream: Stream, told: Arc<AtomicUsize>) {
     let mut buffer = vec![0; 64 << 10];
-    while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+    while let Some(length) = stream.read(&mut buffer).await.ok().filter(|length| *length > 0) {
+        told.fetch_add(length, Ordering::Relaxed);
+    }
 }

@@ -1,16 +1,17 @@
 //! A TCP connection that gets as far as Noise, and no further: whatever is written then is encrypted junk.
 
-use std::io;
+use std::{future::poll_fn, io, pin::Pin};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{
     Multiaddr, PeerId,
     core::{
         Endpoint, Transport,
-        transport::{DialOpts, PortUse},
-        upgrade::OutboundConnectionUpgrade,
+        transport::{DialOpts, ListenerId, PortUse, TransportEvent},
+        upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade},
     },
     identity::Keypair,
+    multiaddr::Protocol,
     noise, tcp,
 };
 
@@ -59,4 +60,52 @@ where
     let mut echo = vec![0; greeting.len()];
     io.read_exact(&mut echo).await?;
     if echo == greeting { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// Waits on loopback for whoever connects.
+pub struct Listening {
+    transport: tcp::tokio::Transport,
+    /// Where.
+    pub address: Multiaddr,
+}
+
+impl Listening {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub async fn begin() -> io::Result<Self> {
+        let mut transport = tcp::tokio::Transport::new(tcp::Config::default());
+        let anywhere = Multiaddr::from(Protocol::Ip4([127, 0, 0, 1].into())).with(Protocol::Tcp(0));
+        transport.listen_on(ListenerId::next(), anywhere).map_err(io::Error::other)?;
+        loop {
+            if let TransportEvent::NewAddress { listen_addr, .. } = next(&mut transport).await {
+                return Ok(Self { transport, address: listen_addr });
+            }
+        }
+    }
+
+    /// The next that connects, to whom this side proves to be `identity`.
+    ///
+    /// # Errors
+    /// Where it is not spoken with.
+    pub async fn accept(&mut self, identity: &Keypair) -> io::Result<Sealed> {
+        let mut socket = loop {
+            if let TransportEvent::Incoming { upgrade, .. } = next(&mut self.transport).await {
+                break upgrade.await?;
+            }
+        };
+        let mut greeting = vec![0; GREETING.len()];
+        socket.read_exact(&mut greeting).await?;
+        socket.write_all(&greeting).await?;
+        let noise = noise::Config::new(identity).map_err(io::Error::other)?;
+        let (peer, channel) = noise.upgrade_inbound(socket, "/noise").await.map_err(io::Error::other)?;
+        Ok(Sealed { peer, channel })
+    }
+}
+
+async fn next(
+    transport: &mut tcp::tokio::Transport,
+) -> TransportEvent<<tcp::tokio::Transport as Transport>::ListenerUpgrade, io::Error> {
+    poll_fn(|cx| Pin::new(&mut *transport).poll(cx)).await
 }

@@ -7,14 +7,14 @@ use bard_chain::{
     hash::BlockId,
     invalid::{Blame, Invalid},
     rules::in_chain::Position,
-    units::{Height, Work},
+    units::Height,
 };
 use bard_protocol::{Fault, PeerId, RequestError, SyncRequest, SyncResponse};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{
-    Progress, Session,
+    Progress, Session, Standing,
     proof::{Proof, Step},
 };
 use crate::{catch_up::stopped::Stopped, clock};
@@ -25,9 +25,21 @@ const HEADERS_SILENCE: Duration = Duration::from_secs(15);
 const HEADERS_DEADLINE: Duration = Duration::from_secs(45);
 /// How long a leader may take to show headers with more work than this node's chain has.
 const PROOF_DEADLINE: Duration = Duration::from_secs(90);
-/// How much longer for each header after that: 400 a second, 77 KB. A slower one is left to others, and gone on with where there
-/// are none.
+/// While others wait who claim more than this node has, a leader's headers may take as long and so much more for each that came:
+/// 400 a second, 77 KB. Where a slower one leads again, it is gone on with.
 const PER_HEADER: Duration = Duration::from_micros(2_500);
+
+/// How long a leader that is ahead may take to show what it claims while others wait who claim more than this node has; it
+/// doubles with each of its failures, for its line may be slow, and so may all others be.
+const TURN: Duration = Duration::from_secs(300);
+/// Headers beyond the height that was claimed which may come before the claimed work is shown: where another branch took the
+/// place of the one that was claimed, its blocks may have a little less work each.
+const BEYOND: u64 = 2_000;
+
+/// How long the turn of a leader is that failed so often.
+fn turn(failures: u32) -> Duration {
+    TURN.saturating_mul(1 << failures.min(8))
+}
 
 /// Headers that a session leaves behind, in which its leader has not yet shown what it claims: through a relay they come in
 /// pieces, with a session for each.
@@ -64,19 +76,19 @@ impl Session {
             None => self.keeper.locator().await?,
         };
         // Headers that everybody knows cost their teller nothing: he has so long to tell others.
-        let left = if self.is_ahead {
-            let earned = PER_HEADER.saturating_mul(self.headers_taken);
-            PROOF_DEADLINE.saturating_add(earned).saturating_sub(self.headers_took)
-        } else {
-            PROOF_DEADLINE.saturating_sub(self.began.elapsed())
-        };
-        if left.is_zero() && self.is_ahead {
-            return Err(Stopped::NoAnswer(RequestError::Timeout));
-        }
+        let left = if self.is_ahead { Duration::MAX } else { PROOF_DEADLINE.saturating_sub(self.began.elapsed()) };
         if left.is_zero() {
             return Err(Stopped::Peer(
                 "its headers have not shown more work than this node's chain has in time".to_owned(),
             ));
+        }
+        if self.is_ahead && self.others_wait() {
+            if self.headers_took >= PROOF_DEADLINE.saturating_add(PER_HEADER.saturating_mul(self.headers_taken)) {
+                return Err(Stopped::NoAnswer(RequestError::Timeout));
+            }
+            if self.proof.is_being_shown(self.keeper.tip().work) && self.has_had_its_turn() {
+                return Err(Stopped::Peer("it has not shown what it claims for long, and others wait".to_owned()));
+            }
         }
         self.headers_since = Instant::now();
         let deadline = HEADERS_DEADLINE.min(left);
@@ -88,6 +100,22 @@ impl Session {
             link.slow().await;
             network.request_at_length(leader, request, HEADERS_SILENCE, deadline).await
         }))
+    }
+
+    /// Whether others claim more than this node has, and could be followed now.
+    fn others_wait(&self) -> bool {
+        let (ours, now) = (self.keeper.tip().work, Instant::now());
+        let waits = |standing: &Standing| {
+            let is_ready = standing.not_before.is_none_or(|at| at <= now);
+            is_ready && standing.status.as_ref().is_some_and(|status| status.work > ours)
+        };
+        self.peers.borrow().iter().any(|(peer, standing)| *peer != self.leader && waits(standing))
+    }
+
+    /// Whether the leader has had its turn.
+    fn has_had_its_turn(&self) -> bool {
+        let failures = self.peers.borrow().get(&self.leader).map_or(0, |standing| standing.failures);
+        self.began.elapsed() >= turn(failures)
     }
 
     pub(super) async fn take_headers(&mut self, answer: Result<SyncResponse, RequestError>) -> Result<(), Stopped> {
@@ -103,8 +131,10 @@ impl Session {
             self.take_some(headers).await?;
         }
         let ours = self.keeper.tip().work;
-        if self.all_headers && self.proof.is_owed(ours) {
-            return Err(Stopped::LessShown(self.position.as_ref().map_or(Work::ZERO, Position::work)));
+        let (height, shown) = self.position.as_ref().map_or_else(Default::default, |at| (at.height(), at.work()));
+        let is_beyond = height.get() > self.claimed_height.get().saturating_add(BEYOND);
+        if self.all_headers && self.proof.is_owed(ours) || is_beyond && self.proof.is_being_shown(ours) {
+            return Err(Stopped::LessShown(shown));
         }
         Ok(())
     }
@@ -210,4 +240,15 @@ impl Session {
 
 fn changed() -> Stopped {
     Stopped::Peer("its chain changed while it was followed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_grows_with_each_failure_and_not_beyond_all_measure() {
+        assert_eq!([0, 1, 3].map(turn), [TURN, TURN * 2, TURN * 8]);
+        assert_eq!(turn(u32::MAX), TURN * 256);
+    }
 }

@@ -80,6 +80,11 @@ impl Proof {
         self.stage != Stage::Shown && self.claimed > ours
     }
 
+    /// Whether headers are still to show the work, and it is not compared yet what they showed.
+    pub(super) fn is_being_shown(&self, ours: Work) -> bool {
+        matches!(self.stage, Stage::Keeping | Stage::Noting) && self.is_owed(ours)
+    }
+
     /// Takes headers that were checked, from one position to the other, with this node's work as it is now.
     pub(super) fn take(&mut self, from: &Position, to: &Position, ids: Vec<Wanted>, ours: Work) -> Step {
         let is_shown = to.work() > ours && to.work() >= self.claimed;
@@ -205,6 +210,7 @@ mod tests {
         let steps = show(&mut proof, 0, 4_999, 0);
         assert_eq!(steps, [Step::More, Step::More, Step::More]);
         assert!(proof.is_owed(Work::ZERO) && proof.is_owed(work(4_999)));
+        assert!(proof.is_being_shown(Work::ZERO) && !proof.is_being_shown(work(5_000)));
         assert!(!proof.is_owed(work(5_000)), "this node has as much by now");
         let steps = show(&mut proof, 4_999, 5_001, 0);
         assert_eq!(fetched(&steps), (1..=5_001).collect::<Vec<_>>());
@@ -219,6 +225,7 @@ mod tests {
         let mut steps = show(&mut proof, 0, length, 0);
         assert_eq!(steps.pop(), Some(Step::Again(Box::new(position(0)))));
         assert!(steps.iter().all(|step| *step == Step::More));
+        assert!(proof.is_owed(Work::ZERO) && !proof.is_being_shown(Work::ZERO), "it was shown, and is compared");
         assert!(proof.kept.is_empty() && proof.noted.len() as u64 == length / NOTED_ONE_IN + 1);
         let steps = show(&mut proof, 0, length + 5, 0);
         assert_eq!(fetched(&steps), (1..=length + 5).collect::<Vec<_>>());
