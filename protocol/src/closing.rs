@@ -135,7 +135,7 @@ mod tests {
     /// A connection with more to write than its line takes.
     async fn full() -> Closing<yamux::Muxer<Clogged>> {
         let upgrade = Multiplexed::default();
-        let info = upgrade.protocol_info().into_iter().next().expect("yamux");
+        let info = upgrade.protocol_info().next().expect("yamux");
         let mut connection = upgrade.upgrade_outbound(Clogged(1_000), info).await.expect("nothing is said yet");
         let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.expect("a stream");
         stream.write_all(&[0; 4_000]).await.expect("what a stream buffers");
