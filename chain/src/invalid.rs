@@ -140,7 +140,7 @@ pub enum Invalid {
         /// Height of the state that the node began with.
         floor: Height,
     },
-    /// As many side branches are known as are kept, and this one has less work than each of them.
+    /// As many side branches are known as are kept, none of them is one of many siblings, and this one has less work than each.
     #[error("too many side branches are known and this one has the least work")]
     TooManyBranches,
 

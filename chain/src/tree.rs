@@ -1,8 +1,9 @@
 //! The known blocks near the tip, by their headers: which chain is active, which branches there are, what forks where.
 //!
 //! Only as much is held as a reorganisation may reach; older headers are the store's. Side branches are bounded in number:
-//! when there are too many, the side tip with the least work is forgotten.
+//! when there are too many, a side tip that is one of many siblings is forgotten, or else the one with the least work.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 
 /// How many blocks beside the active chain are held beyond twice the deepest reorganisation.
 const SPARE_SIDE_BLOCKS: usize = 1024;
+/// More children of one block than these are not what miners make who only did not hear of each other in time.
+const MOST_SIBLINGS: usize = 16;
 /// Denser than this a locator does not get: the last so many blocks one by one.
 const LOCATOR_DENSE: usize = 10;
 
@@ -33,6 +36,9 @@ pub struct Node {
     /// Whether it, or a block before it, was found to break a rule of the state.
     pub invalid: bool,
 }
+
+/// Above all other ids.
+const GREATEST: BlockId = BlockId::new([u8::MAX; 32]);
 
 /// The known blocks near the tip.
 #[derive(Clone, Debug)]
@@ -155,20 +161,24 @@ impl Tree {
         self.next_arrival
     }
 
-    /// Whether a side block would be kept: there is room, or a side tip other than its parent has less work and goes for it.
+    /// Whether a side block would be kept: there is room, or a side tip other than its parent goes for it, because it is one of
+    /// many siblings or has less work.
     pub fn has_room_for(&self, spec: &ChainSpec, node: &Node) -> bool {
+        let parent = &node.header.parent;
         self.side_blocks() < most_side_blocks(spec)
-            || self.weakest_side_tip(&node.header.parent).is_some_and(|(weakest, _)| weakest < node.work)
+            || self.crowded_side_tip(parent).is_some()
+            || self.weakest_side_tip(parent).is_some_and(|(weakest, _)| weakest < node.work)
     }
 
-    /// Adds a block whose parent is held. Where too many side blocks are held, forgets the side tip with the least work;
-    /// never the one just added, which may be the next tip of the chain.
+    /// Adds a block whose parent is held. Where too many side blocks are held, forgets a side tip that is one of many siblings,
+    /// or else the one with the least work; never the one just added, which may be the next tip of the chain.
     pub fn insert(&mut self, spec: &ChainSpec, id: BlockId, node: Node) {
         self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
         self.hold(id, node);
         while self.side_blocks() > most_side_blocks(spec) {
-            let Some((_, weakest)) = self.weakest_side_tip(&id) else { return };
-            self.forget(&weakest);
+            let weakest = || self.weakest_side_tip(&id).map(|(_, weakest)| weakest);
+            let Some(leaving) = self.crowded_side_tip(&id).or_else(weakest) else { return };
+            self.forget(&leaving);
         }
     }
 
@@ -207,6 +217,20 @@ impl Tree {
         } else {
             self.side_tips.insert((work, *id));
         }
+    }
+
+    /// A side tip other than `except` of the block with the most children, where those are more than honest miners make: with as
+    /// much work as the tip they would keep out every other branch, which begins with less. Which one is left to chance: the
+    /// one with the greatest id.
+    fn crowded_side_tip(&self, except: &BlockId) -> Option<BlockId> {
+        let (parent, _) =
+            self.children.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > MOST_SIBLINGS)?;
+        let above = (Bound::Excluded((self.get(parent)?.work, GREATEST)), Bound::Unbounded);
+        let is_child = |id: &BlockId| id != except && self.get(id).is_some_and(|node| node.header.parent == *parent);
+        // All children of a block have the same target, and so the same work.
+        let (work, _) = self.side_tips.range(above).find(|(_, id)| is_child(id))?;
+        let siblings = self.side_tips.range((*work, BlockId::ZERO)..=(*work, GREATEST));
+        siblings.rev().map(|(_, id)| *id).find(is_child)
     }
 
     fn side_blocks(&self) -> usize {

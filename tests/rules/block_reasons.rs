@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bard_chain::{
+    address::Address,
     block::Block,
     encoding::{self, EncodingError},
     engine::{Engine, Outcome, Refused, Restored},
@@ -292,21 +293,59 @@ pub(crate) fn a_branch_that_left_below_the_state_a_node_began_with() -> Invalid 
     reason
 }
 
-pub(crate) fn one_branch_more_than_are_kept() -> Invalid {
-    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 1, ..easy_spec() });
-    let mut rival = node.rival();
-    node.extend(Vec::new());
-    // Twice the deepest reorganisation and 1,024 to spare.
-    for i in 0..1_026_u32 {
-        rival.miner = bard_chain::address::Address::new([i.to_le_bytes(); 8].concat().try_into().expect("32 bytes"));
-        let block = rival.mine(Vec::new());
-        assert_eq!(node.accept(&block), Ok(Outcome::SideBranch), "{i}");
+/// So many blocks, each by another miner than any before.
+fn by_others(node: &mut MemoryNode, count: usize, make: impl Fn(&MemoryNode) -> Arc<Isolated>) -> Vec<Arc<Isolated>> {
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let mut miner = *node.miner.as_bytes();
+        let number = u64::from_le_bytes(miner[..8].try_into().expect("8 bytes")).wrapping_add(1);
+        miner[..8].copy_from_slice(&number.to_le_bytes());
+        node.miner = Address::new(miner);
+        made.push(make(node));
     }
-    rival.miner = address("alice");
-    let block = rival.mine(Vec::new());
-    let reason = refused_by_engine(&mut node, &block);
+    made
+}
+
+pub(crate) fn one_branch_more_than_are_kept() -> Invalid {
+    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 3, ..easy_spec() });
+    let mut other = node.rival();
+    node.extend_by(3);
+    // Twice the deepest reorganisation and 1,024 to spare: no block has many children, and each but the last has some.
+    let mut layers = vec![by_others(&mut other, 10, |other| other.mine(Vec::new()))];
+    for _ in 0..2 {
+        let above = layers.last().expect("one").clone();
+        let layer = above.iter().flat_map(|parent| by_others(&mut other, 10, |other| other.child_of(parent)));
+        layers.push(layer.collect());
+    }
+    let (mut side, mut last) = (layers[..2].concat(), layers[2].clone());
+    let first_of_each: Vec<_> = last.chunks(10).map(|siblings| siblings[0].clone()).collect();
+    last.retain(|block| !first_of_each.contains(block));
+    side.extend(first_of_each);
+    side.extend(last);
+    let (kept, more) = side.split_at(1_030);
+    for block in kept {
+        assert_eq!(node.accept(block), Ok(Outcome::SideBranch));
+    }
+    let reason = refused_by_engine(&mut node, &more[0]);
     assert!(!reason.is_final());
     reason
+}
+
+#[test]
+fn many_children_of_one_block_keep_no_other_branch_out() {
+    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 4, ..easy_spec() });
+    let rival = node.rival();
+    let blocks = node.extend_by(2);
+    // As much work as the tip, each of them, and more of them than are kept.
+    for sibling in by_others(&mut node.clone(), 1_100, |other| other.child_of(&blocks[0])) {
+        assert_eq!(node.accept(&sibling), Ok(Outcome::SideBranch));
+    }
+    let side = node.engine().tree().nodes().count() - 3;
+    assert_eq!(side, 2 * 4 + 1_024, "no more than are kept");
+    let mut heavier = rival.clone();
+    let outcomes: Vec<_> = heavier.extend_by(3).iter().map(|block| node.accept(block)).collect();
+    assert_eq!(outcomes, [Ok(Outcome::SideBranch), Ok(Outcome::SideBranch), Ok(Outcome::Reorganised)]);
+    assert_eq!(node.tip(), heavier.tip());
 }
 
 pub(crate) fn another_state_than_the_header_says() -> Invalid {
@@ -329,7 +368,7 @@ pub(crate) fn a_reward_that_does_not_fit() -> Invalid {
     let block = node.mine(Vec::new());
     let full = refused_by_engine(&mut node, &block);
     assert_eq!(full, Invalid::RewardOverflow, "alice has something already");
-    node.miner = bard_chain::address::Address::new([1; 32]);
+    node.miner = Address::new([1; 32]);
     let with_fee = node.mine(vec![node.sign("bob", 0, 1, record("fee"))]);
     let reason = refused_by_engine(&mut node, &with_fee);
     let free = node.mine(vec![node.sign("bob", 0, 0, Action::Record { content_type: "a".into(), bytes: vec![] })]);

@@ -409,7 +409,7 @@ impl Task {
             tracing::info!(peer = %leader, accepted, height, "caught up");
         }
         // Who brought something, and then failed, may have a bad line: that is not held against it for long.
-        let lied = matches!(result, Err(Stopped::Invalid { .. }));
+        let lied = matches!(result, Err(Stopped::Invalid { is_lie: true, .. }));
         self.note(leader, failed, (accepted > 0 || self.unfinished.is_some()) && !lied);
         self.update(|standings| {
             standings.entry(leader).and_modify(|standing| {

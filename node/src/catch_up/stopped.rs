@@ -36,6 +36,8 @@ pub(super) enum Stopped {
         id: BlockId,
         /// Why.
         reason: String,
+        /// Whether somebody is to blame for it.
+        is_lie: bool,
     },
     /// This node has no room for more blocks: nobody else's fault.
     #[error("{0}")]

@@ -11,7 +11,7 @@ use bard_chain::{
 };
 
 use super::client::Client;
-use crate::clock;
+use crate::{clock, whole_file};
 
 /// Digits of the transaction's id in the name of a receipt's file.
 const NAME_DIGITS: usize = 16;
@@ -74,7 +74,8 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut beside = builder.prefix(".receipt-").tempfile_in(dir).map_err(failed)?;
     beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
-    beside.persist_noclobber(path).map(drop).map_err(|error| failed(error.error))
+    beside.persist_noclobber(path).map(drop).map_err(|error| failed(error.error))?;
+    whole_file::sync_dir(path).map_err(failed)
 }
 
 /// What a receipt shows, for a person. `is_known`: they know its last block that counts.

@@ -191,6 +191,9 @@ impl Task {
                     self.answer(other)?;
                 }
             }
+            if let Some(failure) = self.store.failure() {
+                return Err(failure.into());
+            }
         }
         self.settle()?;
         self.store.close()?;

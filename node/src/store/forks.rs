@@ -77,20 +77,21 @@ impl StoreReader {
             (active, sides, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?, heights, beside)
         };
         let mut blocks = Vec::new();
-        listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
+        let shared = &self.shared;
+        shared.read(listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
             blocks.push((id, true));
             true
-        })?;
+        }))?;
         let mut highest = VecDeque::new();
         let mut more = false;
-        listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
+        shared.read(listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
             highest.push_back((id, false));
             if highest.len() > limit {
                 highest.pop_front();
                 more = true;
             }
             true
-        })?;
+        }))?;
         let known = blocks.into_iter().chain(highest).map(|(id, active)| self.known_block(id, active));
         let mut blocks: Vec<_> = known.collect::<Result<_, _>>()?;
         blocks.sort_by_key(|block| (block.header.height, !block.active, block.arrival));

@@ -88,6 +88,8 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
         use std::io::ErrorKind::{InvalidData, UnexpectedEof};
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            // After a failure of the file system nothing more is read or written until it is opened anew.
+            redb::Error::PreviousIo => Self::Io(std::io::Error::other("an earlier read or write of it failed")),
             redb::Error::Io(error) if !matches!(error.kind(), InvalidData | UnexpectedEof) => Self::Io(error),
             other => Self::Damaged(other.to_string()),
         }

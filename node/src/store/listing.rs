@@ -6,7 +6,6 @@ use bard_chain::{
     address::Address,
     hash::BlockId,
     ledger::{Account, Item},
-    source::SourceError,
     transaction::ItemName,
 };
 
@@ -75,7 +74,7 @@ pub(super) fn merge<K: Ord + Clone, V: Clone>(
     snapshot: &Snapshot,
     range: &KeyRange<K>,
     visit: Visit<'_, K, V>,
-) -> Result<(), SourceError> {
+) -> Result<(), IndexError> {
     let mut failure = None;
     let index = (listing.index)(snapshot, range)?.map_while(|entry| match entry {
         Ok((key, value)) => Some((key, Some(value))),
@@ -100,7 +99,7 @@ pub(super) fn merge<K: Ord + Clone, V: Clone>(
     // `all` stops at the first that is refused: a visitor who wants no more.
     listed.all(|(key, value)| visit(key, value));
     drop(layers);
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    failure.map_or(Ok(()), Err)
 }
 
 /// Takes the lowest key off all sequences that begin with it; the value is that of the first of them, the newest.

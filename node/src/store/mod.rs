@@ -222,6 +222,12 @@ impl Store {
     }
 
     /// A block that the effects speak of.
+    /// Why the store is of no more use, though nothing that is stored is lost: its index cannot be read any more. Blocks would
+    /// be refused that are right, for ever.
+    pub fn failure(&self) -> Option<StoreError> {
+        self.reader.shared.index_failed().map(|why| StoreError::Index(why.to_owned()))
+    }
+
     fn body_of(&self, effects: &Effects, id: &BlockId) -> Result<Arc<Isolated>, SourceError> {
         let stored = effects.stored.iter().map(|(block, _)| block);
         let mut known = stored.chain(effects.connected.iter().map(|connected| &connected.block));

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use bard_chain::{
@@ -35,11 +35,27 @@ pub(super) struct Shared {
     pub(super) log: LogReader,
     pub(super) recent: Recent,
     state: RwLock<State>,
+    /// How the file system failed when the index was read: no more of it is read until the store is opened anew.
+    index_failed: OnceLock<String>,
 }
 
 impl Shared {
     pub(super) fn new(spec: Arc<ChainSpec>, genesis: Arc<Isolated>, log: LogReader, state: State) -> Self {
-        Self { spec, genesis, log, recent: Recent::default(), state: RwLock::new(state) }
+        let (recent, state, index_failed) = (Recent::default(), RwLock::new(state), OnceLock::new());
+        Self { spec, genesis, log, recent, state, index_failed }
+    }
+
+    /// What was read of the index. That the file system failed is kept for whoever writes to see.
+    fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
+        if let Err(IndexError::Io(error)) = &read {
+            self.index_failed.get_or_init(|| error.to_string());
+        }
+        Ok(read?)
+    }
+
+    /// How the file system failed when the index was read, if it did.
+    pub(super) fn index_failed(&self) -> Option<&str> {
+        self.index_failed.get().map(String::as_str)
     }
 
     /// The state, to look at for a moment: nobody reads or writes a file while holding it.
@@ -88,7 +104,7 @@ impl StoreReader {
             }
             state.snapshot.clone().ok_or_else(closed)?
         };
-        Ok(index(&snapshot)?)
+        self.shared.read(index(&snapshot))
     }
 
     /// Looks where no file is needed: into the layers in memory, then at what was read of the index lately.
@@ -132,7 +148,7 @@ impl StoreReader {
             let open = state.open_layers(self.sight).map(|layer| listing::copy((listing.layer)(layer), range, limit));
             (open.collect(), state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
-        listing::merge(listing, open, &frozen, &snapshot, range, visit)
+        self.shared.read(listing::merge(listing, open, &frozen, &snapshot, range, visit))
     }
 
     /// The last entry of a history, whose first possible key is `low`, before the key `bound`.
@@ -154,7 +170,7 @@ impl StoreReader {
                     state.layers(self.sight).filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
                 (newest, state.snapshot.clone().ok_or_else(closed)?)
             };
-            let stored = snapshot.history_before(low, &bound)?;
+            let stored = self.shared.read(snapshot.history_before(low, &bound))?;
             match (newest, stored) {
                 (Some((key, Some(events))), stored) if stored.as_ref().is_none_or(|(below, _)| *below <= key) => {
                     return Ok(Some((key, events)));

@@ -207,7 +207,7 @@ impl Session {
                 self.network.penalise(self.leader, Fault::Fatal, format!("its chain has an invalid block {id}")).await;
             }
         }
-        Err(Stopped::Invalid { id, reason: reason.to_string() })
+        Err(Stopped::Invalid { id, reason: reason.to_string(), is_lie: reason.blame() == Blame::Sender })
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
         progress,
     },
     store::{Opened, StoreReader},
+    whole_file,
 };
 
 /// The file: an archive's, with the parts of a snapshot where that has blocks.
@@ -131,7 +132,8 @@ fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader, past: &Past)
     let done = write(opened, spec, reader, past)
         .and_then(|written| written.sync_all().map_err(trouble))
         .and_then(|()| check(&beside))
-        .and_then(|(_, checked)| fs::rename(&beside, file).map(|()| checked).map_err(trouble));
+        .and_then(|(_, checked)| fs::rename(&beside, file).map(|()| checked).map_err(trouble))
+        .and_then(|checked| whole_file::sync_dir(file).map(|()| checked).map_err(trouble));
     if done.is_err() {
         // What failed is what matters.
         let _ = fs::remove_file(&beside);
