@@ -40,7 +40,7 @@ async fn pair() -> (Lab, Link, mpsc::Receiver<NetworkEvent>, JoinSet<()>) {
     let handle = other.handle;
     tasks.spawn(async move {
         let _handle = handle;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     (lab, link, other.events, tasks)
 }
@@ -49,9 +49,8 @@ async fn pair() -> (Lab, Link, mpsc::Receiver<NetworkEvent>, JoinSet<()>) {
 async fn heard(events: &mut mpsc::Receiver<NetworkEvent>) -> u8 {
     let block = async {
         loop {
-            match events.recv().await.expect("a network") {
-                NetworkEvent::Block { bytes, .. } => return bytes.first().copied().expect("a byte"),
-                _ => {}
+            if let NetworkEvent::Block { bytes, .. } = events.recv().await.expect("a network") {
+                return bytes.first().copied().expect("a byte");
             }
         }
     };
