@@ -154,6 +154,9 @@ impl Arena {
     /// That the node is as before, took no more memory than `growth` bytes, and exchanges blocks with the honest node.
     pub(crate) fn assert_unharmed(&mut self, before: &Before, growth: u64) {
         assert!(self.node.is_running(), "the node lives");
+        // A task that panics leaves its work undone, and the rest of the node goes on.
+        let panicked = self.node.stderr().from(0).into_iter().find(|line| line.contains("panicked at"));
+        assert_eq!(panicked, None, "a part of the node panicked");
         let http = Http::with_deadline(&self.node.file().api, QUICK);
         let status = http.try_get("/api/v1/status").unwrap_or_else(|error| panic!("no answer in {QUICK:?}: {error}"));
         assert_eq!(status.success()["tip"], before.tip.as_str(), "the tip is undisturbed");

@@ -23,6 +23,7 @@ mod introductions;
 mod light;
 mod load;
 mod pools;
+mod protocols;
 mod punching;
 mod quic;
 mod records;

@@ -22,8 +22,8 @@ use crate::arena::{Arena, LITTLE, MIB, PATIENCE, spec};
 
 /// Connections to new peers that the stack itself may make at once.
 const DIALS: usize = 8;
-/// Strangers who tell of peers that are not there, 60 each with 7 addresses: 5,040 in all.
-const LIARS: usize = 12;
+/// Strangers who tell of peers that are not there, 60 each with 7 addresses: 10,080 in all.
+const LIARS: usize = 24;
 /// For how long the node's dials are watched.
 const WATCHED: Duration = Duration::from_secs(6);
 

@@ -148,6 +148,39 @@ fn a_multiplexed_frame_of_four_gigabytes_is_hung_up_on() {
     assert_hung_up_inside(Some(sealed::YAMUX_GREETING), &[0, 0, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]);
 }
 
+/// A frame of Yamux: of data (0), a window (1), a ping (2) or a farewell (3).
+fn frame(kind: u8, flags: u16, stream: u32, length: u32) -> Vec<u8> {
+    [&[0, kind][..], &flags.to_be_bytes(), &stream.to_be_bytes(), &length.to_be_bytes()].concat()
+}
+
+#[test]
+fn windows_beyond_every_number_are_borne_or_hung_up_on() {
+    let mut arena = Arena::new();
+    let before = arena.look();
+    let runtime = Runtime::new().expect("a runtime");
+    // Opened with a window of 4 GiB, widened again and again, on one stream and on hundreds; and pings without end.
+    let windows = (0..50).map(|_| frame(1, 0, 1, u32::MAX));
+    let streams = (1..400).map(|number| frame(1, 1, 2 * number + 1, u32::MAX));
+    let pings = (0..10_000).map(|number| frame(2, 1, 0, number));
+    let attacks: [Vec<u8>; 3] = [
+        [frame(1, 1, 1, u32::MAX), windows.flatten().collect()].concat(),
+        streams.flatten().collect(),
+        pings.flatten().collect(),
+    ];
+    for bytes in attacks {
+        runtime.block_on(async {
+            let identity = Keypair::generate_ed25519();
+            let mut sealed = sealed::connect(&address(&arena.node), &identity).await.expect("Noise is spoken");
+            sealed::greet(&mut sealed.channel, sealed::YAMUX_GREETING).await.expect("agreed");
+            // The node may hang up before it was all said, and may have something to say until then.
+            let _ = sealed.channel.write_all(&bytes).await;
+            let _ = sealed.channel.flush().await;
+            let _ = timeout(Duration::from_secs(1), sealed.channel.read_to_end(&mut Vec::new())).await;
+        });
+    }
+    arena.assert_unharmed(&before, LITTLE);
+}
+
 #[test]
 fn a_peer_that_never_says_who_it_is_is_parted_from() {
     let mut arena = Arena::new();

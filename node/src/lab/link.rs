@@ -130,3 +130,6 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

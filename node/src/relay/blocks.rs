@@ -385,3 +385,6 @@ impl Blocks {
 pub(super) fn age(timestamp: Timestamp) -> Duration {
     Duration::from_millis(clock::now().saturating_sub(timestamp).get())
 }
+
+#[cfg(test)]
+mod tests;
