@@ -8,3 +8,4 @@ mod files;
 mod imports;
 mod rooms;
 mod runbook;
+mod typed;

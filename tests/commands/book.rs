@@ -1,26 +1,15 @@
-//! Every command of the pages in `docs/`, run as it is typed, and the lesson, walked through on three nodes.
+//! Every command of the pages in `docs/` that stands in a block of `console`, run as it is typed, and the lesson, walked through on three nodes.
 
 use std::{collections::BTreeMap, fs};
 
 use bard_tests::{
+    documents::{Block, all_blocks, blocks},
     process::{Builder, Node, PATIENCE, wait_until},
     workspace::root,
 };
 
-use crate::documented::{Workshop, blocks, lines};
+use crate::documented::Workshop;
 
-/// Pages whose commands are run by another test, in a setting of their own.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("api.md", ".ci/run api"),
-    ("clients.md", "the suite `http`, module `documented`"),
-    ("events.md", "the suite `processes`, module `events`: they go on for ever"),
-    ("lesson.md", "`the_lesson_does_as_it_is_typed`, below: it takes a class"),
-    ("metrics.md", "the module `metrics`: it needs promtool"),
-    ("receipts.md", "the modules `receipts` and `documented`: a receipt has a name of its own"),
-    ("wallet.md", "the modules `wallet` and `wallet_files`: they ask, and take secrets"),
-];
-/// Blocks that hold no commands.
-const NO_COMMANDS: &[&str] = &["text", "toml", "json"];
 /// Who types in the lesson.
 const CLASS: [&str; 3] = ["teacher", "ada", "ben"];
 
@@ -33,31 +22,16 @@ fn pages() -> Vec<String> {
 }
 
 #[test]
-fn every_block_of_the_book_is_of_a_kind_that_is_run() {
-    let pages = pages();
-    for (page, _) in ELSEWHERE {
-        assert!(pages.iter().any(|name| name == page), "{page} is gone");
-    }
-    for page in pages.iter().filter(|page| !ELSEWHERE.iter().any(|(name, _)| name == page)) {
-        let text = fs::read_to_string(root().join("docs").join(page)).unwrap();
-        let fences = text.lines().filter_map(|line| line.strip_prefix("```")).step_by(2);
-        for language in fences {
-            let known = language == "console" || NO_COMMANDS.contains(&language);
-            assert!(known, "docs/{page}: a block of {language:?}: write commands in blocks of `console`");
-        }
-    }
-}
-
-#[test]
 fn the_commands_of_the_book_do_as_they_are_typed() {
     let mut seen = 0;
-    for page in pages().iter().filter(|page| !ELSEWHERE.iter().any(|(name, _)| name == page)) {
-        let commands = blocks(&format!("docs/{page}"), "console");
+    for page in pages() {
+        let mut commands = all_blocks(&format!("docs/{page}"));
+        commands.retain(|block| block.language == "console");
         if commands.is_empty() {
             continue;
         }
         let workshop = Workshop::open();
-        seen += commands.iter().map(|block| workshop.run_block(block)).sum::<usize>();
+        seen += commands.iter().map(|block| workshop.run_block(&block.text)).sum::<usize>();
     }
     assert!(seen > 25, "{seen} lines");
 }
@@ -69,7 +43,7 @@ fn class() -> BTreeMap<&'static str, Node> {
     let dir = builder.home().join("share/blockbard/lesson/5000");
     fs::create_dir_all(&dir).unwrap();
     let builder = builder.data_dir(&dir);
-    let commands: Vec<_> = blocks("docs/lesson.md", "console").iter().flat_map(|block| lines(block)).collect();
+    let commands: Vec<_> = blocks("docs/lesson.md", "sh").iter().flat_map(Block::lines).collect();
     let [made, started, invited, joined] = &*commands else {
         panic!("not the four commands of a lesson: {commands:?}")
     };
@@ -114,7 +88,7 @@ fn the_lesson_does_as_it_is_typed() {
     let mut class = class();
     let (ada, ben) = (address(&class["ada"]), address(&class["ben"]));
     let mut refusals = 0;
-    for line in blocks("docs/lesson.md", "text").iter().flat_map(|block| lines(block)) {
+    for line in blocks("docs/lesson.md", "text").iter().flat_map(Block::lines) {
         let (who, rest) = line.split_once("> ").unwrap_or_else(|| panic!("{line}: nobody types it"));
         let (typed, remark) = rest.split_once("  ").unwrap_or((rest, ""));
         let typed = typed.replace("ADA", &ada).replace("BEN", &ben);

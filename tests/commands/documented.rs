@@ -11,8 +11,8 @@ use std::{
 };
 
 use bard_tests::{
+    documents::{Block, blocks, lines},
     process::{Builder, Ended, Http, Node, PATIENCE, bard, run, wait_until},
-    workspace::root,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -221,36 +221,12 @@ fn ready_in(dir: &Path, pid: u32) -> Option<PathBuf> {
     })
 }
 
-/// The blocks of a page in one language.
-pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
-    let page = fs::read_to_string(root().join(page)).unwrap();
-    let parts: Vec<_> = page.split("```").map(str::to_owned).collect();
-    // Every second part is inside a fence.
-    let inside = parts.into_iter().skip(1).step_by(2);
-    inside.filter_map(|block| block.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
-}
-
-/// The lines of a block, those that go on joined.
-pub(crate) fn lines(block: &str) -> Vec<String> {
-    let joined = block.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
-}
-
-#[test]
-fn every_block_of_the_readme_is_of_a_kind_that_is_run() {
-    let page = fs::read_to_string(root().join("README.md")).unwrap();
-    for fence in page.lines().filter(|line| line.starts_with("```")) {
-        assert!(["```", "```console", "```text"].contains(&fence), "{fence}: run blocks of this kind here, too");
-    }
-    assert!(blocks(README, "console").len() >= 6 && blocks(README, "text").len() == 1, "the blocks were found");
-}
-
 #[test]
 fn the_commands_of_the_readme_do_as_they_are_typed() {
     let workshop = Workshop::open();
     let mut seen = 0;
     for block in blocks(README, "console") {
-        seen += workshop.run_block(&block);
+        seen += workshop.run_block(&block.text);
     }
     assert!(seen > 15, "{seen} lines");
 }
@@ -258,7 +234,7 @@ fn the_commands_of_the_readme_do_as_they_are_typed() {
 #[test]
 fn the_tour_of_the_readme_does_as_it_is_typed() {
     let mut node = Node::start();
-    for line in blocks(README, "text").iter().flat_map(|block| lines(block)) {
+    for line in blocks(README, "text").iter().flat_map(Block::lines) {
         let typed = line.strip_prefix("bard> ").unwrap_or_else(|| panic!("{line}: not a line of the console"));
         let typed = typed.split("  ").next().unwrap_or_default();
         if typed == "quit" {

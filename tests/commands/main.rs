@@ -18,5 +18,6 @@ mod remote;
 mod top;
 mod tracker;
 mod tx;
+mod typed;
 mod wallet;
 mod wallet_files;

@@ -61,18 +61,22 @@ fn it_follows_the_node_and_gives_the_terminal_back() {
     let shows = |part: &str| {
         wait_until(part, PATIENCE, || screen.lock().unwrap().screen().contents().contains(part));
     };
+    // What is drawn for the new size is read with the new size.
+    let resize = |rows, columns| {
+        let mut screen = screen.lock().unwrap();
+        terminal.master.resize(size(rows, columns)).unwrap();
+        screen.screen_mut().set_size(cells(rows), cells(columns));
+    };
     shows("height     0,");
     assert!(screen.lock().unwrap().screen().alternate_screen());
     node.mine(3);
     shows("height     3,");
     shows("news");
     // Smaller than everything that could be shown.
-    terminal.master.resize(size(12, 50)).unwrap();
-    screen.lock().unwrap().screen_mut().set_size(cells(12), cells(50));
+    resize(12, 50);
     node.mine(1);
     shows("height     4,");
-    terminal.master.resize(size(40, 120)).unwrap();
-    screen.lock().unwrap().screen_mut().set_size(cells(40), cells(120));
+    resize(40, 120);
     node.stop();
     shows("lost: ");
     let port = api.trim_end_matches('/').rsplit(':').next().unwrap().parse::<u16>().unwrap();

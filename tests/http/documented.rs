@@ -1,21 +1,18 @@
 //! The documented clients, run as they stand in `docs/clients.md`.
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+use std::process::{Command, Output};
 
-use bard_tests::{process::Node, workspace::root};
+use bard_tests::{
+    documents::{Block, blocks},
+    process::Node,
+};
 use tempfile::TempDir;
 
-/// All blocks of code of one language, in their order, for this node.
-fn blocks(language: &str, node: &Node) -> Vec<String> {
-    let page = fs::read_to_string(root().join("docs/clients.md")).expect("a page");
-    let begin = format!("```{language}\n");
-    let found = page.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
+/// All these blocks of code, in their order, for this node.
+fn here(found: Vec<Block>, node: &Node) -> Vec<String> {
     let here = node.file().api.trim_end_matches('/');
-    let all: Vec<_> = found.map(|code| code.replace("http://127.0.0.1:5000", here)).collect();
-    assert!(all.len() > 3, "{language}: {} blocks", all.len());
+    let all: Vec<_> = found.into_iter().map(|block| block.text.replace("http://127.0.0.1:5000", here)).collect();
+    assert!(all.len() > 3, "{} blocks", all.len());
     all
 }
 
@@ -32,7 +29,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<String> {
 #[test]
 fn documented_with_curl() {
     let node = Node::start();
-    let script = format!("set -eu\n{}", blocks("sh", &node).join("\n"));
+    let script = format!("set -eu\n{}", here(blocks("docs/clients.md", "sh"), &node).join("\n"));
     if run("curl", &["--version"]).is_none() || run("python3", &["--version"]).is_none() {
         return;
     }
@@ -45,7 +42,7 @@ fn documented_with_curl() {
 #[test]
 fn documented_with_python() {
     let node = Node::start();
-    let program = blocks("python", &node).join("\n");
+    let program = here(blocks("docs/clients.md", "python"), &node).join("\n");
     let Some(said) = run("python3", &["-c", &program]) else { return };
     for line in
         ["height 0", "confirmed in block 1", "missed nothing: [2, 3]", "ready", "mined in block 4", "once is enough: "]

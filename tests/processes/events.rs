@@ -1,8 +1,7 @@
 //! Events: what programs are told, that nothing is lost or told twice, and what they may cost.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -10,8 +9,8 @@ use std::{
 };
 
 use bard_tests::{
+    documents::{Block, blocks},
     process::{Event, Events, Node, PATIENCE, wait_until},
-    workspace::root,
 };
 use serde_json::json;
 
@@ -171,9 +170,7 @@ fn a_client_that_does_not_read_is_dropped_and_others_go_on() {
 #[test]
 fn the_documented_program_follows() {
     let node = Node::start();
-    let page = fs::read_to_string(root().join("docs/events.md")).unwrap();
-    let (_, program) = page.split_once("```python\n").unwrap();
-    let program = program.split("```").next().unwrap();
+    let program: String = blocks("docs/events.md", "python").into_iter().map(|block| block.text).collect();
     let program = program.replace("http://127.0.0.1:5000/", &node.file().api);
     let started = Command::new("python3").args(["-c", &program]).stdout(Stdio::piped()).spawn();
     // A clone needs only Rust; where Python is missing, there is nobody to follow.
@@ -189,6 +186,28 @@ fn the_documented_program_follows() {
     assert_eq!(words, ["block", "1", &mined], "{line}");
     drop(node);
     assert!(python.wait().unwrap().code().is_some(), "it ends with the stream");
+}
+
+#[test]
+fn the_documented_curl_follows() {
+    let node = Node::start();
+    let commands: Vec<_> = blocks("docs/events.md", "sh").iter().flat_map(Block::lines).collect();
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    let line = commands[0].replace("http://127.0.0.1:5000/", &node.file().api);
+    if Command::new("curl").arg("--version").output().is_err() {
+        return;
+    }
+    let mut curl = Command::new("sh").args(["-c", &format!("exec {line}")]).stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("it follows", PATIENCE, || {
+        node.get("/metrics").body.lines().any(|line| line == "bard_events_followers 1.0")
+    });
+    let mined = node.mine(1).swap_remove(0);
+    drop(node);
+    // It ends with the stream.
+    let mut told = String::new();
+    curl.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(curl.wait().unwrap().code().is_some());
+    assert!(told.contains("event: block\ndata: {\"height\":1,") && told.contains(&mined), "{told}");
 }
 
 /// Allows as many sockets as the system does: those of both sides, for the node inherits what is allowed here.

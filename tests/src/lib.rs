@@ -21,6 +21,7 @@
 //! | [`chain_builder`] | a whole node's chain in memory, and blocks mined, tampered with and sealed again |
 //! | [`actions`] | the public keys of the `dev` chain and short names for actions |
 //! | [`asert_reference`] | the difficulty rule a second time, written from its specification |
+//! | [`documents`] | the commands that the documents show, taken from their text |
 //! | [`frozen`] | what is frozen of the consensus format, with the inputs it follows from |
 //! | [`hostile_peer`] | a peer that sends any bytes on any stream and answers as a script says |
 //! | [`netns`] | network namespaces: machines, and a network between them, that are not there |
@@ -32,6 +33,7 @@
 pub mod actions;
 pub mod asert_reference;
 pub mod chain_builder;
+pub mod documents;
 pub mod frozen;
 pub mod hostile_peer;
 pub mod netns;

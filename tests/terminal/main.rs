@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod colours;
+mod documented;
 mod editing;
 mod ending;
 mod remembering;

@@ -100,7 +100,7 @@ impl Person {
         let file: NodeFile = wait_for("node.json", PATIENCE, || {
             serde_json::from_slice(&std::fs::read(dir.join("node.json")).ok()?).ok()
         });
-        NodeTerminal { http: Http::new(&file.api), terminal }
+        NodeTerminal { http: Http::new(&file.api), api: file.api, terminal }
     }
 
     /// Attaches a console to a node, on a terminal, and waits for its prompt.
@@ -115,6 +115,7 @@ impl Person {
 pub(crate) struct NodeTerminal {
     pub(crate) terminal: Terminal,
     pub(crate) http: Http,
+    pub(crate) api: String,
 }
 
 impl NodeTerminal {
