@@ -5,7 +5,8 @@
 use std::{path::Path, sync::Arc};
 
 use bard_chain::{
-    address::Address, block::Block, encoding, engine::Engine, engine::Refused, pow, spec::ChainSpec, units::Height,
+    address::Address, block::Block, encoding, engine::Engine, engine::Refused, ledger::View, pow, spec::ChainSpec,
+    units::Height,
 };
 use tokio::sync::oneshot;
 

@@ -46,7 +46,7 @@ impl Shared {
     }
 
     /// What was read of the index. That the file system failed is kept for whoever writes to see.
-    fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
+    pub(super) fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
         if let Err(IndexError::Io(error)) = &read {
             self.index_failed.get_or_init(|| error.to_string());
         }
