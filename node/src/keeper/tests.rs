@@ -5,16 +5,15 @@
 use std::{path::Path, sync::Arc};
 
 use bard_chain::{
-    address::Address, block::Block, encoding, engine::Engine, engine::Refused, ledger::View, pow, spec::ChainSpec,
-    units::Height,
+    address::Address, block::Block, encoding, engine::Engine, engine::Refused, pow, spec::ChainSpec, units::Height,
 };
 use tokio::sync::oneshot;
 
-use super::{Handle, Keeper, KeeperError, handle::Request, start};
+use super::{Handle, Keeper, handle::Request, start};
 use crate::{
     metrics::Metrics,
     store::{
-        Opened, StoreError,
+        Opened,
         tests::{open_on_disk, simulated::SimDisk},
     },
 };
@@ -94,22 +93,4 @@ async fn a_check_that_panics_costs_what_it_checked_and_not_the_node() {
     handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
     handle.stop().await;
     ended.ended().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_keeper_whose_index_cannot_be_read_ends_and_says_so() {
-    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
-    let (handle, ended) = keeper(&disk, &spec, 0);
-    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
-    drop(handle);
-    ended.ended().await.unwrap();
-    // Opened anew, nothing of the ledger is in memory.
-    let (handle, ended) = keeper(&disk, &spec, 0);
-    disk.make_unreadable();
-    assert!(handle.reader().account(&Address::new([2; 32])).is_err());
-    // Whatever is asked next; else it would refuse good blocks for as long as the node runs.
-    look(&handle).await;
-    let why = ended.ended().await.unwrap_err();
-    assert!(matches!(why, KeeperError::Store(StoreError::Index(_))), "{why}");
-    assert!(why.to_string().contains("start the node again to have it repaired"), "{why}");
 }

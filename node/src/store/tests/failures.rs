@@ -14,6 +14,7 @@ use crate::store::{
     Store, StoreError,
     disk::{Dir, Medium},
     header::FORMAT_WITH_BASE,
+    index::IndexError,
     log::{FRAME_LEN, Log},
     overlay::LARGE_COMMITS,
     record::Payload,
@@ -118,6 +119,21 @@ fn memory_stays_bounded_where_the_index_takes_nothing_more() {
     let mut node = Node::open(dir.path());
     node.take_all(&chain.blocks[most..]);
     node.assert_is(&chain);
+}
+
+#[test]
+fn an_index_that_the_file_system_does_not_give_back_ends_the_store_and_one_that_is_garbled_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open(dir.path());
+    let shared = &node.store.reader.shared;
+    assert!(shared.read::<()>(Err(IndexError::Damaged("a history is garbled".into()))).is_err());
+    assert!(node.store.failure().is_none(), "what a question can bring about again stops nobody");
+    // As redb says of everything after a failed read or write.
+    for error in [redb::Error::Io(io::Error::other("an unreadable sector")), redb::Error::PreviousIo] {
+        assert!(shared.read::<()>(Err(error.into())).is_err());
+        let failure = node.store.failure().expect("a failure").to_string();
+        assert!(failure.contains("start the node again to have it repaired: an unreadable sector"), "{failure}");
+    }
 }
 
 /// A file that takes only so many bytes more, the last of them in a short write.

@@ -222,7 +222,6 @@ struct Inner {
     /// How often there was no space.
     overruns: usize,
     read_only: bool,
-    unreadable: bool,
 }
 
 impl fmt::Debug for Op {
@@ -333,11 +332,6 @@ impl SimDisk {
         self.inner().read_only = true;
     }
 
-    /// From now on no byte is given back.
-    pub(crate) fn make_unreadable(&self) {
-        self.inner().unreadable = true;
-    }
-
     fn open_file(&self, name: &str) -> io::Result<SimFile> {
         let inner = self.inner();
         if inner.read_only {
@@ -417,9 +411,6 @@ impl Medium for SimFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let inner = self.disk.inner();
-        if inner.unreadable {
-            return Err(io::Error::other("an unreadable sector"));
-        }
         let content = inner.files[self.number].get(offset as usize..).unwrap_or_default();
         buffer.copy_from_slice(content.get(..buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
