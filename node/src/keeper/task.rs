@@ -136,7 +136,7 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         signatures: Signatures::default(),
         counts: counts.clone(),
     };
-    let task = Task {
+    let mut task = Task {
         engine,
         reader: store.newest(),
         store,
@@ -151,6 +151,8 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
         counts,
         wanted: 0,
     };
+    // Whoever asks a node that says it is ready hears at once that its disk is nearly full.
+    task.look_at_space();
     let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
     Ok((handle, Keeper { thread }))
 }
@@ -175,7 +177,6 @@ struct Task {
 
 impl Task {
     fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), KeeperError> {
-        self.look_at_space();
         while let Some(request) = self.next(&mut requests)? {
             match request {
                 Request::Block { checked, reply } => self.block(checked, reply)?,
