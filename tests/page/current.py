@@ -1,7 +1,13 @@
 """What is shown is all there is, and stays so: long lists, blocks that are not there, what changes while one looks."""
 
+import pathlib
+import shutil
+import subprocess
+
+from selenium.webdriver.common.keys import Keys
+
 from lesson import Case
-from node import until
+from node import BARD, until
 
 
 class Current(Case):
@@ -19,3 +25,35 @@ class Current(Case):
         until("all is shown", lambda: browser.count(".custody li") == 105)
         until("there is no more to ask for", lambda: browser.run("return document.querySelector('div:has(> .custody) + button').hidden"))
         self.assertEqual(browser.violations(), [])
+
+    def begun_later(self, height):
+        """A node that began with the state of another at a height and has mined ten blocks since."""
+        whole, late = self.node(), self.node()
+        tip = whole.mine(height)
+        data, snapshot = [str(pathlib.Path(whole.home.name, name)) for name in ["data", "state"]]
+        begun = str(pathlib.Path(late.home.name, "data"))
+        whole.stop()
+        late.stop()
+        shutil.rmtree(begun)
+        for command in [["snapshot", snapshot, "--data-dir", data],
+                        ["start-from-snapshot", snapshot, "--known-block", tip, "--data-dir", begun]]:
+            subprocess.run([BARD, "chain", *command], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        late.start()
+        late.mine(10)
+        return late
+
+    def test_a_node_that_began_later_lists_what_it_has(self):
+        node = self.begun_later(120)
+        self.assertEqual((node.status()["height"], node.status()["blocks_from"]), (130, 121))
+        browser = self.browser
+        browser.open(node, "chain")
+        rows = "return [...document.querySelectorAll('.rows .row')].map((row) => [row.querySelector('.height').innerText, row.querySelector('.hash').innerText])"
+        until("its ten blocks are listed", lambda: browser.count(".rows a[href^='#/block/']") == 10)
+        shown = dict(browser.run(rows))
+        self.assertNotIn(shown["121"], ["loading", "not on this node"])
+        self.assertEqual(shown["120"], "not on this node")
+        field = browser.find("#to-height")
+        field.clear()
+        field.send_keys("0", Keys.ENTER)
+        until("the genesis block is listed", lambda: "loading" not in (told := dict(browser.run(rows))).get("0", "loading") and told["1"] == "not on this node")
+        self.assertEqual(browser.trouble(), [], "what is not there is not asked for")
