@@ -10,11 +10,11 @@ use bard_chain::{
 use bard_protocol::{Candidate, Origin};
 use futures::StreamExt;
 use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::{Failure, FailureKind, Reply, Service, reply};
+use super::{Failure, FailureKind, Reply, Service, reply, shared::Shared};
 use crate::{
     catch_up,
     meeting::{AddError, HostPort, Place},
@@ -39,6 +39,8 @@ const SYNC_DEADLINE: Duration = Duration::from_secs(60);
 const WHOLE_CHAINS: usize = 16;
 /// How long.
 const WHOLE_CHAIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a check of the chain waits for the one before it.
+const VERDICT_WAIT: Duration = Duration::from_secs(60);
 /// The account of the `dev` chain that an old program's `genesis` stands for: the one that its examples do not name.
 const GENESIS_STANDS_FOR: &str = "dave";
 
@@ -50,7 +52,7 @@ pub(super) struct Limits {
     mining_soon: Arc<Semaphore>,
     whole_chains: Arc<Semaphore>,
     /// A check of the whole chain is one at a time: it takes every core.
-    verifying: Mutex<()>,
+    verdict: Shared<reply::Verified>,
 }
 
 impl Default for Limits {
@@ -58,7 +60,7 @@ impl Default for Limits {
         Self {
             mining_soon: Arc::new(Semaphore::new(MINING_SOON)),
             whole_chains: Arc::new(Semaphore::new(WHOLE_CHAINS)),
-            verifying: Mutex::default(),
+            verdict: Shared::default(),
         }
     }
 }
@@ -244,16 +246,19 @@ impl Service {
         }
     }
 
-    /// Checks the whole chain; who comes meanwhile waits.
+    /// Checks the whole chain; those who come meanwhile wait, and share one verdict.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`]; also where the check before takes too long to wait for.
     pub async fn verify_alone(&self) -> Result<reply::Verified, Failure> {
-        let _turn = self.0.replaced.verifying.lock().await;
-        match self.execute(super::Command::Verify).await? {
-            Reply::Verified(verified) => Ok(verified),
-            _ => Err(Failure::new(FailureKind::Internal, "the check gave no answer")),
-        }
+        let check = async {
+            match self.execute(super::Command::Verify).await? {
+                Reply::Verified(verified) => Ok(verified),
+                _ => Err(Failure::new(FailureKind::Internal, "the check gave no answer")),
+            }
+        };
+        let busy = || Failure::new(FailureKind::Unavailable, "the chain is being checked already; try again later");
+        self.0.replaced.verdict.answer(VERDICT_WAIT, check).await.unwrap_or_else(|| Err(busy()))
     }
 
     /// Waits a little for registered nodes that are not connected yet, asks every peer, and follows whoever has more work.

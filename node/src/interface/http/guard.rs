@@ -30,12 +30,23 @@ pub(super) async fn guard_change(State(access): State<Access>, request: Request,
     }
 }
 
-fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(other) = other_page(headers) {
-        let detail = format!("a page of {other} may not change anything here");
-        return Err(Problem::forbidden("origin", "Another page may not do this", detail));
+/// Lets a request through that is dear, unless a page of another origin sent it.
+pub(super) async fn guard_pages(request: Request, next: Next) -> Response {
+    match check_page(request.headers(), "ask for this") {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
+}
+
+fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    check_page(headers, "change anything here")?;
     check_token(access, headers)
+}
+
+fn check_page(headers: &HeaderMap, what: &str) -> Result<(), Problem> {
+    let Some(other) = other_page(headers) else { return Ok(()) };
+    let detail = format!("a page of {other} may not {what}");
+    Err(Problem::forbidden("origin", "Another page may not do this", detail))
 }
 
 /// The host that a request is for: said once, and not in two ways that differ.
