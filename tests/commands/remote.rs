@@ -154,6 +154,21 @@ fn a_token_is_asked_for_and_taken() {
 }
 
 #[test]
+fn an_empty_token_is_none_and_one_that_cannot_be_sent_is_refused() {
+    let node = Node::builder().env("BARD_API_TOKEN", "").start();
+    assert!(answer(&node, &["mine"]).starts_with("mined block 1"), "it locks nobody out");
+    let mine = Run::new(["mine", "--api", &node.file().api]).env("BARD_API_TOKEN", "");
+    assert!(mine.success().starts_with("mined block 2"));
+    let open = Node::builder().arg("--host").arg("0.0.0.0").arg("--api-token").arg("").start();
+    assert!(open.stderr().text().contains("API token for changing requests: "), "one is made");
+    let ended = Node::builder().arg("--api-token").arg("s\u{e9}same").run(PATIENCE);
+    let said = refusal(&ended, 1);
+    assert!(said.contains("--api-token: ") && !said.contains("same"), "{said}");
+    let said = refusal(&ask(&node, &["mine", "--api-token", "s\u{e9}same"]), 1);
+    assert!(said.contains("--api-token: ") && !said.contains("same"), "{said}");
+}
+
+#[test]
 fn the_environment_says_at_which_port_the_node_is() {
     let node = Node::start();
     let api = node.file().api.clone();
