@@ -57,3 +57,43 @@ class Current(Case):
         field.send_keys("0", Keys.ENTER)
         until("the genesis block is listed", lambda: "loading" not in (told := dict(browser.run(rows))).get("0", "loading") and told["1"] == "not on this node")
         self.assertEqual(browser.trouble(), [], "what is not there is not asked for")
+
+    def hide(self, is_hidden):
+        """Has the page believe that it is hidden, or to be seen again."""
+        self.browser.run("""
+            Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});
+            document.dispatchEvent(new Event('visibilitychange'));""", is_hidden)
+
+    def test_what_happened_while_it_was_hidden_is_shown(self):
+        node = self.node()
+        paid = node.post("/api/v1/wallet/transfer", **{"from": "alice", "to": "bob", "amount": 5})["id"]
+        browser = self.browser
+        browser.open(node, f"tx/{paid}")
+        browser.sees("no block has it yet")
+        # No event has come yet, so there is none to go on after.
+        self.hide(True)
+        node.mine(1)
+        self.hide(False)
+        browser.sees("It is in block 1")
+
+    def test_the_page_is_drawn_anew_once_for_a_node_that_was_started_anew(self):
+        node = self.node()
+        browser = self.browser
+        browser.open(node)
+        tip = node.mine(1)
+        browser.find(f".tree [data-key='{tip}']")
+        mark = "document.querySelector('.view').dataset.mark = 'seen'"
+        browser.run(mark)
+        port = node.port
+        node.stop()
+        browser.sees("gone", ".alive")
+        node.start(port)
+        browser.find(".view:not([data-mark]):not([aria-busy])")
+        browser.sees("live", ".alive")
+        browser.run(mark)
+        self.hide(True)
+        self.hide(False)
+        tip = node.mine(1)
+        browser.find(f".tree [data-key='{tip}']")
+        until("the news tell of it", lambda: browser.count(".news .block") >= 2)
+        self.assertEqual(browser.count(".view[data-mark=seen]"), 1, "it was drawn anew")
