@@ -97,3 +97,35 @@ class Current(Case):
         browser.find(f".tree [data-key='{tip}']")
         until("the news tell of it", lambda: browser.count(".news .block") >= 2)
         self.assertEqual(browser.count(".view[data-mark=seen]"), 1, "it was drawn anew")
+
+    def test_a_block_says_what_is_true_of_it_now(self):
+        node, other = self.node(), self.node()
+        lost = node.mine(1)
+        other.mine(3)
+        browser = self.browser
+        browser.open(node, f"block/{lost}")
+        browser.sees("This block is on the chain.")
+        self.assertNotIn("next block", browser.text())
+        following = node.mine(1)
+        browser.find(f"nav.row a[href='#/block/{following}']")
+        browser.click("#tamper button")
+        browser.sees("Tampered with")
+        browser.sees("Block 2 points here", "#tamper table")
+        node.connect(other)
+        browser.sees("This block lies beside the chain")
+        until("no block follows it", lambda: browser.count(f"nav.row a[href='#/block/{following}']") == 0)
+        browser.sees("Tampered with")
+        self.assertEqual(browser.trouble(), [])
+
+    def test_a_transaction_that_is_no_more_is_said_to_be_gone(self):
+        node, other = self.node(), self.node()
+        taken = node.post("/api/v1/wallet/items/lamp/request", **{"from": "alice"})["id"]
+        node.mine(1)
+        other.post("/api/v1/wallet/items/lamp/request", **{"from": "bob"})
+        other.mine(2)
+        browser = self.browser
+        browser.open(node, f"tx/{taken}")
+        browser.sees("It is in block 1")
+        node.connect(other)
+        browser.sees("no longer knows it")
+        self.assertEqual(browser.count("[data-proof]"), 0)
