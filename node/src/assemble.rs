@@ -75,6 +75,8 @@ struct Ground {
     look_around: bool,
     /// Where a person said that others are.
     configured: Configured,
+    /// The token that a person gave it.
+    token: Option<String>,
     _log: tracing_appender::non_blocking::WorkerGuard,
 }
 
@@ -113,6 +115,7 @@ pub async fn run(options: NodeOptions) -> Result<(), NodeError> {
 
 impl Ground {
     async fn prepare(options: &NodeOptions) -> Result<Self, NodeError> {
+        let token = config::api_token(options.api_token.as_deref()).map_err(error)?;
         let spec = options.spec().map_err(error)?;
         let secret = options.secret(&spec).map_err(error)?;
         let configured = Configured::read(options.peers_file.as_deref(), &options.tracker).map_err(error)?;
@@ -127,7 +130,7 @@ impl Ground {
         let log_dir = options.log_dir.clone().unwrap_or_else(|| data_dir.join("logs"));
         let quiet = !options.no_console && std::io::IsTerminal::is_terminal(&std::io::stdin()) && options.log == "info";
         let log = logging::start(&options.log, options.log_format, &log_dir, quiet).map_err(NodeError)?;
-        Ok(Self { spec, secret, listener, address, data_dir, look_around, configured, _log: log })
+        Ok(Self { spec, secret, listener, address, data_dir, look_around, configured, token, _log: log })
     }
 }
 
@@ -219,7 +222,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     let (base, Network { events: inbound, driver, .. }) = Base::open(options, &ground, started, supervisor).await?;
     let (relay, sources) = base.carriers(options, inbound, &mut tasks);
     let (events, events_task) = events::new(started.get(), &sources);
-    let Ground { spec, listener, address, data_dir, look_around, configured, _log, .. } = ground;
+    let Ground { spec, listener, address, data_dir, look_around, configured, token, _log, .. } = ground;
     let Base { mut metrics, keeper, journal, pool, wallet, files, network, lab, .. } = base;
     let (miner, catch_up) = (sources.miner.clone(), sources.catch_up.clone());
     metrics.sample(Box::new(Sample { sources, events: events.clone() }));
@@ -252,7 +255,7 @@ async fn start(options: &NodeOptions, ground: Ground, supervisor: &mut Superviso
     // Not cut off by the stop as the others are: one says farewell first, the other writes the pool.
     supervisor.spawn("meeting", unfailing(meeting_tasks.run()));
     supervisor.spawn("pool", unfailing(pool.run(stop.clone())));
-    let access = Access { token: token(options, address)?, address };
+    let access = Access { token: token_of(token, address)?, address };
     let api = Api::new(service.clone(), access.clone());
     let client = Client::of_this_process(api.in_process(), access.token);
     supervisor.spawn("http", api.serve(listener, stop.clone()));
@@ -389,9 +392,9 @@ fn agent() -> Agent {
 }
 
 /// The token that changing requests need: always one where others than this machine can reach the API.
-fn token(options: &NodeOptions, address: SocketAddr) -> Result<Option<String>, NodeError> {
-    if options.api_token.is_some() || address.ip().is_loopback() {
-        return Ok(options.api_token.clone());
+fn token_of(given: Option<String>, address: SocketAddr) -> Result<Option<String>, NodeError> {
+    if given.is_some() || address.ip().is_loopback() {
+        return Ok(given);
     }
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(error)?;

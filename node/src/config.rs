@@ -223,6 +223,20 @@ impl NodeOptions {
     }
 }
 
+/// The token of `--api-token` or `BARD_API_TOKEN`; an empty one is none.
+///
+/// # Errors
+/// Where no header could carry it as it is. It is not shown.
+pub fn api_token(given: Option<&str>) -> Result<Option<String>, ConfigError> {
+    let Some(token) = given.filter(|token| !token.is_empty()) else { return Ok(None) };
+    let fits = token.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !fits || token.trim_matches(' ') != token {
+        let what = "only visible ASCII characters and spaces between them can be sent";
+        return Err(ConfigError(format!("--api-token: {what}")));
+    }
+    Ok(Some(token.to_owned()))
+}
+
 /// The variable that may hold the passphrase of the keystore.
 pub const PASSPHRASE: &str = "BARD_PASSPHRASE";
 /// The variable that may hold a new one.
@@ -383,6 +397,18 @@ mod tests {
         );
         assert!(passphrase(Some(Path::new("/dev/zero")), "X").is_err());
         assert_eq!(passphrase(None, "NO_SUCH_VARIABLE"), Ok(None));
+    }
+
+    #[test]
+    fn a_token_can_be_sent_or_is_refused() {
+        assert_eq!((api_token(None), api_token(Some(""))), (Ok(None), Ok(None)));
+        for token in ["sesame", "a long secret", "!~=/+"] {
+            assert_eq!(api_token(Some(token)), Ok(Some(token.to_owned())));
+        }
+        for token in [" ", "x ", " x", "s\u{e9}same", "two\nlines", "a\tb", "\u{7f}"] {
+            let said = api_token(Some(token)).expect_err(token).0;
+            assert!(said.contains("--api-token") && said.lines().count() == 1 && !said.contains("same"), "{said}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bard_tests::process::{Ended, Node, PATIENCE, Run, bard, run, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Runs `bard WORDS --api URL` against a node.
 fn ask(node: &Node, words: &[&str]) -> Ended {
@@ -60,6 +60,28 @@ fn each_command_says_what_the_console_says() {
     assert_eq!(answer(&node, &["connect", &other.file().api]), connected);
     assert!(answer(&node, &["sync"]).starts_with("asked 1 peers, 1 answered: "));
     assert!(answer(&node, &["status"]).contains("height        4\n"));
+}
+
+#[test]
+fn a_long_custody_is_told_to_its_end() {
+    let node = Node::start();
+    node.post("/api/v1/wallet/items/lamp/request", &json!({ "from": "alice" })).success();
+    for number in 1..120 {
+        let (from, to) = if number % 2 == 1 { ("alice", "bob") } else { ("bob", "alice") };
+        node.post("/api/v1/wallet/items/lamp/transfer", &json!({ "from": from, "to": to })).success();
+        if number % 20 == 0 {
+            node.mine(1);
+        }
+    }
+    node.mine(1);
+    let shown = answer(&node, &["item", "show", "lamp"]);
+    assert!(shown.starts_with("lamp  held by bob\n") && shown.lines().count() == 121, "{shown}");
+    assert!(shown.lines().last().is_some_and(|line| line.contains("alice -> bob")), "{shown}");
+    let told: Value = serde_json::from_str(&answer(&node, &["item", "show", "lamp", "--json"])).expect("JSON");
+    assert_eq!((told["history"].as_array().map(Vec::len), &told["next"]), (Some(120), &Value::Null));
+    // The last of the second page, and the first of it: 21 of the first block, 20 of each other.
+    assert_eq!(node.ask("item lamp at 5").len(), 102);
+    assert_eq!(node.ask("item lamp at 1").len(), 22);
 }
 
 #[test]
@@ -129,6 +151,21 @@ fn a_token_is_asked_for_and_taken() {
     let wrong = refusal(&ask(&node, &["mine", "--api-token", "mustard"]), 1);
     assert!(wrong.contains("not this node's") && !wrong.contains("mustard"), "{wrong}");
     assert!(node.ask_line("mine").starts_with("mined block 2"), "the node's own console needs none");
+}
+
+#[test]
+fn an_empty_token_is_none_and_one_that_cannot_be_sent_is_refused() {
+    let node = Node::builder().env("BARD_API_TOKEN", "").start();
+    assert!(answer(&node, &["mine"]).starts_with("mined block 1"), "it locks nobody out");
+    let mine = Run::new(["mine", "--api", &node.file().api]).env("BARD_API_TOKEN", "");
+    assert!(mine.success().starts_with("mined block 2"));
+    let open = Node::builder().arg("--host").arg("0.0.0.0").arg("--api-token").arg("").start();
+    assert!(open.stderr().text().contains("API token for changing requests: "), "one is made");
+    let ended = Node::builder().arg("--api-token").arg("s\u{e9}same").run(PATIENCE);
+    let said = refusal(&ended, 1);
+    assert!(said.contains("--api-token: ") && !said.contains("same"), "{said}");
+    let said = refusal(&ask(&node, &["mine", "--api-token", "s\u{e9}same"]), 1);
+    assert!(said.contains("--api-token: ") && !said.contains("same"), "{said}");
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn peers(tracker: &TrackerProcess) -> Value {
 
 /// Sends a request as it stands and returns its status and body.
 fn raw(tracker: &TrackerProcess, head: &str, body: &str) -> (u16, String) {
-    let request = format!("{head}\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let request =
+        format!("{head}\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     parse(&tracker.http().raw(request.as_bytes()))
 }
 
@@ -116,11 +117,46 @@ fn what_cannot_be_understood_is_refused_with_a_reason() {
     assert_eq!(raw(&tracker, "GET /register HTTP/1.1", "").0, 405);
     assert_eq!(raw(&tracker, "GET /nowhere HTTP/1.1", "").0, 404);
     assert_eq!(raw(&tracker, "GET /peers?chain=x HTTP/1.1", "").0, 400);
-    let announced =
-        "POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n";
+    let announced = "POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n";
     assert_eq!(parse(&tracker.http().raw(announced.as_bytes())).0, 413);
     let _ = tracker.http().raw(&[0xff; 5000]);
     assert_eq!(peers(&tracker), json!([]), "nobody was registered");
+}
+
+#[test]
+fn a_page_of_another_site_registers_nobody() {
+    let send = |tracker: &TrackerProcess, line: &str, headers: &str| {
+        let body = if line.starts_with("POST") { format!(r#"{{"address": "{ONE}"}}"#) } else { String::new() };
+        let request = format!(
+            "{line} HTTP/1.1\r\n{headers}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        parse(&tracker.http().raw(request.as_bytes())).0
+    };
+    let tracker = TrackerBuilder::default().start();
+    let own = format!("Host: {}", tracker.authority());
+    post(&tracker, "/register", &json!({ "address": ONE })).success();
+    for line in ["GET /", "GET /peers", "POST /register", "POST /unregister"] {
+        for host in ["Host: evil.example", "Host: evil.example:5500", "X-Host: none"] {
+            assert_eq!(send(&tracker, line, host), 403, "{line} {host}");
+        }
+    }
+    for from in
+        ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Referer: http://evil.example/"]
+    {
+        for line in ["POST /register", "POST /unregister"] {
+            assert_eq!(send(&tracker, line, &format!("{own}\r\n{from}")), 403, "{line} {from}");
+        }
+        assert_eq!(send(&tracker, "GET /peers", &format!("{own}\r\n{from}")), 200, "who only looks changes nothing");
+    }
+    assert_eq!(peers(&tracker), json!([ONE]), "nobody was taken off");
+    let same = format!("{own}\r\nOrigin: http://{}", tracker.authority());
+    assert_eq!((send(&tracker, "POST /unregister", &same), peers(&tracker)), (200, json!([])));
+
+    // Whoever is to be reached by others has a name that it does not know.
+    let open = TrackerBuilder::default().arg("--host").arg("0.0.0.0").start();
+    assert_eq!(send(&open, "POST /register", "Host: tracker.example"), 200);
+    assert_eq!(send(&open, "POST /register", "Host: tracker.example\r\nOrigin: http://evil.example"), 403);
 }
 
 #[test]
@@ -128,7 +164,7 @@ fn those_who_hold_connections_keep_nobody_out() {
     let mut tracker = TrackerBuilder::default().start();
     let slow = |_| {
         let mut stream = TcpStream::connect(tracker.authority()).unwrap();
-        stream.write_all(b"POST /register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n").unwrap();
+        stream.write_all(b"POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n").unwrap();
         stream
     };
     let streams: Vec<TcpStream> = (0..300).map(slow).collect();

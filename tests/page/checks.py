@@ -16,8 +16,9 @@ import unittest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from answers import Answers  # Its checks are run with those below, and so are those of the looks.
+from answers import Answers  # Its checks are run with those below, and so are those of what is current and of the looks.
 from browser import Browser
+from current import Current
 from lesson import VIEWS, WIDTHS, Case, lesson
 from looks import Looks
 from node import BARD, Node, until

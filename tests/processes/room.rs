@@ -1,7 +1,7 @@
 //! A disk with too little room: the node takes no blocks, says so wherever it is looked for, and goes on answering.
 
 use bard_tests::process::{Node, PATIENCE, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// More than any disk has, in MiB.
 const MORE_THAN_ANY: &str = "1000000000";
@@ -29,9 +29,17 @@ fn a_node_without_room_answers_and_mines_nothing() {
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert!(refused.json()["detail"].as_str().unwrap().contains("0 of 1 blocks were mined"), "{}", refused.body);
     assert!(short.ask_line("mine").starts_with("error: "));
+    let old = |body: &Value| {
+        let refused = short.post("/mine", body);
+        assert!(refused.status == 503 && refused.body.contains("the disk is nearly full"), "{body}: {refused:?}");
+    };
+    old(&json!({ "data": "noted" }));
+    old(&json!({ "transactions": ["noted"] }));
+    assert_eq!(short.pool().len(), 0, "nothing is put on record that would wait for long");
     assert_eq!(short.get("/api/v1/blocks/2").status, 200, "what is stored is answered");
     short.pay("alice", "bob", 5);
     assert_eq!(short.pool().len(), 1, "what is held in memory alone is taken");
+    old(&json!({}));
     assert_eq!(short.height(), 2);
     short.stop();
     let lines = short.stderr().from(0);

@@ -35,6 +35,8 @@ fn a_page_of_another_site_changes_nothing() {
             ("POST /consensus", ""),
             ("GET /mine", ""),
             ("GET /nodes/resolve", ""),
+            ("GET /validate", ""),
+            ("GET /verify", ""),
         ] {
             assert_eq!(status(&node, line, &[&own, FORM, from], body), 403, "{line} {from}");
         }
@@ -45,11 +47,20 @@ fn a_page_of_another_site_changes_nothing() {
         }
     }
     assert_eq!((node.height(), node.pool().len()), (0, 1), "nothing came of it");
-    let head = node.http().raw(format!("HEAD /mine HTTP/1.1\r\n{own}\r\nConnection: close\r\n\r\n").as_bytes());
-    assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+    for path in ["/mine", "/validate", "/verify"] {
+        let head = node.http().raw(format!("HEAD {path} HTTP/1.1\r\n{own}\r\nConnection: close\r\n\r\n").as_bytes());
+        assert!(head.starts_with("HTTP/1.1 405"), "{path}: {head}");
+    }
     assert_eq!(node.height(), 0, "whoever asks by HEAD wants nothing done");
     assert_eq!(status(&node, "POST /add_transaction", &[&own, FORM, &own_origin], PAYMENT), 201);
-    assert_eq!(status(&node, "GET /mine", &[&own, "Sec-Fetch-Site: none"], ""), 200);
+    for line in ["GET /mine", "GET /validate", "GET /verify"] {
+        assert_eq!(status(&node, line, &[&own, "Sec-Fetch-Site: none"], ""), 200, "{line}");
+        assert_eq!(
+            status(&node, line, &[&own, &own_origin], ""),
+            if line == "GET /mine" { 400 } else { 200 },
+            "{line}"
+        );
+    }
     // What only looks is open to whoever may look.
     assert_eq!(status(&node, "GET /chain", &[&own, "Sec-Fetch-Site: cross-site"], ""), 200);
 }
@@ -81,7 +92,7 @@ fn off_loopback_whatever_changes_something_needs_the_token() {
         assert_eq!(send(line, &["Authorization: Bearer wrong"]), 403, "{line}");
         assert!(![401, 403].contains(&send(line, &["Authorization: Bearer sesame"])), "{line}");
     }
-    for line in ["GET /chain", "GET /wallets", "GET /nodes", "GET /info"] {
+    for line in ["GET /chain", "GET /wallets", "GET /nodes", "GET /info", "GET /validate", "GET /verify"] {
         assert_eq!(send(line, &[]), 200, "{line}");
     }
     assert!(!node.builder_of().dir().join("keys").exists(), "and no key was made");

@@ -44,8 +44,9 @@ impl NodeChoice {
     /// The node's API.
     ///
     /// # Errors
-    /// One line: the URL is none, or several nodes run and none was chosen.
+    /// One line: the URL is none, the token cannot be sent, or several nodes run and none was chosen.
     pub fn client(&self) -> Result<Client, String> {
+        let token = config::api_token(self.api_token.as_deref()).map_err(|error| error.to_string())?;
         let url = match &self.api {
             Some(url) => url.clone(),
             None => match config::port_of_environment().map_err(|error| error.to_string())? {
@@ -53,7 +54,7 @@ impl NodeChoice {
                 None => running_node(config::user_dir().ok().as_deref())?,
             },
         };
-        Client::of_url(&url, self.api_token.clone()).map_err(|error| error.to_string())
+        Client::of_url(&url, token).map_err(|error| error.to_string())
     }
 }
 

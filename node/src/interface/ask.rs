@@ -13,7 +13,7 @@ use super::{
 
 /// The most blocks in one answer.
 pub const MAX_BLOCKS: usize = 1_000;
-/// The most items in one answer, and the most transactions of the pool.
+/// The most items in one answer, the most transactions of the pool, and the most handovers of an item.
 pub const MAX_LISTED: usize = 10_000;
 /// Entries of a page of all else.
 const PAGE: usize = 100;
@@ -224,6 +224,8 @@ pub struct ItemAndHistory {
     pub item: Item<'static>,
     /// The first handovers.
     pub history: Vec<HandoverEntry>,
+    /// Where more of them begin, as `from` of the API takes it; null where these are all.
+    pub next: Option<String>,
     /// The height from which on the node knows them.
     pub blocks_from: u64,
 }
@@ -274,12 +276,7 @@ pub async fn ask(client: &Client, question: Question) -> Result<Answer, ClientEr
         | Question::ReleaseItem { .. }
         | Question::TransferItem { .. } => Answer::Admitted(sign(client, question).await?),
         Question::Items { state } => Answer::Items { state, page: items(client, state).await? },
-        Question::Item { item, height } => {
-            let page = client.item_history(&item, None, PAGE).await?;
-            let (mut history, blocks_from) = (page.history, page.blocks_from);
-            history.retain(|entry| height.is_none_or(|height| entry.height <= height));
-            Answer::Item(ItemAndHistory { item: client.item_at(&item, height).await?, history, blocks_from })
-        }
+        Question::Item { item, height } => Answer::Item(item_and_history(client, &item, height).await?),
         Question::Balance { who, height } => Answer::Account(client.account_at(&own(who), height).await?),
         Question::History { who } => Answer::Transactions(client.account_transactions(&own(who), None, PAGE).await?),
         Question::Wallets => Answer::Keys(client.keys().await?),
@@ -329,10 +326,32 @@ async fn blocks(client: &Client, from: Option<u64>, count: usize) -> Result<Bloc
 async fn items(client: &Client, state: Option<ItemState>) -> Result<ItemPage<'static>, ClientError> {
     let state = state.map(ItemState::name);
     let mut page = client.items(state, None, PAGE).await?;
-    while let Some(next) = page.next.take().filter(|_| page.items.len() < MAX_LISTED) {
+    while page.items.len() < MAX_LISTED
+        && let Some(next) = page.next.take()
+    {
         let more = client.items(state, Some(next.into_owned()), PAGE).await?;
         page.items.extend(more.items);
         page.next = more.next;
     }
     Ok(page)
+}
+
+/// An item and its handovers, up to those of the block at a height, in as many calls as they take.
+async fn item_and_history(client: &Client, item: &str, height: Option<u64>) -> Result<ItemAndHistory, ClientError> {
+    let mut page = client.item_history(item, None, PAGE).await?;
+    let is_wanted = |entry: &HandoverEntry| height.is_none_or(|height| entry.height <= height);
+    while page.history.len() < MAX_LISTED
+        && page.history.last().is_none_or(is_wanted)
+        && let Some(next) = page.next.take()
+    {
+        let more = client.item_history(item, Some(next), PAGE).await?;
+        page.history.extend(more.history);
+        page.next = more.next;
+    }
+    if !page.history.last().is_none_or(is_wanted) {
+        page.next = None;
+        page.history.retain(is_wanted);
+    }
+    let item = client.item_at(item, height).await?;
+    Ok(ItemAndHistory { item, history: page.history, next: page.next, blocks_from: page.blocks_from })
 }

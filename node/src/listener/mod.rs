@@ -1,6 +1,7 @@
 //! HTTP connections of a node's API and of a tracker: so many and no more, each with its deadlines, so that nobody can keep
 //! others out.
 
+mod asker;
 mod rate;
 mod stall;
 
@@ -23,8 +24,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::rate::{Rates, network};
 use self::stall::Stalling;
+pub use self::{
+    asker::{is_own_name, other_page},
+    rate::{Rates, network},
+};
 
 /// How long requests may go on once the listener stops.
 const GRACE: Duration = Duration::from_secs(1);

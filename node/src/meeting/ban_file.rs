@@ -26,6 +26,8 @@ const KIND: Kind = Kind { format: 1, max_len: 4 << 20 };
 const MAX_BANS: usize = 1000;
 /// How often it is written at most: strangers can get themselves banned as often as they like.
 const EVERY: Duration = Duration::from_secs(1);
+/// When writing is tried again that failed.
+const AGAIN: Duration = Duration::from_secs(3);
 
 #[derive(Serialize, Deserialize)]
 struct Content {
@@ -46,6 +48,25 @@ struct Kept {
 enum By {
     Fault,
     Person,
+}
+
+/// How far the bans have come to the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The version that is there.
+    written: u64,
+    /// The last attempt, where it failed: of which version, and why.
+    failed: Option<(u64, String)>,
+}
+
+impl Progress {
+    /// What is known of a version or a later one: whether it is on disk, or why not; `None` where that is not tried yet.
+    pub(super) fn of(&self, version: u64) -> Option<Result<(), &str>> {
+        if self.written >= version {
+            return Some(Ok(()));
+        }
+        self.failed.as_ref().filter(|(tried, _)| *tried >= version).map(|(_, why)| Err(why.as_str()))
+    }
 }
 
 /// The file of a data directory.
@@ -69,45 +90,56 @@ impl BanFile {
     }
 
     /// Writes these bans, where there are any or were.
-    fn save(&mut self, bans: &Bans) -> Result<u64, String> {
+    fn save(&mut self, bans: &Bans) -> io::Result<()> {
         let all = bans.now();
         if self.in_use || !all.is_empty() {
-            write(&self.path, &all, clock::now()).map_err(|error| error.to_string())?;
+            write(&self.path, &all, clock::now())?;
             self.in_use = true;
         }
-        Ok(bans.version)
+        Ok(())
     }
 }
 
-/// Writes the bans now and whenever they change, until `stop`, and once more then; `kept` says which version of them is on
-/// disk. That writing begins to fail is one line of the log.
+/// Writes the bans now and whenever they change, until `stop`, and once more then; `kept` says how far they are on disk. What
+/// could not be written is tried again, as it is by then. That writing begins to fail is one line of the log.
 pub(super) async fn keep(
     mut file: BanFile,
     mut bans: watch::Receiver<Bans>,
-    kept: watch::Sender<Result<u64, String>>,
+    kept: watch::Sender<Progress>,
     stop: CancellationToken,
 ) {
     bans.mark_changed();
     loop {
-        let stopping = stop.run_until_cancelled(bans.changed()).await.is_none_or(|changed| changed.is_err());
-        if stopping && !bans.has_changed().unwrap_or(false) {
+        let is_due = kept.borrow().failed.is_some();
+        let stopping = stop.run_until_cancelled(wanted(&mut bans, is_due)).await.is_none_or(|goes_on| !goes_on);
+        if stopping && !is_due && !bans.has_changed().unwrap_or(false) {
             return;
         }
         let now = bans.borrow_and_update().clone();
+        let version = now.version;
         // Where waiting for the disk disturbs nobody.
         let work = move || (file.save(&now), file);
         let Ok((written, same)) = tokio::task::spawn_blocking(work).await else { return };
         file = same;
-        if let (Err(error), true) = (&written, kept.borrow().is_ok()) {
+        if let (Err(error), false) = (&written, is_due) {
             tracing::warn!("{} cannot be written: {error}; bans end with this run", file.path.display());
         }
-        drop(kept.send_replace(written));
+        kept.send_modify(|kept| match written {
+            Ok(()) => *kept = Progress { written: version, failed: None },
+            Err(error) => kept.failed = Some((version, error.to_string())),
+        });
         if stopping {
             return;
         }
         // Cut short by a stop.
         let _ = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await;
     }
+}
+
+/// Waits until there is something to write; whether there will be more.
+async fn wanted(bans: &mut watch::Receiver<Bans>, is_due: bool) -> bool {
+    let changed = async { bans.changed().await.is_ok() };
+    if is_due { tokio::time::timeout(AGAIN, changed).await.unwrap_or(true) } else { changed.await }
 }
 
 /// The bans that have not ended.
@@ -203,17 +235,47 @@ mod tests {
         let (file, none) = BanFile::open(dir.path());
         assert!(none.is_empty());
         let (changes, bans) = watch::channel(Bans::default());
-        let (kept, mut told) = watch::channel(Ok(0));
+        let (kept, mut told) = watch::channel(Progress::default());
         let stop = CancellationToken::new();
         let task = tokio::spawn(keep(file, bans, kept, stop.clone()));
         let one = ban(3600, BannedBy::Person);
         let version = |version, all: Vec<Ban>| Bans { version, at: Some(tokio::time::Instant::now()), all: all.into() };
         changes.send_replace(version(1, vec![one.clone()]));
-        told.wait_for(|kept| *kept == Ok(1)).await.expect("written");
+        told.wait_for(|kept| kept.of(1) == Some(Ok(()))).await.expect("written");
         assert_eq!(BanFile::open(dir.path()).1[0].peer, one.peer);
         changes.send_replace(version(2, Vec::new()));
         stop.cancel();
         task.await.expect("ended");
         assert_eq!(BanFile::open(dir.path()).1, [], "the last change is not lost by a stop");
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_tried_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (file, _) = BanFile::open(dir.path());
+        // What has the name of the file cannot be replaced by one.
+        let way = dir.path().join(FILE);
+        let bar = || fs::create_dir_all(way.join("x")).expect("made");
+        let one = ban(3600, BannedBy::Person);
+        let version = |version, all: Vec<Ban>| Bans { version, at: Some(tokio::time::Instant::now()), all: all.into() };
+        let (changes, bans) = watch::channel(Bans::default());
+        let (kept, mut told) = watch::channel(Progress::default());
+        let stop = CancellationToken::new();
+        bar();
+        let task = tokio::spawn(keep(file, bans, kept, stop.clone()));
+        changes.send_replace(version(1, vec![one.clone()]));
+        let failed = told.wait_for(|kept| kept.of(1).is_some()).await.expect("tried").clone();
+        assert!(failed.of(1).is_some_and(|kept| kept.is_err()), "{failed:?}");
+        assert_eq!((failed.of(0), failed.of(2)), (Some(Ok(())), None), "it says nothing of a later change");
+        fs::remove_dir_all(&way).expect("removed");
+        told.wait_for(|kept| kept.of(1) == Some(Ok(()))).await.expect("written without another change");
+        fs::remove_file(&way).expect("removed");
+        bar();
+        changes.send_replace(version(2, vec![one.clone()]));
+        told.wait_for(|kept| kept.of(2).is_some()).await.expect("tried");
+        fs::remove_dir_all(&way).expect("removed");
+        stop.cancel();
+        task.await.expect("ended");
+        assert_eq!(BanFile::open(dir.path()).1[0].peer, one.peer, "at the latest by the stop");
     }
 }

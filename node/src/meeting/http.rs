@@ -19,8 +19,8 @@ use super::place::HostPort;
 pub(super) const TOTAL: Duration = Duration::from_secs(5);
 /// How long of that the connection may take: who does not answer by then is not there.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The longest body that is read, in bytes: the largest honest one, a tracker's list of a class, has about 50 KiB.
-const MAX_BODY: u64 = 256 << 10;
+/// The longest body that is read, in bytes: twice what a tracker sends at most. Its list of a class has about 50 KiB.
+const MAX_BODY: u64 = 512 << 10;
 /// Calls under way at once; one more waits.
 const AT_ONCE: usize = 4;
 /// Addresses of one name that are looked at.

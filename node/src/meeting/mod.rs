@@ -48,7 +48,7 @@ pub use http_peer::AskError;
 pub use place::{HostPort, NotAPlace, NotAUrl, Place};
 
 use self::{
-    ban_file::BanFile,
+    ban_file::{BanFile, Progress},
     book_file::BookFile,
     http::Client,
     http_peer::Own,
@@ -140,7 +140,7 @@ pub struct Handle {
     own: Own,
     nodes: mpsc::Sender<Wanted>,
     listed: Listed,
-    kept: watch::Receiver<Result<u64, String>>,
+    kept: watch::Receiver<Progress>,
 }
 
 /// Why an HTTP address was not taken: one line.
@@ -194,11 +194,14 @@ impl Handle {
     /// One line: why they are not.
     pub async fn bans_kept(&self, bans: &Bans) -> Result<(), String> {
         let mut kept = self.kept.clone();
-        let decided = |kept: &Result<u64, String>| kept.as_ref().is_ok_and(|kept| *kept >= bans.version);
-        let waited = tokio::time::timeout(KEEPING, kept.wait_for(|kept| decided(kept) || kept.is_err())).await;
+        let is_known = |kept: &Progress| kept.of(bans.version).is_some();
+        let waited = tokio::time::timeout(KEEPING, kept.wait_for(is_known)).await;
         let problem = |why: &str| format!("it holds, but only until the node stops: {FILE_OF_BANS} {why}");
         match waited {
-            Ok(Ok(kept)) => kept.as_ref().map(|_| ()).map_err(|error| problem(&format!("cannot be written: {error}"))),
+            Ok(Ok(kept)) => {
+                let written = kept.of(bans.version).unwrap_or(Ok(()));
+                written.map_err(|error| problem(&format!("cannot be written: {error}")))
+            }
             Ok(Err(_)) => Err(problem("is no longer written, the node is stopping")),
             Err(_) => Err(problem("takes too long to write")),
         }
@@ -218,7 +221,7 @@ pub struct Tasks {
     nodes: Nodes,
     trackers: Vec<Tracker>,
     files: Files,
-    kept: watch::Sender<Result<u64, String>>,
+    kept: watch::Sender<Progress>,
     stop: CancellationToken,
     done: oneshot::Sender<()>,
 }
@@ -245,7 +248,7 @@ pub fn new(configured: Configured, files: Files, parts: Parts, stop: &Cancellati
     let client = Client::new();
     let (nodes, inbox) = mpsc::channel(QUEUE);
     let listed = Listed::default();
-    let (kept, is_kept) = watch::channel(Ok(0));
+    let (kept, is_kept) = watch::channel(Progress::default());
     let handle = Handle { client: client.clone(), own: own.clone(), nodes, listed: listed.clone(), kept: is_kept };
     let origin = Origin::PeersFile;
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());

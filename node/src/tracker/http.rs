@@ -23,7 +23,7 @@ use super::{
     address,
     registry::{Announcement, Listed, MAX_ADDRESSES, Registry, TTL},
 };
-use crate::listener::{Rates, Source};
+use crate::listener::{Rates, Source, is_own_name, other_page};
 
 /// The longest body, in bytes: eight addresses of the longest kind, and room.
 const MAX_BODY: usize = 16 << 10;
@@ -41,6 +41,8 @@ pub(super) struct Tracker {
     rates: Arc<Mutex<Rates>>,
     started: Instant,
     point: MeetingPointHandle,
+    /// Whether only this machine reaches it.
+    is_local: bool,
 }
 
 /// A refusal: its status and one line.
@@ -59,10 +61,10 @@ fn malformed(what: impl Into<String>) -> Refusal {
 }
 
 impl Tracker {
-    /// Nobody is registered yet. The libp2p half is only named to those who ask.
-    pub(super) fn new(point: MeetingPointHandle) -> Self {
+    /// Nobody is registered yet. The libp2p half is only named to those who ask. `is_local`: only this machine reaches it.
+    pub(super) fn new(point: MeetingPointHandle, is_local: bool) -> Self {
         let rates = Arc::new(Mutex::new(Rates::new(BURST, PER_SECOND)));
-        Self { registry: Arc::default(), rates, started: Instant::now(), point }
+        Self { registry: Arc::default(), rates, started: Instant::now(), point, is_local }
     }
 
     /// All calls. Each request carries its [`Source`].
@@ -74,6 +76,7 @@ impl Tracker {
             .route("/unregister", post(unregister))
             .fallback(unknown)
             .method_not_allowed_fallback(wrong_method)
+            .layer(middleware::from_fn_with_state(self.clone(), guard))
             .layer(middleware::from_fn_with_state(self.clone(), limit))
             .with_state(self)
     }
@@ -103,6 +106,20 @@ async fn limit(
     if !allowed {
         let what = "too many requests from this address, wait a second";
         return Refusal(StatusCode::TOO_MANY_REQUESTS, what.to_owned()).into_response();
+    }
+    next.run(request).await
+}
+
+/// What comes from this machine may do more than what strangers send; a page that is open here is a stranger's all the same.
+async fn guard(State(tracker): State<Tracker>, request: Request, next: Next) -> Response {
+    let host = header_text(request.headers(), header::HOST);
+    if tracker.is_local && !is_own_name(host) {
+        let what = format!("this tracker answers to localhost and its own address only, not to {host:?}");
+        return Refusal(StatusCode::FORBIDDEN, what).into_response();
+    }
+    if let Some(other) = other_page(request.headers()).filter(|_| !request.method().is_safe()) {
+        return Refusal(StatusCode::FORBIDDEN, format!("a page of {other} may not change anything here"))
+            .into_response();
     }
     next.run(request).await
 }

@@ -140,7 +140,8 @@ async fn start(
         driver.run().await;
         Ok::<(), String>(())
     });
-    supervisor.spawn("http", listener::serve(listener, http::Tracker::new(handle.clone()).router(), LIMITS, stop));
+    let router = http::Tracker::new(handle.clone(), settings.host.is_loopback()).router();
+    supervisor.spawn("http", listener::serve(listener, router, LIMITS, stop));
     Ok(handle)
 }
 

@@ -164,10 +164,9 @@ impl Registration {
 }
 
 impl Listed {
+    /// What it takes of an answer, in bytes: it is told whole, and its address once more in the other list.
     fn len(&self) -> usize {
-        // The address is in both lists; the rest is JSON around it.
-        let text = self.addresses.iter().map(|address| address.len().saturating_add(3)).sum::<usize>();
-        text.saturating_add(self.address.len().saturating_mul(2)).saturating_add(140)
+        serde_json::to_vec(&(self, &self.address)).map_or(ANSWER_LEN, |text| text.len())
     }
 }
 
@@ -312,5 +311,23 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 250);
+    }
+
+    #[test]
+    fn a_list_is_measured_as_it_is_written() {
+        let mut registry = Registry::default();
+        for number in 0..MAX_OF_SOURCE {
+            // What is written as two characters; no address has it, but nothing here relies on that.
+            let padded = format!("/dns/{}/tcp/1/p2p/x", "\"".repeat(220));
+            let announced = Announcement {
+                addresses: vec![padded; MAX_ADDRESSES],
+                ..announce(&format!("http://203.0.113.1:{}/{}", number + 1, "\"".repeat(200)))
+            };
+            registry.register(announced, ip("203.0.113.1"), START).expect("room");
+        }
+        let told = registry.list(ip("203.0.113.1"), None, START);
+        let addresses: Vec<_> = told.iter().map(|one| &one.address).collect();
+        let length = serde_json::to_vec(&(&told, addresses)).expect("JSON").len();
+        assert!(length <= ANSWER_LEN && length > ANSWER_LEN / 2, "{length}");
     }
 }

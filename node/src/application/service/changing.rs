@@ -52,7 +52,7 @@ impl Service {
     }
 
     /// Where the disk is nearly full, mining ends before all the blocks were mined that somebody asked for.
-    fn check_room(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
+    pub(super) fn check_room(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
         match &self.parts().keeper.space().shortage {
             None => Ok(()),
             Some(why) => {

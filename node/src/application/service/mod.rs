@@ -7,6 +7,7 @@ mod lab;
 mod proofs;
 mod reading;
 mod replaced;
+mod shared;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 

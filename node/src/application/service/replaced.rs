@@ -10,22 +10,22 @@ use bard_chain::{
 use bard_protocol::{Candidate, Origin};
 use futures::StreamExt;
 use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::{Failure, FailureKind, Reply, Service, reply};
+use super::{Failure, FailureKind, Reply, Service, reply, shared::Shared};
 use crate::{
     catch_up,
     meeting::{AddError, HostPort, Place},
     wallet::{self, OWN_NAME},
 };
 
-/// Orders to mine that nobody waits for; one more is refused before anything is recorded.
+/// Orders to mine that go on though nobody waits for them; one more is refused before anything is recorded.
 const MINING_SOON: usize = 1_024;
 /// Blocks mined for one order until its transactions are in: more than it takes to empty the fullest pool.
 const MAX_ROUNDS: usize = 64;
-/// How long a caller waits for a block. It is mined all the same when it takes longer.
+/// How long a caller waits for a block. It is mined all the same when it takes longer, or when the caller goes away.
 const MINING_DEADLINE: Duration = Duration::from_secs(60);
 /// How long nodes that were registered just now may take to be connected, all together.
 const MEET_DEADLINE: Duration = Duration::from_secs(5);
@@ -39,6 +39,8 @@ const SYNC_DEADLINE: Duration = Duration::from_secs(60);
 const WHOLE_CHAINS: usize = 16;
 /// How long.
 const WHOLE_CHAIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a check of the chain waits for the one before it.
+const VERDICT_WAIT: Duration = Duration::from_secs(60);
 /// The account of the `dev` chain that an old program's `genesis` stands for: the one that its examples do not name.
 const GENESIS_STANDS_FOR: &str = "dave";
 
@@ -50,7 +52,7 @@ pub(super) struct Limits {
     mining_soon: Arc<Semaphore>,
     whole_chains: Arc<Semaphore>,
     /// A check of the whole chain is one at a time: it takes every core.
-    verifying: Mutex<()>,
+    verdict: Shared<reply::Verified>,
 }
 
 impl Default for Limits {
@@ -58,7 +60,7 @@ impl Default for Limits {
         Self {
             mining_soon: Arc::new(Semaphore::new(MINING_SOON)),
             whole_chains: Arc::new(Semaphore::new(WHOLE_CHAINS)),
-            verifying: Mutex::default(),
+            verdict: Shared::default(),
         }
     }
 }
@@ -104,11 +106,8 @@ impl Service {
     /// # Errors
     /// [`Failure`]; then nothing is recorded.
     pub async fn record_and_mine_soon(&self, record: Recorded) -> Result<(), Failure> {
-        let busy = || {
-            let message = format!("{MINING_SOON} blocks are waiting to be mined already; try again in a second");
-            Failure::new(FailureKind::Unavailable, message)
-        };
-        let place = Arc::clone(&self.0.replaced.mining_soon).try_acquire_owned().map_err(|_| busy())?;
+        let place = self.mining_place()?;
+        self.check_room(0, 1)?;
         self.sign_and_submit(None, Amount::ZERO, vec![record.action()]).await?;
         let miner = self.parts().miner.clone();
         tokio::spawn(async move {
@@ -124,20 +123,27 @@ impl Service {
     /// # Errors
     /// [`Failure`]: where it takes longer than a caller waits, it is mined all the same.
     pub async fn record_and_mine(&self, records: Vec<Recorded>) -> Result<reply::Block, Failure> {
+        let place = self.mining_place()?;
+        self.check_room(0, 1)?;
         let actions = records.into_iter().map(Recorded::action).collect();
         let admitted = self.sign_and_submit(None, Amount::ZERO, actions).await?;
-        let Reply::Admitted(admitted) = admitted else { return Err(not_mined()) };
-        let Some(last) = admitted.last().map(|one| one.id()) else { return Err(not_mined()) };
-        let mined = async {
+        let Reply::Admitted(admitted) = admitted else { return Err(no_block()) };
+        let Some(last) = admitted.last().map(|one| one.id()) else { return Err(no_block()) };
+        let service = self.clone();
+        let mined = async move {
+            let _place = place;
             for _ in 0..MAX_ROUNDS {
-                self.parts().miner.mine(1).await?;
-                if let Some((height, _)) = self.parts().keeper.reader().transaction(&last)? {
-                    return self.block_at(height).await;
+                let mined = service.parts().miner.mine(1).await?;
+                if let Some((height, _)) = service.parts().keeper.reader().transaction(&last)? {
+                    return service.block_at(height).await;
+                }
+                if mined.is_empty() {
+                    service.check_room(0, 1)?;
                 }
             }
-            Err(not_mined())
+            Err(no_block())
         };
-        tokio::time::timeout(MINING_DEADLINE, mined).await.unwrap_or_else(|_| Err(not_mined()))
+        meanwhile(MINING_DEADLINE, mined).await.unwrap_or_else(|| Err(not_mined()))
     }
 
     /// Mines a block of what is in the pool; `None` where that is nothing.
@@ -148,17 +154,34 @@ impl Service {
         if self.parts().keeper.pool().is_empty() {
             return Ok(None);
         }
-        let mined =
-            tokio::time::timeout(MINING_DEADLINE, self.parts().miner.mine(1)).await.map_err(|_| not_mined())??;
-        let last = mined.last().ok_or_else(not_mined)?;
-        self.block_at(last.height).await.map(Some)
+        let place = self.mining_place()?;
+        self.check_room(0, 1)?;
+        let service = self.clone();
+        let mined = async move {
+            let _place = place;
+            let mined = service.parts().miner.mine(1).await?;
+            let Some(last) = mined.last() else {
+                service.check_room(0, 1)?;
+                return Err(no_block());
+            };
+            service.block_at(last.height).await.map(Some)
+        };
+        meanwhile(MINING_DEADLINE, mined).await.unwrap_or_else(|| Err(not_mined()))
+    }
+
+    /// A place among the orders to mine that go on by themselves.
+    fn mining_place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.0.replaced.mining_soon).try_acquire_owned().map_err(|_| {
+            let message = format!("{MINING_SOON} blocks are waiting to be mined already; try again in a second");
+            Failure::new(FailureKind::Unavailable, message)
+        })
     }
 
     async fn block_at(&self, height: Height) -> Result<reply::Block, Failure> {
         let block = super::Command::Block { block: crate::application::BlockChoice::Height(height) };
         match self.execute(block).await? {
             Reply::Block(block) => Ok(block),
-            _ => Err(not_mined()),
+            _ => Err(no_block()),
         }
     }
 
@@ -223,16 +246,19 @@ impl Service {
         }
     }
 
-    /// Checks the whole chain; who comes meanwhile waits.
+    /// Checks the whole chain; those who come meanwhile wait, and share one verdict.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`]; also where the check before takes too long to wait for.
     pub async fn verify_alone(&self) -> Result<reply::Verified, Failure> {
-        let _turn = self.0.replaced.verifying.lock().await;
-        match self.execute(super::Command::Verify).await? {
-            Reply::Verified(verified) => Ok(verified),
-            _ => Err(Failure::new(FailureKind::Internal, "the check gave no answer")),
-        }
+        let check = async {
+            match self.execute(super::Command::Verify).await? {
+                Reply::Verified(verified) => Ok(verified),
+                _ => Err(Failure::new(FailureKind::Internal, "the check gave no answer")),
+            }
+        };
+        let busy = || Failure::new(FailureKind::Unavailable, "the chain is being checked already; try again later");
+        self.0.replaced.verdict.answer(VERDICT_WAIT, check).await.unwrap_or_else(|| Err(busy()))
     }
 
     /// Waits a little for registered nodes that are not connected yet, asks every peer, and follows whoever has more work.
@@ -376,6 +402,43 @@ impl Service {
     }
 }
 
+/// Does something to its end, and waits for it only so long: `None` where it goes on then.
+async fn meanwhile<T: Send + 'static>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Option<Result<T, Failure>> {
+    let stopping = |_| Err(Failure::new(FailureKind::Unavailable, "the node is stopping"));
+    tokio::time::timeout(patience, tokio::spawn(work)).await.ok().map(|ended| ended.unwrap_or_else(stopping))
+}
+
 fn not_mined() -> Failure {
     Failure::new(FailureKind::Unavailable, "the block is not mined yet; mining goes on, look at GET /chain later")
+}
+
+/// Mining has ended without what was asked for.
+fn no_block() -> Failure {
+    let message = "the block was not mined; what is on its way to it waits in the pool: look at GET /api/v1/pool";
+    Failure::new(FailureKind::Unavailable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_longer_than_a_caller_waits_goes_on() {
+        let (go, wait) = oneshot::channel::<()>();
+        let (tell, told) = oneshot::channel();
+        let work = async move {
+            let _ = wait.await;
+            let _ = tell.send(7);
+            Ok(7)
+        };
+        assert_eq!(meanwhile(Duration::from_millis(1), work).await, None);
+        go.send(()).expect("it goes on");
+        assert_eq!(told.await, Ok(7));
+        assert_eq!(meanwhile(Duration::from_secs(60), async { Ok(8) }).await, Some(Ok(8)));
+    }
 }

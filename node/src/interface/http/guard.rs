@@ -1,7 +1,5 @@
 //! What stands before every route: the host a request names, the page it comes from, the token it carries.
 
-use std::net::{IpAddr, SocketAddr};
-
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
@@ -11,6 +9,7 @@ use axum::{
 use subtle::ConstantTimeEq;
 
 use super::{Access, problem::Problem};
+use crate::listener::{is_own_name, other_page};
 
 /// Whether a request may go on; if not, why.
 pub(super) fn check(access: &Access, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
@@ -30,12 +29,23 @@ pub(super) async fn guard_change(State(access): State<Access>, request: Request,
     }
 }
 
-fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(other) = other_page(headers) {
-        let detail = format!("a page of {other} may not change anything here");
-        return Err(Problem::forbidden("origin", "Another page may not do this", detail));
+/// Lets a request through that is dear, unless a page of another origin sent it.
+pub(super) async fn guard_pages(request: Request, next: Next) -> Response {
+    match check_page(request.headers(), "ask for this") {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
+}
+
+fn check_change(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
+    check_page(headers, "change anything here")?;
     check_token(access, headers)
+}
+
+fn check_page(headers: &HeaderMap, what: &str) -> Result<(), Problem> {
+    let Some(other) = other_page(headers) else { return Ok(()) };
+    let detail = format!("a page of {other} may not {what}");
+    Err(Problem::forbidden("origin", "Another page may not do this", detail))
 }
 
 /// The host that a request is for: said once, and not in two ways that differ.
@@ -48,28 +58,6 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
         return Err(Problem::malformed("the request names more than one host"));
     }
     Ok(named)
-}
-
-/// Where a request comes from that a page of another origin sent; `None` for own pages and for programs. Browsers say it in
-/// `Origin`; some leave that out of a form or a link, but not all of the others.
-fn other_page(headers: &HeaderMap) -> Option<String> {
-    let host = text(headers, header::HOST.as_str()).unwrap_or_default();
-    let is_own = |url: &str| url.split_once("://").is_some_and(|(_, of)| of.split('/').next() == Some(host));
-    if headers.contains_key(header::ORIGIN) {
-        let origin = text(headers, header::ORIGIN.as_str()).unwrap_or("an unreadable origin");
-        if !is_own(origin) {
-            return Some(origin.to_owned());
-        }
-    }
-    if let Some(site) = headers.get("sec-fetch-site") {
-        let own = site == "same-origin" || site == "none";
-        return (!own).then(|| "another site".to_owned());
-    }
-    if headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    let referer = text(headers, header::REFERER.as_str())?;
-    (!is_own(referer)).then(|| "another site".to_owned())
 }
 
 fn check_token(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
@@ -89,16 +77,6 @@ fn check_token(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Whether a `Host` header names this machine: an IP address, or `localhost`. A foreign name that was made to lead here
-/// (DNS rebinding) is neither.
-fn is_own_name(host: &str) -> bool {
-    let name = match host.parse::<SocketAddr>() {
-        Ok(_) => return true,
-        Err(_) => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

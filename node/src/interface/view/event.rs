@@ -16,8 +16,20 @@ pub fn line(event: &Event) -> Option<String> {
             Some(format!("* a branch with more work is refused: its block {invalid_block} is invalid: {reason}"))
         }
         Event::Peer(PeerEvent::Connected { peer_id, .. }) => Some(format!("* connected to {peer_id}")),
-        Event::Peer(PeerEvent::Lost { peer_id }) => Some(format!("* lost {peer_id}; it is dialled again")),
+        Event::Peer(PeerEvent::Lost { peer_id }) => Some(format!("* lost {peer_id}")),
         Event::Reset(reset) => Some(format!("(some news are missing: {})", reset.detail)),
         Event::Transaction(_) | Event::Mining(_) | Event::Sync(_) | Event::Lab(_) | Event::Error(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_peer_is_not_said_to_be_dialled() {
+        // It may have dialled this node itself, be banned, or have been closed by order.
+        let lost = Event::Peer(PeerEvent::Lost { peer_id: "12D3KooW".to_owned() });
+        assert_eq!(line(&lost).as_deref(), Some("* lost 12D3KooW"));
     }
 }

@@ -60,7 +60,9 @@ pub fn answer(answer: &Answer, names: &Names) -> String {
         Answer::Pool(page) if page.transactions.is_empty() => "the pool is empty".to_owned(),
         Answer::Pool(page) => {
             let all = page.transactions.iter().map(|one| format!("{} {}", one.id, transaction(one, names)));
-            with_head(format!("transactions in the pool ({}):", page.transactions.len()), all)
+            let first = if page.next.is_some() { "the first " } else { "" };
+            let head = format!("transactions in the pool ({first}{}):", page.transactions.len());
+            with_head(head, all.chain(and_more(page.next.is_some())))
         }
         Answer::Admitted(all) => {
             let line = |one: &Transaction<'_>| format!("in the pool: {} {}", one.id, transaction(one, names));
@@ -94,6 +96,11 @@ fn lines(all: impl Iterator<Item = String>) -> String {
 
 fn with_head(head: String, all: impl Iterator<Item = String>) -> String {
     lines(std::iter::once(head).chain(all.map(|line| format!("  {line}"))))
+}
+
+/// The last line of a list that is longer than an answer.
+fn and_more(there_is: bool) -> Option<String> {
+    there_is.then(|| "... and more, which the API lists page by page".to_owned())
 }
 
 fn node(node: &Node<'_>) -> String {
@@ -276,7 +283,7 @@ fn items(state: Option<ItemState>, page: &ItemPage<'_>) -> String {
     if page.items.is_empty() {
         return empty.to_owned();
     }
-    with_head(head.to_owned(), page.items.iter().map(item_line))
+    with_head(head.to_owned(), page.items.iter().map(item_line).chain(and_more(page.next.is_some())))
 }
 
 fn item_line(one: &Item<'_>) -> String {
@@ -300,7 +307,7 @@ fn item(one: &ItemAndHistory) -> String {
     let height = one.item.height.map_or_else(String::new, |height| format!(" at height {height}"));
     with_head(
         format!("{}{height}", item_line(&one.item)),
-        known_from(one.blocks_from).chain(one.history.iter().map(entry)),
+        known_from(one.blocks_from).chain(one.history.iter().map(entry)).chain(and_more(one.next.is_some())),
     )
 }
 
@@ -340,4 +347,31 @@ fn synced(synced: &Synced) -> String {
     let head =
         format!("asked {} peers, {} answered: {gained}, height {}", synced.asked, synced.answered, synced.height);
     lines(std::iter::once(head).chain(synced.problems.iter().map(|problem| format!("  {problem}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_says_that_it_is_not_the_whole() {
+        let alice = bard_chain::presets::dev_key("alice").expect("known").address().to_string();
+        let one = json!({ "id": "ab".repeat(32), "version": 1, "sender": alice, "nonce": 0, "fee": 0,
+            "action": { "type": "item_request", "item": "lamp" }, "signature": "cd".repeat(64) });
+        let pool = |next: Option<u64>| {
+            let page = json!({ "transactions": [one], "next": next });
+            answer(&Answer::Pool(serde_json::from_value(page).expect("a page")), &Names::default())
+        };
+        assert!(pool(None).starts_with("transactions in the pool (1):\n") && pool(None).lines().count() == 2);
+        assert!(pool(Some(7)).starts_with("transactions in the pool (the first 1):\n"), "{}", pool(Some(7)));
+        assert!(pool(Some(7)).ends_with("... and more, which the API lists page by page"), "{}", pool(Some(7)));
+        let items = |next: Option<&str>| {
+            let page = json!({ "items": [{ "item": "lamp", "holder": null, "holder_name": null }], "next": next });
+            let page = serde_json::from_value(page).expect("a page");
+            answer(&Answer::Items { state: None, page }, &Names::default())
+        };
+        assert_eq!((items(None).lines().count(), items(Some("lamp")).lines().count()), (2, 3));
+    }
 }

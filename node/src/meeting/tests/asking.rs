@@ -77,7 +77,7 @@ async fn garbage_is_refused_in_a_line() {
 #[tokio::test]
 async fn a_huge_answer_is_not_read() {
     let problem = error_of(|_| Reaction::Raw(ok(&vec![b' '; 10 << 20]))).await;
-    assert!(problem.contains("more than 256 KiB"), "{problem}");
+    assert!(problem.contains("more than 512 KiB"), "{problem}");
     let endless = error_of(|_| Reaction::Raw([b"HTTP/1.1 200 OK\r\n".to_vec(), vec![b'a'; 10 << 20]].concat())).await;
     assert!(endless.contains("does not speak HTTP"), "{endless}");
 }

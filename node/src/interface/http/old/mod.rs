@@ -37,15 +37,22 @@ use self::answer::Refusal;
 use super::{Access, guard};
 use crate::application::Service;
 
-/// The calls. Those that change something by `GET`, as the old programs had them, are guarded as if they were a `POST`.
+/// The calls. Those that change something by `GET`, as the old programs had them, are guarded as if they were a `POST`. Those
+/// that take every core are not for pages of others.
 pub(super) fn router(access: &Access) -> OpenApiRouter<Service> {
     let changing = OpenApiRouter::new()
         .routes(routes!(mine::by_get))
         .routes(routes!(chain::resolve))
         .route_layer(middleware::from_fn_with_state(access.clone(), guard::guard_change))
         .route_layer(middleware::from_fn(not_by_head));
+    let costly = OpenApiRouter::new()
+        .routes(routes!(health::validate))
+        .routes(routes!(health::verify))
+        .route_layer(middleware::from_fn(guard::guard_pages))
+        .route_layer(middleware::from_fn(not_by_head));
     OpenApiRouter::new()
         .merge(changing)
+        .merge(costly)
         .routes(routes!(mine::by_post))
         .routes(routes!(chain::chain))
         .routes(routes!(chain::get_chain))
@@ -61,8 +68,6 @@ pub(super) fn router(access: &Access) -> OpenApiRouter<Service> {
         .routes(routes!(money::balance))
         .routes(routes!(money::wallets))
         .routes(routes!(health::info))
-        .routes(routes!(health::validate))
-        .routes(routes!(health::verify))
 }
 
 /// Whoever asks by `HEAD` wants nothing done.

@@ -3,7 +3,7 @@
 import { blockLink, el, facts, shortHash, show, stranger, table, transactionLink } from './dom.js';
 import { get, getBytes } from './api.js';
 import { fromHex, hex } from './hash.js';
-import { state } from './live.js';
+import { inTurn, listen, state } from './live.js';
 import { ago, big, moment, number, rich, t } from './text.js';
 import { layout, work } from './verify.js';
 import { deed, who } from './words.js';
@@ -135,7 +135,7 @@ function tamper(original, block, pow, next) {
     });
     value.value = hex(bytes.subarray(place, place + 1));
     told.textContent = t('tamper.place', { place, field: fieldAt(fields, fields.at(-1).to, place) });
-    show(result, hex(bytes), () => checks(bytes, block, pow, next));
+    show(result, hex(bytes), () => checks(bytes, block, pow, next()));
   };
   const choose = (i) => {
     place = Math.min(length - 1, Math.max(0, Math.trunc(i)));
@@ -180,25 +180,49 @@ function tamper(original, block, pow, next) {
   ];
 }
 
-export async function showView(main, [id]) {
+// A block, and the one after it on the chain; null where it is the last, or beside the chain.
+async function withNext(id) {
   const block = await get(`/api/v1/blocks/${encodeURIComponent(id)}`);
-  const [bytes, spec, next] = await Promise.all([
-    getBytes(`/api/v1/blocks/${block.hash}/raw`),
-    get('/api/v1/chain/spec'),
-    block.active && block.height < (state.status?.height ?? 0) ? get(`/api/v1/blocks/${block.height + 1}`) : null,
-  ]);
-  const record = typeof block.data === 'string' ? stranger(block.data) : null;
+  const hasNext = block.active && block.height < (state.status?.height ?? 0);
+  return { block, next: hasNext ? await get(`/api/v1/blocks/${block.height + 1}`) : null };
+}
+
+export async function showView(main, [id]) {
+  let now = await withNext(id);
+  const { block } = now;
+  const [bytes, spec] = await Promise.all([getBytes(`/api/v1/blocks/${block.hash}/raw`), get('/api/v1/chain/spec')]);
+  const lead = el('p.lead');
+  const around = el('nav.row', { 'aria-label': t('block.around') });
+  const draw = () => {
+    show(lead, now.block.active, () => [
+      t(now.block.active ? 'block.active' : 'block.stale'),
+      ' ',
+      typeof block.data === 'string' && rich('block.record', { text: stranger(block.data) }),
+    ]);
+    show(around, now.next?.hash ?? null, () => [
+      block.height > 0 && blockLink(block.previous_hash, `← ${t('block.before')}`),
+      now.next && blockLink(now.next.hash, `${t('block.after')} →`),
+    ]);
+  };
+  draw();
   main.append(
     el('h1', { tabindex: -1 }, t('block.title', { height: block.height })),
-    el('p.lead', {}, t(block.active ? 'block.active' : 'block.stale'), ' ', record && rich('block.record', { text: record })),
-    el(
-      'nav.row',
-      { 'aria-label': t('block.around') },
-      block.height > 0 && blockLink(block.previous_hash, `← ${t('block.before')}`),
-      next && blockLink(next.hash, `${t('block.after')} →`),
-    ),
+    lead,
+    around,
     el('section.card', {}, el('h2', {}, t('block.header')), header(block)),
     el('section.card', {}, el('h2', {}, t('block.transactions')), transactions(block)),
-    el('section.card', { id: 'tamper' }, el('h2', {}, t('tamper.title')), tamper(bytes, block, spec.pow, next)),
+    el('section.card', { id: 'tamper' }, el('h2', {}, t('tamper.title')), tamper(bytes, block, spec.pow, () => now.next)),
   );
+  // By its hash: whatever the address names, it is this block that is shown.
+  const look = inTurn(async () => {
+    now = await withNext(block.hash);
+    draw();
+  });
+  let tip = state.status?.tip;
+  return listen((kind) => {
+    if (kind !== 'reorg' && state.status?.tip === tip) return;
+    tip = state.status?.tip;
+    // The next event or look tries again; that the node is gone is told elsewhere.
+    look().catch(() => undefined);
+  });
 }

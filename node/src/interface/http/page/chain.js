@@ -15,6 +15,10 @@ const AGAIN = 200;
 // Rows above and below those in sight.
 const SPARE = 8;
 
+// The lowest block that this node has besides the genesis block: one that began with a later state has not all.
+const beginning = () => state.status?.blocks_from ?? 1;
+const isAbsent = (height) => height > 0 && height < beginning();
+
 // Blocks by height, fetched a page at a time.
 class Blocks {
   #pages = new Map();
@@ -24,8 +28,9 @@ class Blocks {
     this.#arrived = arrived;
   }
 
-  // The block, or undefined until it has arrived.
+  // The block; undefined until it has arrived, null where this node does not have it.
   at(height) {
+    if (isAbsent(height)) return null;
     const page = Math.floor(height / PAGE);
     const known = this.#pages.get(page) ?? { blocks: [], again: 0 };
     this.#pages.delete(page);
@@ -43,27 +48,39 @@ class Blocks {
   async #load(page, known) {
     if (performance.now() < known.again) return;
     known.again = Infinity;
+    const wasStale = known.stale;
     known.stale = false;
+    // What came before an error is shown; of what was known before, the rest stays.
+    const blocks = [];
     try {
-      const blocks = [];
-      for (let from = page * PAGE; from !== null && blocks.length < PAGE;) {
-        const answer = await get(`/api/v1/blocks?from=${from}&limit=${PAGE - blocks.length}`);
-        blocks.push(...answer.blocks);
+      const end = (page + 1) * PAGE;
+      for (let from = page * PAGE; from !== null && from < end;) {
+        if (isAbsent(from)) {
+          from = beginning();
+          continue;
+        }
+        // What this node does not have is not asked for, not even as a part of a page.
+        const limit = isAbsent(from + 1) ? 1 : end - from;
+        const answer = await get(`/api/v1/blocks?from=${from}&limit=${limit}`);
+        for (const block of answer.blocks) blocks[block.height % PAGE] = block;
         from = answer.next;
       }
       known.blocks = blocks;
-      known.again = performance.now() + AGAIN;
-      this.#arrived();
     } catch {
       // The next look tries again; that the node is gone is told elsewhere.
-      known.again = performance.now() + AGAIN;
+      known.stale ||= wasStale;
+      blocks.forEach((block, at) => {
+        known.blocks[at] = block;
+      });
     }
+    known.again = performance.now() + AGAIN;
+    if (blocks.length > 0) this.#arrived();
   }
 }
 
 function cells(block, height) {
   const cell = (kind, ...content) => el(`span.${kind}`, { role: 'cell' }, ...content);
-  if (block === undefined) return [cell('height', number(height)), cell('hash', t('list.loading'))];
+  if (!block) return [cell('height', number(height)), cell('hash', t(block === null ? 'list.absent' : 'list.loading'))];
   return [
     cell('height', number(height)),
     cell('hash', blockLink(block.hash)),
@@ -114,7 +131,7 @@ function list() {
     for (let index = first; index <= last; index += 1) {
       const height = top - index;
       const block = blocks.at(height);
-      const sign = block?.hash ?? '';
+      const sign = block === null ? 'absent' : (block?.hash ?? '');
       let row = rows.get(height);
       if (row === undefined || row.dataset.sign !== sign) {
         const fresh = el('div.row', { role: 'row', 'data-sign': sign }, cells(block, height));

@@ -136,26 +136,46 @@ function holding(item) {
   return [item.height !== undefined && el('strong', {}, t('asOf.then', { height: item.height }), ': '), text];
 }
 
+// What happened to the item at a path, the oldest first: as much as is wanted, page by page, and whether there is more.
+async function chapters(path, wanted) {
+  const all = [];
+  let next = null;
+  do {
+    const page = await ifThere(`${path}/history?limit=${HISTORY}${next === null ? '' : `&from=${next}`}`);
+    all.push(...(page?.history ?? []));
+    next = page?.next ?? null;
+  } while (next !== null && all.length < wanted);
+  return { all, hasMore: next !== null };
+}
+
 export async function showItem(main, [name]) {
   const path = `/api/v1/items/${encodeURIComponent(name)}`;
   const holder = el('p.lead', { role: 'status' });
   const when = asOf(() => look().catch(() => undefined));
   const custody = el('div');
+  let wanted = HISTORY;
+  const readOn = () => {
+    wanted += HISTORY;
+    look().catch(() => undefined);
+  };
+  const more = el('button.plain', { type: 'button', hidden: true, click: readOn }, t('list.more'));
   const actions = el('div.forms');
   main.append(
     el('h1', { tabindex: -1 }, stranger(name)),
     holder,
-    el('div.columns', {}, el('section.card', {}, el('h2', {}, t('custody.title')), when.root, custody), label(name)),
+    el('div.columns', {}, el('section.card', {}, el('h2', {}, t('custody.title')), when.root, custody, more), label(name)),
     el('h2', {}, t('items.do')),
     actions,
   );
   const look = inTurn(async () => {
-    const [item, chapters, past] = await Promise.all([
+    const [item, known, past] = await Promise.all([
       ifThere(path),
-      ifThere(`${path}/history?limit=${HISTORY}`),
+      chapters(path, wanted),
       when.isPast() ? when.get(path) : undefined,
     ]);
-    const shown = (chapters?.history ?? []).filter((one) => past === undefined || one.height <= past.height);
+    const shown = known.all.filter((one) => past === undefined || one.height <= past.height);
+    // What came after the block of the past that is shown is not asked for.
+    more.hidden = !known.hasMore || shown.length < known.all.length;
     show(holder, [past ?? item, state.keys.length], () => el('span', {}, holding(past ?? item)));
     show(custody, [shown, state.keys.length], () => (shown.length === 0 ? el('p', {}, t('custody.none')) : history(shown)));
     // Whatever is shown of the past, what can be done is of now.

@@ -108,10 +108,7 @@ function setAlive(alive) {
   if (state.alive === alive) return;
   const was = state.alive;
   state.alive = alive;
-  if (alive && was === false) {
-    askAll();
-    follow();
-  }
+  if (alive && was === false) resume();
   tell('alive', alive);
 }
 
@@ -131,12 +128,22 @@ function follow() {
       happened(kind, JSON.parse(event.data));
     });
   }
-  stream.addEventListener('reset', () => {
+  stream.addEventListener('reset', (event) => {
+    // From here on, and not from the place that the node no longer knows.
+    lastId = event.lastEventId;
     askAll();
     tell('reset');
   });
   // Also while the browser tries again by itself: whether the node is there, the next question finds.
   stream.addEventListener('error', () => ask('status'));
+}
+
+// Goes on where the events ended. Where none had come yet there is no such place: anything may have happened since, as after a
+// reorganisation from the first block on. The views look again, and what somebody types in one stays.
+function resume() {
+  askAll();
+  follow();
+  if (lastId === null) tell('reorg', [{ outcome: 'adopted', fork_height: 0 }]);
 }
 
 // Events of so many ms are told of together: a node that catches up has a thousand a second.
@@ -244,11 +251,7 @@ export function start() {
   recent().catch(() => undefined);
   setTimeout(look, LOOK);
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) {
-      stream?.close();
-    } else {
-      askAll();
-      follow();
-    }
+    if (document.hidden) stream?.close();
+    else resume();
   });
 }

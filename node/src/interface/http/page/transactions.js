@@ -1,7 +1,7 @@
 // Transactions: what waits in the pool, what was mined lately, and one of them.
 
 import { blockLink, el, facts, show, stranger, table, transactionLink } from './dom.js';
-import { explain, get } from './api.js';
+import { explain, get, Problem } from './api.js';
 import { inTurn, listen, state } from './live.js';
 import { ago, number, rich, t } from './text.js';
 import { proofOf } from './proof.js';
@@ -115,17 +115,23 @@ export async function showTransaction(main, [id]) {
       ]),
     ),
   );
+  // null when the node no longer knows it: it was replaced, or what it spends was spent on another branch.
   let known = one;
   const look = inTurn(async () => {
-    known = await get(`/api/v1/transactions/${one.id}`).catch(() => known);
+    try {
+      known = await get(`/api/v1/transactions/${one.id}`);
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) known = null;
+    }
   });
   const update = async (kind) => {
-    if (kind === 'block' || kind === 'reorg') await look();
-    const { block } = known;
+    const mayBeReplaced = kind === 'transaction' && known?.block === null;
+    if (kind === 'block' || kind === 'reorg' || mayBeReplaced) await look();
+    const block = known?.block ?? null;
     const n = block === null ? 0 : (state.status?.height ?? block.height) - block.height + 1;
-    show(place, [block?.hash, n], () =>
+    show(place, [known === null, block?.hash, n], () =>
       block === null
-        ? el('p', {}, t('tx.waits'))
+        ? el('p', {}, t(known === null ? 'tx.gone' : 'tx.waits'))
         : el('p', {}, rich('tx.mined', { n, block: blockLink(block.hash, String(block.height)) })),
     );
     // What is drawn of a proof stays until the transaction is in another block.
