@@ -18,6 +18,8 @@ use crate::cases;
 const DEPTH: u64 = 3;
 /// Twice the depth, and what is spared besides.
 const MOST_SIDE_BLOCKS: usize = 2 * 3 + 1_024;
+/// Above so many children of one block, they make way first.
+const MOST_SIBLINGS: usize = 16;
 /// The depth, the span of the median time, and the block below.
 const WINDOW: usize = 3 + 11 + 1;
 
@@ -29,10 +31,29 @@ struct Plain {
 }
 
 impl Plain {
-    fn weakest_side_tip(&self, except: &BlockId) -> Option<(BlockId, Work)> {
+    /// The side tips but one, by work and id.
+    fn side_tips(&self, except: &BlockId) -> BTreeSet<(Work, BlockId)> {
         let parents: BTreeSet<_> = self.nodes.values().map(|node| node.header.parent).collect();
         let tips = self.nodes.iter().filter(|(id, _)| !parents.contains(*id) && !self.active.contains(*id));
-        tips.filter(|(id, _)| *id != except).min_by_key(|(_, node)| node.work).map(|(id, node)| (*id, node.work))
+        tips.filter(|(id, _)| *id != except).map(|(id, node)| (node.work, *id)).collect()
+    }
+
+    fn weakest_side_tip(&self, except: &BlockId) -> Option<(BlockId, Work)> {
+        self.side_tips(except).first().map(|(work, id)| (*id, *work))
+    }
+
+    /// Of the block with the most children, where those are many, the weakest side tip; of equals the one with the greatest id.
+    fn crowded_side_tip(&self, except: &BlockId) -> Option<BlockId> {
+        let mut children: BTreeMap<BlockId, usize> = BTreeMap::new();
+        self.nodes.values().for_each(|node| *children.entry(node.header.parent).or_default() += 1);
+        let (parent, count) = children.into_iter().max_by_key(|(id, count)| (*count, *id))?;
+        if count <= MOST_SIBLINGS || !self.nodes.contains_key(&parent) {
+            return None;
+        }
+        let mut siblings = self.side_tips(except);
+        siblings.retain(|(_, id)| self.nodes[id].header.parent == parent);
+        let least = siblings.first()?.0;
+        siblings.into_iter().rev().find(|(work, _)| *work == least).map(|(_, id)| id)
     }
 
     fn side_blocks(&self) -> usize {
@@ -41,14 +62,16 @@ impl Plain {
 
     fn has_room_for(&self, node: &Node) -> bool {
         self.side_blocks() < MOST_SIDE_BLOCKS
+            || self.crowded_side_tip(&node.header.parent).is_some()
             || self.weakest_side_tip(&node.header.parent).is_some_and(|(_, work)| work < node.work)
     }
 
     fn insert(&mut self, id: BlockId, node: Node) {
         self.nodes.insert(id, node);
         while self.side_blocks() > MOST_SIDE_BLOCKS {
-            let Some((weakest, _)) = self.weakest_side_tip(&id) else { return };
-            self.nodes.remove(&weakest);
+            let weakest = || self.weakest_side_tip(&id).map(|(weakest, _)| weakest);
+            let Some(leaving) = self.crowded_side_tip(&id).or_else(weakest) else { return };
+            self.nodes.remove(&leaving);
         }
     }
 
