@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -130,6 +130,7 @@ fn a_client_that_does_not_read_is_dropped_and_others_go_on() {
     let node = Node::start();
     let mut slow = Events::follow_narrow(&node, "");
     let total: u32 = 8_000;
+    let reached = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let quick = scope.spawn(|| {
             let mut quick = Events::follow(&node, "types=block", None);
@@ -143,11 +144,17 @@ fn a_client_that_does_not_read_is_dropped_and_others_go_on() {
                 }
                 height += 1;
                 assert_eq!(event.data["height"], json!(height));
+                reached.store(height, Ordering::Relaxed);
             }
         });
         // More than the sockets between take.
-        for _ in 0..8 {
+        for part in 1..=8 {
             node.mine(total / 8);
+            // No further ahead of the quick one than what is kept for whoever comes back.
+            let mined = u64::from(total / 8 * part);
+            wait_until("the quick one has heard of it", PATIENCE, || {
+                quick.is_finished() || reached.load(Ordering::Relaxed) >= mined
+            });
         }
         quick.join().unwrap();
     });
