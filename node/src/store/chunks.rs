@@ -53,12 +53,16 @@ pub(super) fn read(key: &[u8], chunk: &[u8]) -> Result<Vec<(HistoryKey, Events)>
 
 /// Writes the histories of a layer over those of an index that stands for a chain of height `before`.
 pub(super) fn write(chunks: &mut Chunks<'_>, layer: &Layer, before: Option<Height>) -> Result<(), IndexError> {
-    for key in layer.histories.keys().filter(|key| before.is_some_and(|before| history::height(key) <= before)) {
-        take_out(chunks, key)?;
+    // Only after a reorganisation there are any.
+    let below = before.filter(|before| layer.heights.first_key().is_some_and(|height| *height <= before.get()));
+    if let Some(before) = below {
+        for (key, _) in layer.histories.iter().filter(|(key, _)| history::height(key) <= before) {
+            take_out(chunks, key)?;
+        }
     }
     let mut chunk = Vec::new();
     let mut last: &[u8] = &[];
-    for (key, events) in &layer.histories {
+    for (key, events) in layer.histories.iter() {
         let Some(events) = events else { continue };
         if !chunk.is_empty() && (chunk.len() >= CHUNK_BYTES || split(key).0 != split(last).0) {
             chunks.insert(last, chunk.as_slice())?;

@@ -11,7 +11,12 @@
 //! A record is found by the BLAKE3 or the SHA-256 digest of its bytes, as `b3sum` and `sha256sum` print them. A record that is
 //! itself a digest is found by that too: 32 bytes, or 64 hex digits with white space around them at most.
 
-use std::{collections::BTreeMap, fmt, ops::Bound, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    ops::{Bound, Deref},
+    str::FromStr,
+};
 
 use bard_chain::{
     address::Address,
@@ -22,13 +27,51 @@ use bard_chain::{
     transaction::{Action, ItemName},
     units::{Amount, Height},
 };
+use smallvec::SmallVec;
 
 use super::{listing, reader::StoreReader};
 
-/// Whom an entry concerns, and the rank of its block: see the top of this file.
-pub(super) type HistoryKey = Box<[u8]>;
-/// What an entry says: its [`Event`]s as they are written.
-pub(super) type Events = Vec<u8>;
+/// Whom an entry concerns, and the rank of its block: see the top of this file. That of an account needs no memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HistoryKey(SmallVec<[u8; 48]>);
+/// What an entry says: its [`Event`]s as they are written. One of an account needs no memory of its own.
+pub(super) type Events = SmallVec<[u8; 40]>;
+
+impl Deref for HistoryKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for HistoryKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for HistoryKey {
+    fn from(key: Vec<u8>) -> Self {
+        Self(SmallVec::from_vec(key))
+    }
+}
+
+impl PartialOrd for HistoryKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// That of the bytes. The first eight nearly always decide, and comparing them as one number costs a tenth of a call.
+impl Ord for HistoryKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.first_chunk(), other.first_chunk()) {
+            (Some(one), Some(two)) if one != two => u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*two)),
+            _ => (**self).cmp(&**other),
+        }
+    }
+}
 
 /// The tags of keys.
 const ACCOUNT: u8 = b'a';
@@ -144,7 +187,7 @@ impl Subject<'_> {
             Self::Records => (RECORDS, &[]),
             Self::Digest(digest) => (DIGEST, digest.as_bytes()),
         };
-        let mut key = Vec::with_capacity(who.len().saturating_add(RANK_LEN).saturating_add(2));
+        let mut key = SmallVec::new();
         key.push(tag);
         key.extend_from_slice(who);
         if matches!(self, Self::Item(_)) {
@@ -152,7 +195,7 @@ impl Subject<'_> {
             key.push(0);
         }
         key.extend_from_slice(&rank.to_be_bytes());
-        key.into()
+        HistoryKey(key)
     }
 }
 
@@ -231,21 +274,22 @@ pub(super) fn moves(events: &[u8]) -> bool {
     read(events, false).is_none_or(|events| events.iter().any(|event| !event.named_only))
 }
 
-/// Everything that a block of the active chain adds to histories.
-pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> BTreeMap<HistoryKey, Events> {
+/// Everything that a block of the active chain adds to histories, by ascending key.
+pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> Vec<(HistoryKey, Events)> {
     let height = block.header().height.get();
-    let mut all: BTreeMap<HistoryKey, Events> = BTreeMap::new();
+    // Usually two of each transaction.
+    let mut all = Vec::with_capacity(block.block().transactions.len().saturating_mul(2).saturating_add(1));
     let fees = block.block().transactions.iter().any(|transaction| transaction.fee != Amount::ZERO);
     if fees || spec.subsidy.at(block.header().height) != Amount::ZERO {
         let miner = Subject::Miner(&block.header().miner);
-        all.insert(miner.key(miner.rank(height)), Events::new());
+        all.push((miner.key(miner.rank(height)), Events::new()));
     }
     let transactions = block.block().transactions.iter().zip(block.transaction_ids());
     for (position, (transaction, id)) in (0..).zip(transactions) {
         let mut note = |subject: &Subject<'_>, named_only, custody| {
-            let events =
-                all.entry(subject.key(subject.rank(height))).or_insert_with(|| Vec::with_capacity(2 * EVENT_LEN));
-            Event { position, id: *id, named_only, custody }.write(events);
+            let mut events = Events::new();
+            Event { position, id: *id, named_only, custody }.write(&mut events);
+            all.push((subject.key(subject.rank(height)), events));
         };
         let sender = transaction.sender;
         note(&Subject::Account(&sender), false, None);
@@ -261,6 +305,15 @@ pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> BTreeMap<HistoryKe
             digests(bytes).iter().for_each(|digest| add(&Subject::Digest(digest), None));
         }
     }
+    // What concerns the same subject stays in the order of the block.
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all.dedup_by(|(later, more), (kept, events)| {
+        let same = later == kept;
+        if same {
+            events.extend_from_slice(more);
+        }
+        same
+    });
     all
 }
 

@@ -207,14 +207,14 @@ fn write_blocks(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Ind
 
 fn write_chain(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
     let mut heights = transaction.open_table(HEIGHTS)?;
-    for (height, id) in &layer.heights {
+    for (height, id) in layer.heights.iter() {
         match id {
             Some(id) => heights.insert(height, id.as_bytes())?,
             None => heights.remove(height)?,
         };
     }
     let mut sides = transaction.open_table(SIDES)?;
-    for ((height, arrival, id), change) in &layer.sides {
+    for ((height, arrival, id), change) in layer.sides.iter() {
         let key = (*height, *arrival, id.as_bytes());
         match change {
             Some(()) => sides.insert(key, ())?,
@@ -226,14 +226,14 @@ fn write_chain(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Inde
 
 fn write_ledger(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
     let mut accounts = transaction.open_table(ACCOUNTS)?;
-    for (address, account) in &layer.accounts {
+    for (address, account) in layer.accounts.iter() {
         match account {
             Some(account) => accounts.insert(address.as_bytes(), (account.balance.get(), account.nonce.get()))?,
             None => accounts.remove(address.as_bytes())?,
         };
     }
     let mut items = transaction.open_table(ITEMS)?;
-    for (name, item) in &layer.items {
+    for (name, item) in layer.items.iter() {
         match item {
             Some(Item { holder: Some(holder) }) => items.insert(name.as_str(), holder.as_bytes().as_slice())?,
             Some(Item { holder: None }) => items.insert(name.as_str(), [].as_slice())?,
@@ -245,7 +245,7 @@ fn write_ledger(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Ind
 
 fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(), IndexError> {
     let mut transactions = transaction.open_table(TRANSACTIONS)?;
-    for (id, place) in sorted(&layer.transactions) {
+    for (id, place) in layer.transactions.iter() {
         match place {
             Some(place) => transactions.insert(id.as_bytes(), place)?,
             None => transactions.remove(id.as_bytes())?,

@@ -10,9 +10,10 @@ use bard_chain::{
 };
 
 use super::{
+    changes::Changes,
     history::{Events, HistoryKey},
     index::{Entries, IndexError, KeyRange, Snapshot},
-    overlay::{Changes, Frozen, Layer, SideKey},
+    overlay::{Frozen, Layer, SideKey},
 };
 
 /// Finds the entries of the index in a range.
@@ -49,7 +50,7 @@ pub(super) fn copy<K: Ord + Clone, V: Clone>(
 ) -> Vec<(K, Option<V>)> {
     let mut left = limit;
     let mut copied = Vec::new();
-    for (key, change) in changes.range(range.clone()) {
+    for (key, change) in changes.range(range) {
         if left == 0 {
             break;
         }
@@ -89,7 +90,7 @@ pub(super) fn merge<K: Ord + Clone, V: Clone>(
         layers.push((Box::new(open.into_iter()) as Box<dyn Iterator<Item = _>>).peekable());
     }
     for frozen in frozen.iter().rev() {
-        let changes = (listing.layer)(&frozen.layer).range(range.clone());
+        let changes = (listing.layer)(&frozen.layer).range(range);
         let changes = changes.map(|(key, change)| (key.clone(), change.clone()));
         layers.push((Box::new(changes) as Box<dyn Iterator<Item = _>>).peekable());
     }

@@ -22,6 +22,7 @@
 //! | `base.rs` | a log that begins with a state |
 //! | `plan.rs` | what a record changes |
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
+//! | `changes.rs` | many commits' changes in memory, in the order of their keys |
 //! | `chunks.rs` | how histories lie in the index |
 //! | `open.rs` | recovery |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
@@ -30,6 +31,7 @@
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
 mod base;
+mod changes;
 mod chunks;
 mod disk;
 mod error;

@@ -1,7 +1,7 @@
 //! What was committed lately and is not in the index yet: layers of changes in memory, the newest on top.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -17,6 +17,7 @@ use bard_chain::{
 };
 
 use super::{
+    changes::Changes,
     history::{Events, HistoryKey},
     index::Snapshot,
     log::Mark,
@@ -74,9 +75,6 @@ impl Entry {
 /// Place of a block beside the active chain: height, arrival, id.
 pub(super) type SideKey = (u64, u64, BlockId);
 
-/// Changes by key; `None` where something is gone.
-pub(super) type Changes<K, V> = BTreeMap<K, Option<V>>;
-
 /// The changes of one or more commits.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
@@ -93,7 +91,7 @@ pub(super) struct Layer {
     /// What happened to whom on the active chain, by [`super::history`]'s keys.
     pub(super) histories: Changes<HistoryKey, Events>,
     /// Transactions of the active chain: height and index in the block.
-    pub(super) transactions: HashMap<TransactionId, Option<(u64, u32)>>,
+    pub(super) transactions: Changes<TransactionId, (u64, u32)>,
     /// How many commits were put together here; 0 of a single one that was not put anywhere yet.
     commits: usize,
     bytes: usize,
@@ -110,12 +108,12 @@ impl Layer {
         self.bytes = self.bytes.saturating_add(bytes);
         self.commits = self.commits.saturating_add(commits);
         self.blocks.extend(later.blocks);
-        self.heights.extend(later.heights);
-        self.sides.extend(later.sides);
-        self.accounts.extend(later.accounts);
-        self.items.extend(later.items);
-        self.histories.extend(later.histories);
-        self.transactions.extend(later.transactions);
+        self.heights.absorb(later.heights);
+        self.sides.absorb(later.sides);
+        self.accounts.absorb(later.accounts);
+        self.items.absorb(later.items);
+        self.histories.absorb(later.histories);
+        self.transactions.absorb(later.transactions);
     }
 
     /// Number of entries.
@@ -135,17 +133,18 @@ impl Layer {
         self.commits >= LARGE_COMMITS || self.bytes >= LARGE_BYTES
     }
 
-    /// Estimated memory, in bytes: keys, values and what the maps add.
+    /// Estimated memory, in bytes: keys, values and what holds them.
     fn weight(&self) -> usize {
         let weigh = |count: usize, each: usize| count.saturating_mul(each);
-        let events = self.histories.values().flatten().map(Vec::capacity);
+        let events = self.histories.iter().filter_map(|(_, events)| events.as_ref());
+        let apart = events.filter(|events| events.spilled()).map(|events| events.capacity());
         weigh(self.blocks.len(), 400)
             .saturating_add(weigh(self.heights.len().saturating_add(self.sides.len()), 80))
-            .saturating_add(weigh(self.accounts.len(), 80))
+            .saturating_add(weigh(self.accounts.len(), 60))
             .saturating_add(weigh(self.items.len(), 150))
-            .saturating_add(weigh(self.transactions.len(), 90))
+            .saturating_add(weigh(self.transactions.len(), 60))
             .saturating_add(weigh(self.histories.len(), 120))
-            .saturating_add(events.sum())
+            .saturating_add(apart.sum())
     }
 }
 

@@ -81,10 +81,9 @@ impl Plan<'_> {
         self.layer.heights.insert(entry.header.height.get(), None);
         self.layer.sides.insert(side_key(id, &entry), Some(()));
         let block = (self.bodies)(id)?;
-        self.layer.transactions.extend(block.transaction_ids().iter().map(|id| (*id, None)));
-        self.layer
-            .histories
-            .extend(history::of_block(&self.reader.shared.spec, &block).into_keys().map(|key| (key, None)));
+        self.layer.transactions.absorb(block.transaction_ids().iter().map(|id| (*id, None)).collect());
+        let histories = history::of_block(&self.reader.shared.spec, &block).into_iter();
+        self.layer.histories.absorb(histories.map(|(key, _)| (key, None)).collect());
         Ok(())
     }
 
@@ -97,9 +96,9 @@ impl Plan<'_> {
         self.layer.blocks.insert(*id, entry);
         let block = (self.bodies)(id)?;
         let places = (0..).map(|index| Some((height, index)));
-        self.layer.transactions.extend(block.transaction_ids().iter().copied().zip(places));
+        self.layer.transactions.absorb(block.transaction_ids().iter().copied().zip(places).collect());
         let histories = history::of_block(&self.reader.shared.spec, &block).into_iter();
-        self.layer.histories.extend(histories.map(|(key, events)| (key, Some(events))));
+        self.layer.histories.absorb(histories.map(|(key, events)| (key, Some(events))).collect());
         Ok(())
     }
 

@@ -162,9 +162,8 @@ impl StoreReader {
             let range = (Bound::Included(low.clone()), Bound::Excluded(bound.clone()));
             let (newest, snapshot) = {
                 let state = self.shared.state();
-                let last = |layer: &Layer| {
-                    layer.histories.range(range.clone()).next_back().map(|(key, events)| (key.clone(), events.clone()))
-                };
+                let last =
+                    |layer: &Layer| layer.histories.last_in(&range).map(|(key, events)| (key.clone(), events.clone()));
                 // Of layers that end with the same key the newest counts, which comes first.
                 let newest =
                     state.layers(self.sight).filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
