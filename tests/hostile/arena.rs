@@ -91,6 +91,17 @@ impl Arena {
         Self::around(start_with(Node::builder().arg("--rendezvous").arg(relay), TERSE, &[]))
     }
 
+    /// The same, with a node that is a relay.
+    pub(crate) fn of_a_relay() -> Self {
+        Self::around(start_with(Node::builder().arg("--relay-server"), TERSE, &[]))
+    }
+
+    /// The same, with a node that may have so many files and connections.
+    pub(crate) fn with_descriptors(limit: usize) -> Self {
+        let limited = ["sh".to_owned(), "-c".to_owned(), format!("ulimit -n {limit}; exec \"$@\""), "sh".to_owned()];
+        Self::around(start_with(Node::builder().inside(limited), LOG, &[]))
+    }
+
     /// The same, with this node under attack.
     fn around(node: Node) -> Self {
         let honest = start_node(&[&node]);

@@ -59,7 +59,7 @@ fn a_peer_with_the_nodes_own_identity_is_not_let_in() {
 }
 
 /// The seed of the node's identity, as a copied data directory would have it.
-fn seed_of(arena: &Arena) -> Vec<u8> {
+pub(crate) fn seed_of(arena: &Arena) -> Vec<u8> {
     let text = std::fs::read(arena.node.dir().join("identity.key")).expect("the key file");
     match text.len() {
         32 => text,

@@ -7,9 +7,12 @@ use bard_tests::{
     hostile_peer::{Guise, HostilePeer},
     process::wait_until,
 };
-use libp2p::{Multiaddr, multiaddr::Protocol};
+use libp2p::{Multiaddr, identity::Keypair, multiaddr::Protocol};
 
-use crate::arena::{Arena, LITTLE, MIB, PATIENCE, address, other_spec, spec};
+use crate::{
+    arena::{Arena, LITTLE, MIB, PATIENCE, address, faults, id, other_spec, spec},
+    identity::seed_of,
+};
 
 /// Sends datagrams to where a node listens over QUIC.
 fn throw(address: &Multiaddr, datagrams: impl Iterator<Item = Vec<u8>>) {
@@ -110,5 +113,20 @@ fn a_node_of_another_chain_is_left_alone_over_quic() {
         peer.wait_until_disconnected();
     }
     arena.wait_for_line(&["there are nodes of another chain here, they are left alone", &id]);
+    arena.assert_unharmed(&before, LITTLE);
+}
+
+#[test]
+fn the_nodes_own_identity_is_not_let_in_over_quic() {
+    let mut arena = Arena::over_quic();
+    let before = arena.look();
+    let identity = Keypair::ed25519_from_bytes(seed_of(&arena)).expect("a seed");
+    let guise = Guise { identity, ..Guise::default() };
+    // The twin's own side may see first that nobody connects to himself.
+    if let Ok(peer) = HostilePeer::connect(&address(&arena.node), &spec(), guise) {
+        peer.wait_until_disconnected();
+    }
+    arena.wait_for_line(&["an incoming connection failed"]);
+    assert_eq!(faults(&arena.node, &id(&arena.node)), None, "the node is no peer of its own");
     arena.assert_unharmed(&before, LITTLE);
 }
