@@ -37,8 +37,13 @@ pub(crate) enum Range {
 impl Range {
     /// The range of an address of the internet; `None` of any other.
     pub(crate) fn of(address: &Multiaddr) -> Option<Self> {
-        let ip = address::ip(address).filter(|ip| global(*ip) && !is_relayed(address))?;
-        Some(match ip {
+        Self::of_ip(address::ip(address).filter(|_| !is_relayed(address))?)
+    }
+
+    /// The same, of the address of a host.
+    pub(crate) fn of_ip(ip: IpAddr) -> Option<Self> {
+        Some(match ip.to_canonical() {
+            ip if !global(ip) => return None,
             IpAddr::V4(ip) => {
                 let [a, b, c, _] = ip.octets();
                 Self::V4([a, b, c])

@@ -1,15 +1,15 @@
 //! Two hundred connections from one range of addresses of the internet: half of the places, and nobody else is kept out.
 
-use std::time::Duration;
+use std::{net::TcpStream, time::Duration};
 
 use bard_chain::presets;
 use bard_tests::{
     hostile_peer::{Guise, HostilePeer, sealed},
     netns::{inside, prepare_loopback},
-    process::{Node, PATIENCE, wait_for, wait_until},
+    process::{Node, PATIENCE, TrackerBuilder, wait_for, wait_until},
 };
 use futures::{AsyncReadExt, future::join_all};
-use libp2p::{Multiaddr, identity::Keypair};
+use libp2p::{Multiaddr, identity::Keypair, multiaddr::Protocol};
 use tokio::{runtime::Runtime, time::timeout};
 
 /// Connections that are attempted, and how many at once.
@@ -21,6 +21,8 @@ const OF_ONE_RANGE: usize = 32;
 const GIVEN_UP: Duration = Duration::from_secs(3);
 /// What the crowd may cost, in bytes.
 const GROWTH: u64 = 48 << 20;
+/// How long a newcomer may take: less than the 10 s after which those who say nothing are given up.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Where a node listens, by the beginning of the address.
 fn at(node: &Node, start: &str) -> Multiaddr {
@@ -73,4 +75,25 @@ fn one_range_of_addresses_takes_half_of_the_places_and_no_more() {
     assert!(grown <= GROWTH, "{} MiB more memory", grown >> 20);
     drop(held);
     assert_eq!(node.mine(1).len(), 1);
+}
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn silent_sockets_from_one_range_keep_nobody_from_a_tracker() {
+    if !inside("one_range::silent_sockets_from_one_range_keep_nobody_from_a_tracker") {
+        return;
+    }
+    prepare_loopback("45.10.0.1");
+    prepare_loopback("46.20.0.1");
+    let tracker = TrackerBuilder::default().arg("--listen").arg("/ip4/0.0.0.0/tcp/0").start();
+    let listening: Multiaddr = tracker.address().parse().unwrap();
+    let port =
+        listening.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None }).unwrap();
+    let silent: Vec<_> = (0..CROWD).map(|_| TcpStream::connect(("45.10.0.1", port)).unwrap()).collect();
+    let elsewhere: Multiaddr = format!("/ip4/46.20.0.1/tcp/{port}").parse().unwrap();
+    let identity = Keypair::generate_ed25519();
+    let runtime = Runtime::new().unwrap();
+    let newcomer = runtime.block_on(async { timeout(SOON, sealed::connect(&elsewhere, &identity)).await });
+    assert!(matches!(newcomer, Ok(Ok(_))), "the newcomer is kept out");
+    drop(silent);
 }

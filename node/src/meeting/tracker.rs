@@ -60,8 +60,10 @@ pub(super) struct Tracker {
     external: Vec<Multiaddr>,
     health: Health,
     backoff: Backoff,
-    /// What it was told last, until it fails.
+    /// What it was told last, unless that failed.
     told: Option<Registration>,
+    /// What it was last to be told, whatever came of it.
+    tried: Option<Registration>,
     renew_at: Instant,
     heard_at: Instant,
     not_before: Instant,
@@ -87,6 +89,7 @@ impl Tracker {
             health,
             backoff,
             told: None,
+            tried: None,
             renew_at: now,
             heard_at: now,
             not_before: now,
@@ -129,53 +132,72 @@ impl Tracker {
     /// Does what is due, if anything is. Returns the APIs that the tracker named.
     async fn round(&mut self) -> Vec<HostPort> {
         let now = Instant::now();
-        let Some(wanted) = self.registration().filter(|_| now >= self.not_before) else { return Vec::new() };
+        if now < self.not_before {
+            return Vec::new();
+        }
         let too_few = self.network.peers().borrow().len() < ENOUGH_PEERS;
         let ask_at = self.heard_at + if too_few { ASK.0 } else { ASK.1 };
-        let changed = self.told.as_ref() != Some(&wanted);
-        let heard = if now >= self.renew_at || (changed && now >= self.heard_at + BETWEEN_CHANGES) {
-            self.register(wanted).await
-        } else if now >= ask_at {
-            self.ask().await
-        } else {
-            return Vec::new();
+        let wanted = self.registration();
+        let changed = now >= self.heard_at + BETWEEN_CHANGES && self.tried != wanted;
+        let heard = match wanted.filter(|_| now >= self.renew_at || changed) {
+            Some(wanted) => self.register(wanted).await,
+            // Who listens nowhere has nothing to register, and may dial others all the same.
+            None if now >= ask_at => self.ask().await,
+            None => return Vec::new(),
         };
         match heard {
             Ok(Heard { candidates, apis, .. }) => {
-                self.health.worked();
-                self.backoff.succeed();
                 self.heard_at = Instant::now();
+                // A tracker that does not take this node does not work, whomever it tells of.
+                if self.told == self.tried {
+                    self.health.worked();
+                    self.backoff.succeed();
+                }
                 if !candidates.is_empty() {
                     self.network.add_candidates(candidates).await;
                 }
                 apis
             }
             Err(error) => {
-                self.health.failed(format_args!("the tracker http://{} {error}", self.server));
+                self.failed(&error);
                 self.not_before = Instant::now() + self.backoff.fail();
                 Vec::new()
             }
         }
     }
 
+    fn failed(&mut self, error: &TrackerError) {
+        self.health.failed(format_args!("the tracker http://{} {error}", self.server));
+    }
+
+    /// Registers this node. Where it is refused, others are asked for at once: a tracker that is full still knows them.
     async fn register(&mut self, wanted: Registration) -> Result<Heard, TrackerError> {
         let body = json!({
             "address": wanted.addresses.first(),
             "addresses": wanted.addresses,
             "chain": self.own.chain.to_string(),
         });
+        self.tried = Some(wanted.clone());
         // From here on the tracker may know of this node, whatever comes back.
         self.told = Some(wanted);
         let answer = self.client.post(&self.server, "/register", body.to_string()).await;
-        let heard = self.read(answer);
-        match &heard {
-            Ok(heard) => self.renew_at = Instant::now() + heard.ttl.unwrap_or(DEFAULT_TTL) / RENEWALS_PER_TTL,
-            Err(_) => {
+        match self.read(answer) {
+            Ok(heard) => {
+                self.renew_at = Instant::now() + heard.ttl.unwrap_or(DEFAULT_TTL) / RENEWALS_PER_TTL;
+                Ok(heard)
+            }
+            Err(error @ TrackerError::Http(HttpError::Status(_))) => {
+                self.told = None;
+                self.failed(&error);
+                self.renew_at = Instant::now() + self.backoff.fail();
+                self.ask().await
+            }
+            Err(error) => {
                 self.told = None;
                 self.renew_at = Instant::now();
+                Err(error)
             }
         }
-        heard
     }
 
     async fn ask(&self) -> Result<Heard, TrackerError> {

@@ -19,13 +19,14 @@ use bard_protocol::{
     wire::compact::{Announcement, Compact},
 };
 use tokio::{
-    sync::mpsc,
     task::{self, JoinError, JoinSet},
     time::{Instant, sleep},
 };
 
 use super::{
-    Gossip, label,
+    Gossip,
+    hints::Hints,
+    label,
     rebuild::{Announcers, Rebuild, Rebuilt},
 };
 use crate::{
@@ -58,7 +59,7 @@ const WAITING_KIB: u32 = 256;
 pub(super) struct Blocks {
     keeper: keeper::Handle,
     network: NetworkHandle,
-    hints: mpsc::Sender<PeerId>,
+    hints: Hints,
     /// Blocks that this clock finds too new.
     early: Vec<Early>,
     /// Headers from the future of which people were told, the oldest first.
@@ -122,12 +123,7 @@ enum Judged {
 }
 
 impl Blocks {
-    pub(super) fn new(
-        keeper: keeper::Handle,
-        network: NetworkHandle,
-        hints: mpsc::Sender<PeerId>,
-        counts: metrics::Relay,
-    ) -> Self {
+    pub(super) fn new(keeper: keeper::Handle, network: NetworkHandle, hints: Hints, counts: metrics::Relay) -> Self {
         let (rebuilding, rebuilds, waiting) = (BTreeMap::new(), JoinSet::new(), Vec::new());
         let (early, told_early) = (Vec::new(), VecDeque::new());
         Self { keeper, network, hints, early, told_early, rebuilding, rebuilds, waiting, counts }
@@ -267,7 +263,7 @@ impl Blocks {
         }
         let of_source = self.rebuilding.values().filter(|(_, by)| by.first() == Some(source)).count();
         if self.rebuilding.len() >= REBUILDING || of_source >= REBUILDING_PER_PEER {
-            self.hint(source);
+            self.hints.lost(source);
             return Ok(Verdict::Ignore);
         }
         let announcers = Announcers::new(source);
@@ -295,7 +291,7 @@ impl Blocks {
     async fn rebuilt(&mut self, block: BlockId, rebuilt: Rebuilt) -> Result<(), Closed> {
         let announcers = self.rebuilding.remove(&block);
         if let (Rebuilt::Not, Some((_, announcers))) = (rebuilt, announcers) {
-            announcers.all().into_iter().for_each(|peer| self.hint(peer));
+            announcers.all().into_iter().for_each(|peer| self.hints.lost(peer));
         }
         let (ready, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|(parent, _)| *parent == block);
         self.waiting = waiting;
@@ -305,16 +301,11 @@ impl Blocks {
         Ok(())
     }
 
-    fn hint(&self, source: PeerId) {
-        // A full queue of hints is hint enough.
-        let _ = self.hints.try_send(source);
-    }
-
     async fn refuse(&mut self, source: PeerId, announcement: &Announcement, reason: Invalid) -> Verdict {
         match (&reason, reason.blame()) {
             (Invalid::UnknownParent { .. }, _) => {
                 tracing::debug!(peer = %source, %reason, "a gossiped block is refused for now");
-                self.hint(source);
+                self.hints.of(source);
             }
             (Invalid::TimeTooNew { acceptable_at, .. }, _) => {
                 self.wait_until_due(source, announcement, *acceptable_at, &reason);
@@ -373,7 +364,7 @@ impl Blocks {
                     self.refuse(source, &announcement, reason).await;
                 }
                 // Whoever announced it has it.
-                Ok(Verdict::Ignore | Verdict::Reject) | Err(Untaken::Refused(_)) => self.hint(source),
+                Ok(Verdict::Ignore | Verdict::Reject) | Err(Untaken::Refused(_)) => self.hints.of(source),
                 Err(Untaken::Closed) => return Err(Closed),
             }
         }

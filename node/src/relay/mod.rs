@@ -5,8 +5,10 @@
 //! penalised only for what is provably its own fault ([`bard_chain::invalid::Blame`]); a block whose parent is unknown is a
 //! hint to catch up.
 
+mod asking;
 mod batches;
 mod blocks;
+mod hints;
 mod rebuild;
 
 use std::{collections::HashSet, sync::Arc};
@@ -18,7 +20,7 @@ use bard_protocol::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use self::blocks::Blocks;
+use self::{blocks::Blocks, hints::Hints};
 use crate::{
     fair::{self, Receiver, Room, Sender},
     keeper,
@@ -26,7 +28,7 @@ use crate::{
     metrics,
 };
 
-/// Gossiped blocks that wait for their check; one more is ignored (it can always be asked for).
+/// Gossiped blocks that wait for their check; one more is ignored, and a hint to catch up.
 const BLOCK_ROOM: Room = Room { per_peer: 8, all: 32 };
 /// Gossiped batches that wait for their check; one more is ignored: pools are compared now and then.
 const BATCH_ROOM: Room = Room { per_peer: 16, all: 128 };
@@ -53,6 +55,7 @@ impl<T> Gossip<T> {
 pub struct Relay {
     network: NetworkHandle,
     link: Link,
+    hints: Hints,
     blocks: Sender<Gossip<Announcement>>,
     batches: Sender<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Sender<Arc<CheckedTransaction>>,
@@ -64,7 +67,7 @@ pub struct Tasks {
     keeper: keeper::Handle,
     network: NetworkHandle,
     link: Link,
-    hints: mpsc::Sender<PeerId>,
+    hints: Hints,
     blocks: Receiver<Gossip<Announcement>>,
     batches: Receiver<Gossip<Vec<Vec<u8>>>>,
     outbox: mpsc::Receiver<Arc<CheckedTransaction>>,
@@ -83,9 +86,11 @@ pub fn new(
     let (block_sender, blocks) = fair::queue(BLOCK_ROOM);
     let (batch_sender, batches) = fair::queue(BATCH_ROOM);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
+    let hints = Hints::new(hints, network.clone());
     let relay = Relay {
         network: network.clone(),
         link: link.clone(),
+        hints: hints.clone(),
         blocks: block_sender,
         batches: batch_sender,
         outbox: outbox_sender,
@@ -108,6 +113,7 @@ impl Relay {
     async fn announcement(&self, gossip: Gossip<Announcement>) {
         if let Some(dropped) = self.blocks.put(gossip.source, gossip) {
             self.counts.judged("block", "dropped");
+            self.hints.lost(dropped.source);
             self.network.report(dropped.id, Verdict::Ignore).await;
         }
     }

@@ -1,4 +1,5 @@
-//! Compact blocks put together: from the pool, with what is missing asked of those who announced it, or else whole.
+//! Compact blocks put together: from the pool, with what is missing asked of those who announced it and of others, or else
+//! whole.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,30 +14,29 @@ use bard_chain::{
     rules::isolated::{CheckedTransaction, Part},
 };
 use bard_protocol::{
-    Fault, NetworkHandle, PeerId, RefusedReason, RequestError, SyncRequest, SyncResponse,
+    Fault, NetworkHandle, PeerId, SyncRequest, SyncResponse,
     wire::{
         compact::{Compact, Filled},
         limits::MAX_BLOCK_TRANSACTIONS,
     },
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::blocks::age;
+use super::{
+    asking::{Asking, Patience},
+    blocks::age,
+};
 use crate::{
     keeper::{self, Accepted, BlockReply, Closed},
     metrics,
 };
 
-/// How long a peer may take for the transactions that are missing: they are few.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a peer may take for the whole block.
-const PATIENCE_WHOLE: Duration = Duration::from_secs(5);
+/// For the transactions that are missing: they are few.
+const FOR_TRANSACTIONS: Patience = Patience { each: Duration::from_secs(2), apart: Duration::from_millis(300) };
+/// For the whole block: it may be long, and is not to come several times over a slow line.
+const FOR_WHOLE: Patience = Patience { each: Duration::from_secs(5), apart: Duration::from_secs(2) };
 /// Peers that announced a block and may be asked for the rest; one more is not noted.
 const MAX_ANNOUNCERS: usize = 4;
-/// A peer that announced a block may be putting it together itself: it is asked so often, each time after a longer wait.
-const TRIES: u32 = 6;
-/// The first of these waits.
-const WAIT: Duration = Duration::from_millis(10);
 
 /// Who announced a block, the first one first, while it is being put together.
 #[derive(Clone, Debug)]
@@ -82,18 +82,16 @@ pub(super) struct Rebuild {
 pub(super) enum Rebuilt {
     /// The keeper has judged the block.
     Judged,
-    /// Nobody who announced it tells the rest: it is left to catching up.
+    /// Nobody who was asked tells the rest: it is left to catching up.
     Not,
 }
 
-/// What the pool, and the one who announced a block first, told of it.
+/// What the pool, and those who were asked for the rest, told of a block.
 enum Told {
     /// Everything, and where the last of it came from.
     All(Header, Vec<Part>, &'static str),
     /// Too little.
     TooLittle,
-    /// He does not answer.
-    Nothing,
 }
 
 /// Whether a refusal says that these are not the transactions of the header: another transaction had the same short id, the
@@ -104,9 +102,7 @@ const fn is_another(reply: &BlockReply) -> bool {
 
 impl Rebuild {
     pub(super) async fn run(self) -> Result<Rebuilt, Closed> {
-        let told = self.by_pool().await?;
-        // Who does not answer is asked last for the whole.
-        let mut is_silent = matches!(told, Told::Nothing);
+        let (told, last) = self.by_pool().await?;
         if let Told::All(header, parts, way) = told {
             let reply = self.keeper.accept_parts(header, parts).await?;
             if !is_another(&reply) {
@@ -114,15 +110,11 @@ impl Rebuild {
                 return Ok(Rebuilt::Judged);
             }
         }
-        let mut asked = Vec::new();
-        loop {
-            let all = self.announcers.all();
-            let mut rest = all.iter().filter(|peer| !asked.contains(*peer));
-            let next = if is_silent { rest.clone().nth(1).or_else(|| rest.next()) } else { rest.next() };
-            let Some(peer) = next.copied() else { break };
-            is_silent &= all.first() != Some(&peer);
-            asked.push(peer);
-            let Some(bytes) = self.whole(peer).await else { continue };
+        let request = SyncRequest::Blocks { ids: vec![self.block] };
+        let mut asking = Asking::new(&self.network, &self.announcers, &request, FOR_WHOLE, last);
+        while let Some((peer, answer)) = asking.next().await {
+            let SyncResponse::Blocks(mut blocks) = answer else { continue };
+            let Some(bytes) = blocks.pop() else { continue };
             if !self.is_asked_for(peer, &bytes).await {
                 continue;
             }
@@ -156,8 +148,9 @@ impl Rebuild {
         }
     }
 
-    /// From the pool, and what is missing there from the peer that announced it first.
-    async fn by_pool(&self) -> Result<Told, Closed> {
+    /// From the pool, and what is missing there from those who announced it and others. Who is to be asked for the whole last is
+    /// told, too: who was silent, and whose word it would be if these are other transactions.
+    async fn by_pool(&self) -> Result<(Told, Vec<PeerId>), Closed> {
         let pool: Vec<(TransactionId, Arc<CheckedTransaction>)> =
             self.keeper.pool().transactions().map(|one| (one.id(), Arc::clone(one))).collect();
         let compact = self.compact.clone();
@@ -170,17 +163,24 @@ impl Rebuild {
             None => Told::TooLittle,
         };
         if missing.is_empty() {
-            return Ok(told(filled, "pool"));
+            return Ok((told(filled, "pool"), Vec::new()));
         }
-        tracing::debug!(block = %self.block, missing = missing.len(), "transactions of a block are missing");
-        if missing.len() > MAX_BLOCK_TRANSACTIONS {
-            return Ok(Told::TooLittle);
+        let count = missing.len();
+        tracing::debug!(block = %self.block, missing = count, "transactions of a block are missing");
+        if count > MAX_BLOCK_TRANSACTIONS {
+            return Ok((Told::TooLittle, Vec::new()));
         }
-        let Some(first) = self.announcers.first() else { return Ok(Told::Nothing) };
         let request = SyncRequest::BlockTransactions { block: self.block, indices: missing };
-        let Some(answer) = self.ask(first, &request, PATIENCE).await else { return Ok(Told::Nothing) };
-        let SyncResponse::BlockTransactions(transactions) = answer else { return Ok(Told::TooLittle) };
-        Ok(if filled.complete(transactions) { told(filled, "asked") } else { Told::TooLittle })
+        let mut asking = Asking::new(&self.network, &self.announcers, &request, FOR_TRANSACTIONS, Vec::new());
+        while let Some((peer, answer)) = asking.next().await {
+            let SyncResponse::BlockTransactions(transactions) = answer else { continue };
+            if transactions.len() == count && filled.complete(transactions) {
+                let mut last = asking.into_silent();
+                last.push(peer);
+                return Ok((told(filled, "asked"), last));
+            }
+        }
+        Ok((Told::TooLittle, asking.into_silent()))
     }
 
     /// Whether what a peer served is the block that was asked for; another is its fault, however good it is. What is no block at
@@ -193,32 +193,5 @@ impl Rebuild {
             self.network.penalise(peer, Fault::Serious, "served another block than was asked for".to_owned()).await;
         }
         !is_another
-    }
-
-    /// The whole block, from a peer.
-    async fn whole(&self, peer: PeerId) -> Option<Vec<u8>> {
-        match self.ask(peer, &SyncRequest::Blocks { ids: vec![self.block] }, PATIENCE_WHOLE).await {
-            Some(SyncResponse::Blocks(mut blocks)) => blocks.pop(),
-            _ => None,
-        }
-    }
-
-    /// Asks a peer, again while it does not have the block itself.
-    async fn ask(&self, peer: PeerId, request: &SyncRequest, patience: Duration) -> Option<SyncResponse> {
-        let mut wait = WAIT;
-        for _ in 0..TRIES {
-            match self.network.request(peer, request.clone(), patience).await {
-                Ok(response) => return Some(response),
-                Err(RequestError::Refused(RefusedReason::Unknown | RefusedReason::Busy) | RequestError::Busy) => {
-                    sleep(wait).await;
-                    wait = wait.saturating_mul(2);
-                }
-                Err(error) => {
-                    tracing::debug!(%peer, block = %self.block, %error, "the rest of a block is not told");
-                    return None;
-                }
-            }
-        }
-        None
     }
 }

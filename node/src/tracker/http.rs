@@ -165,9 +165,7 @@ async fn register(
 ) -> Answer {
     let announced = announcement(&body(request).await?, source)?;
     let chain = announced.chain.clone();
-    tracker
-        .with(|registry, now| registry.register(announced, source, now))
-        .map_err(|full| Refusal(StatusCode::SERVICE_UNAVAILABLE, full.to_string()))?;
+    tracker.with(|registry, now| registry.register(announced, source, now));
     let (peers, nodes) = tracker.list(source, chain.as_deref());
     let message = "Registration successful";
     Ok(Json(json!({ "message": message, "nodes": nodes, "peers": peers, "ttl_s": TTL.as_secs() })))

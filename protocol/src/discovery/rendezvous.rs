@@ -2,6 +2,7 @@
 //! ask of which point and when; the driver asks.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use libp2p::{Multiaddr, PeerId};
 
@@ -12,7 +13,8 @@ use crate::{address::is_loopback, rendezvous::client::MAX_FOUND, wire::limits::M
 const MAX_POINTS: usize = 16;
 /// Nodes asked for at a time.
 pub(crate) const LIMIT: u64 = MAX_FOUND as u64;
-/// Nodes taken from one point in a [`WINDOW`]: a point that lies must not be listened to without end.
+/// Different nodes taken from one point in a [`WINDOW`], as many as may be registered at one: a point that lies must not be
+/// listened to without end. The same ones are told again whenever they renew their registrations.
 const MAX_TAKEN: usize = 10_000;
 const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after a registration that failed or had no answer.
@@ -58,8 +60,8 @@ struct Point {
     ask_at: Duration,
     /// What the point gave to tell only news the next time; of its own making.
     cookie: Option<Vec<u8>>,
-    /// Nodes taken since `window` began.
-    taken: usize,
+    /// Nodes taken since `window` began, at most [`MAX_TAKEN`].
+    taken: BTreeSet<PeerId>,
     window: Duration,
 }
 
@@ -77,7 +79,7 @@ impl Points {
                 register_at: Duration::ZERO,
                 ask_at: Duration::ZERO,
                 cookie: None,
-                taken: 0,
+                taken: BTreeSet::new(),
                 window: Duration::ZERO,
             }
         };
@@ -111,9 +113,9 @@ impl Points {
                 errands.push(Errand::Register(peer));
             }
             if now.saturating_sub(point.window) >= WINDOW {
-                (point.taken, point.window) = (0, now);
+                (point.taken, point.window) = (BTreeSet::new(), now);
             }
-            if point.ask_at <= now && point.taken < MAX_TAKEN {
+            if point.ask_at <= now && point.taken.len() < MAX_TAKEN {
                 point.ask_at = now.saturating_add(if peers < FEW { ASK_LONELY } else { ASK });
                 errands.push(Errand::Discover(peer, point.cookie.clone()));
             }
@@ -143,12 +145,23 @@ impl Points {
         }
     }
 
-    /// A point has told of so many nodes. Returns whether they are to be taken.
-    pub(crate) fn discovered(&mut self, peer: PeerId, count: usize, cookie: Option<Vec<u8>>) -> bool {
+    /// A point has told of these nodes. Returns whether they are to be taken.
+    pub(crate) fn discovered(
+        &mut self,
+        peer: PeerId,
+        nodes: impl ExactSizeIterator<Item = PeerId>,
+        cookie: Option<Vec<u8>>,
+    ) -> bool {
         let Some(point) = self.find(peer) else { return false };
-        point.taken = point.taken.saturating_add(count);
         point.cookie = cookie;
-        count as u64 <= LIMIT && point.taken <= MAX_TAKEN
+        if nodes.len() as u64 > LIMIT {
+            return false;
+        }
+        let mut all_taken = true;
+        for node in nodes {
+            all_taken &= point.taken.contains(&node) || (point.taken.len() < MAX_TAKEN && point.taken.insert(node));
+        }
+        all_taken
     }
 
     /// The point did not understand what was asked, as after its restart: it is asked anew, from the beginning.
@@ -215,16 +228,30 @@ mod tests {
         let (peer, here) = (PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
         let mut points = Points::new(&[here.with(libp2p::multiaddr::Protocol::P2p(peer))]);
         assert!(points.contains(peer));
-        let cookie = || Some(vec![1]);
-        assert!(points.discovered(peer, 100, cookie()));
-        assert!(!points.discovered(peer, 101, cookie()), "more than was asked for");
-        for _ in 0..MAX_TAKEN / 100 {
-            points.discovered(peer, 100, cookie());
-        }
-        assert!(!points.discovered(peer, 1, cookie()));
+        let tells = |points: &mut Points, count| {
+            let nodes: Vec<_> = (0..count).map(|_| PeerId::random()).collect();
+            points.discovered(peer, nodes.into_iter(), Some(vec![1]))
+        };
+        assert!(tells(&mut points, 100));
+        assert!(!tells(&mut points, 101), "more than was asked for");
+        let taken = (0..MAX_TAKEN / 100).filter(|_| tells(&mut points, 100)).count();
+        assert_eq!(taken, MAX_TAKEN / 100 - 1);
+        assert!(!tells(&mut points, 1));
         let due = points.due(Duration::from_secs(1), 0, |_| true);
         assert_eq!(due, [Errand::Register(peer)]);
         assert_eq!(points.due(WINDOW, 0, |_| true).len(), 2, "another day, another chance");
+    }
+
+    #[test]
+    fn a_point_may_tell_of_the_same_nodes_whenever_they_renew() {
+        let (peer, here) = (PeerId::random(), address("/ip4/10.0.0.1/tcp/6500"));
+        let mut points = Points::new(&[here.with(libp2p::multiaddr::Protocol::P2p(peer))]);
+        let group: Vec<PeerId> = (0..500).map(|_| PeerId::random()).collect();
+        // Once an hour, for a day.
+        for _ in 0..24 {
+            assert!(group.chunks(100).all(|some| points.discovered(peer, some.iter().copied(), None)));
+        }
+        assert_eq!(points.due(Duration::from_secs(1), 0, |_| true).len(), 2, "it is asked again");
     }
 
     #[test]

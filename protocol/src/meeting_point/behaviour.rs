@@ -1,4 +1,4 @@
-//! What a meeting point does, as a composition of libp2p behaviours, the gate first.
+//! What a meeting point does, as a composition of libp2p behaviours, the gates first.
 
 use core::time::Duration;
 use std::io;
@@ -12,7 +12,9 @@ use crate::{
     closing::Multiplexed,
     config::NetworkError,
     discovery::kademlia::{self, Kademlia},
+    gate::Gate,
     limits::{Limits, Most},
+    ranges::Ranges,
     relaying, rendezvous,
     topics::{MEETING_POINT, Names},
     transport::NEVER,
@@ -23,8 +25,8 @@ pub(super) const MAX_PER_PEER: u32 = 2;
 /// Connections that are still shaking hands.
 const MAX_PENDING_INBOUND: u32 = 64;
 const MAX_PENDING_OUTBOUND: u32 = 16;
-/// Connections that Kademlia itself may have made at once. A dial above that fails, which a query takes as a node that does
-/// not answer.
+/// Connections that Kademlia itself may have made at once; the gate lets fewer pass. A dial above that fails, which a query
+/// takes as a node that does not answer.
 const MAX_OUTBOUND: u32 = 32;
 /// A transport that has not connected by then has failed.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,10 +37,15 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Nodes that may be reached through the relay at once: as many as may be connected at all.
 const MAX_RESERVATIONS: usize = 512;
 
-/// All behaviours of a meeting point. The gate comes first, so that what it refuses never reaches the others.
+/// All behaviours of a meeting point, behind the gate of dials: strangers say where those of Kademlia lead, and the driver
+/// makes none. Other gates come first, so that what they refuse never reaches the others.
+pub(super) type Gated = Gate<Behaviour>;
+
+/// All behaviours of a meeting point but the gate of dials.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: Limits,
+    ranges: Ranges,
     ping: ping::Behaviour,
     identify: identify::Behaviour,
     pub(super) rendezvous: rendezvous::Behaviour,
@@ -52,6 +59,7 @@ impl Behaviour {
         let kademlia = Names::new(config.chain).kademlia_protocol()?;
         Ok(Self {
             limits: Limits::new(most(config.max_peers)),
+            ranges: Ranges::new(config.max_peers),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             identify: identify::Behaviour::new(
                 identify::Config::new(MEETING_POINT.to_owned(), config.identity.keypair().public())
@@ -80,8 +88,8 @@ fn most(max_peers: u32) -> Most {
 ///
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
-pub(super) fn swarm(config: &MeetingPointConfig) -> Result<Swarm<Behaviour>, NetworkError> {
-    let behaviour = Behaviour::new(config)?;
+pub(super) fn swarm(config: &MeetingPointConfig) -> Result<Swarm<Gated>, NetworkError> {
+    let behaviour = Gate::new(Behaviour::new(config)?);
     let transports = |error: io::Error| NetworkError::Setup { part: "transports", reason: error.to_string() };
     let swarm = SwarmBuilder::with_existing_identity(config.identity.keypair().clone())
         .with_tokio()
@@ -124,5 +132,75 @@ impl RelayNews {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bard_chain::presets;
+    use libp2p::{
+        Multiaddr,
+        core::Endpoint,
+        swarm::{ConnectionId, FromSwarm, ListenError, behaviour::ListenFailure},
+    };
+
+    use super::*;
+    use crate::{identity::Identity, wire::status::Agent};
+
+    fn gated() -> Gated {
+        let config = MeetingPointConfig {
+            identity: Identity::generate(),
+            listen: Vec::new(),
+            listen_optional: false,
+            external: Vec::new(),
+            chain: presets::dev().chain_id(),
+            agent: Agent::new("test"),
+            max_peers: MeetingPointConfig::DEFAULT_MAX_PEERS,
+            patience: crate::meeting_point::PATIENCE,
+            first_number: 1,
+        };
+        Gate::new(Behaviour::new(&config).expect("it is set up"))
+    }
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddress")
+    }
+
+    #[test]
+    fn silent_connections_of_one_range_keep_nobody_out() {
+        let (mut gated, here) = (gated(), address("/ip4/10.0.0.1/tcp/1"));
+        let mut comes = |number: usize, from: String| {
+            let (connection_id, from) = (ConnectionId::new_unchecked(number), address(&from));
+            let come = gated.handle_pending_inbound_connection(connection_id, &here, &from);
+            let Err(cause) = come else { return true };
+            // As the swarm does, for those who have let it in.
+            let (local_addr, send_back_addr, error) = (&here, &from, &ListenError::Denied { cause });
+            gated.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
+                local_addr,
+                send_back_addr,
+                error,
+                connection_id,
+                peer_id: None,
+            }));
+            false
+        };
+        let half_open = (0..100).filter(|number| comes(*number, format!("/ip4/8.8.8.{number}/tcp/1"))).count();
+        assert!(half_open < MAX_PENDING_INBOUND as usize, "{half_open}");
+        assert!(comes(100, "/ip4/9.9.9.9/tcp/1".to_owned()) && comes(101, "/ip4/192.168.1.1/tcp/1".to_owned()));
+    }
+
+    #[test]
+    fn kademlia_dials_for_strangers_on_the_internet_alone() {
+        let mut gated = gated();
+        let mut dials = |number: usize, to: &str| {
+            let peer = PeerId::random();
+            kademlia::feed(&mut gated.kademlia, peer, vec![address(to)]);
+            let id = ConnectionId::new_unchecked(number);
+            gated.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer).unwrap_or_default()
+        };
+        for (number, nowhere) in ["/ip4/127.0.0.1/tcp/80", "/ip4/192.168.1.1/tcp/80"].into_iter().enumerate() {
+            assert_eq!(dials(number, nowhere), Vec::<Multiaddr>::new(), "{nowhere}");
+        }
+        assert_eq!(dials(2, "/ip4/8.8.8.8/tcp/80").len(), 1);
     }
 }

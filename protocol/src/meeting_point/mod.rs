@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 
 pub use self::guests::PATIENCE;
 use self::{
-    behaviour::{Behaviour, BehaviourEvent, RelayNews},
+    behaviour::{BehaviourEvent, Gated, RelayNews},
     guests::Guests,
 };
 use crate::{
@@ -138,7 +138,7 @@ pub async fn start(config: MeetingPointConfig) -> Result<MeetingPoint, NetworkEr
 
 /// The task that makes a meeting point work. It ends when it is stopped or when the last handle is gone.
 pub struct Driver {
-    swarm: Swarm<Behaviour>,
+    swarm: Swarm<Gated>,
     own: PeerId,
     /// The name of the protocol by which Kademlia is spoken here.
     kademlia: String,
@@ -262,7 +262,7 @@ impl Driver {
             }
             BehaviourEvent::Kademlia(kad::Event::InboundRequest { request }) => debug!(?request, "Kademlia was asked"),
             BehaviourEvent::Identify(_) | BehaviourEvent::Kademlia(_) => {}
-            BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Ranges(never) => match never {},
         }
     }
 

@@ -1,7 +1,10 @@
 //! Who is registered under which name. Pure: time is passed in.
 
 use core::{net::IpAddr, time::Duration};
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use libp2p::PeerId;
 
@@ -9,15 +12,17 @@ use super::{
     messages::{Answer, Cookie, Listed, Refusal},
     signer,
 };
+use crate::ranges::Range;
 
 /// The longest record, in bytes: 8 addresses of the longest kind, key and signature.
 pub(super) const MAX_RECORD_LEN: usize = 4 << 10;
 /// Registrations of one peer: a node has one a chain. A new one above that is refused.
 const MAX_OF_PEER: usize = 8;
-/// Registrations made from one address: a school behind one router. A new one above that is refused, unless it comes from
-/// this machine itself.
+/// Registrations made from one range of the internet, or one address elsewhere: a school behind one router. A new one above
+/// that takes the place of its oldest, unless it comes from this machine itself.
 const MAX_OF_SOURCE: usize = 512;
-/// Registrations in all, about 45 MB at their longest. A new one above that is refused.
+/// Registrations in all, about 45 MB at their longest. A new one above that takes the place of the oldest from where there are
+/// most: who is there renews his, and who has gone does not.
 const MAX_REGISTRATIONS: usize = 10_000;
 /// How long a registration lasts, in seconds: at least so long, so that renewing does not become a load, and at most a day,
 /// so that those who are gone are forgotten. Unless it says so itself, as long as the specification says.
@@ -33,14 +38,36 @@ const ANSWER_TARGET_LEN: usize = 256 << 10;
 pub(crate) struct Table {
     by_number: BTreeMap<u64, Registration>,
     numbers: BTreeMap<(PeerId, String), u64>,
+    /// The numbers of those from each source; none is empty.
+    by_source: BTreeMap<Source, BTreeSet<u64>>,
     next: u64,
+}
+
+/// From where a registration was made, as far as it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Unknown,
+    Range(Range),
+    /// Of a private network, or this machine.
+    Near(IpAddr),
+}
+
+impl Source {
+    fn of(ip: Option<IpAddr>) -> Self {
+        ip.map_or(Self::Unknown, |ip| Range::of_ip(ip).map_or(Self::Near(ip), Self::Range))
+    }
+
+    fn is_here(self) -> bool {
+        matches!(self, Self::Near(ip) if ip.is_loopback())
+    }
 }
 
 #[derive(Debug)]
 struct Registration {
+    peer: PeerId,
     namespace: String,
     record: Vec<u8>,
-    source: Option<IpAddr>,
+    source: Source,
     expires: Duration,
 }
 
@@ -48,7 +75,8 @@ impl Table {
     /// An empty table that numbers from `first` on. It should be above every number of an earlier run, so that cookies from
     /// before a restart hide nobody.
     pub(crate) fn new(first: u64) -> Self {
-        Self { by_number: BTreeMap::new(), numbers: BTreeMap::new(), next: first.max(1) }
+        let (by_number, numbers, by_source) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { by_number, numbers, by_source, next: first.max(1) }
     }
 
     /// Whether a peer is registered under any name.
@@ -58,8 +86,10 @@ impl Table {
 
     /// Forgets those whose time is over.
     pub(crate) fn expire(&mut self, now: Duration) {
-        self.by_number.retain(|_, registration| registration.expires > now);
-        self.numbers.retain(|_, number| self.by_number.contains_key(number));
+        let over = self.by_number.iter().filter(|(_, registration)| registration.expires <= now);
+        for number in over.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.remove(number);
+        }
     }
 
     /// Registers a peer, or renews that.
@@ -74,8 +104,9 @@ impl Table {
         if !(MIN_TTL..=MAX_TTL).contains(&ttl) {
             return Answer::NotRegistered(Refusal::BadTtl);
         }
-        let key = (peer, namespace);
-        if !self.numbers.contains_key(&key) && !self.has_room(&peer, source) {
+        let (key, source) = ((peer, namespace), Source::of(source));
+        let is_new = !self.numbers.contains_key(&key);
+        if is_new && self.of_peer(&peer) >= MAX_OF_PEER {
             return Answer::NotRegistered(Refusal::Unavailable);
         }
         if record.len() > MAX_RECORD_LEN {
@@ -86,25 +117,24 @@ impl Table {
             Some(signer) if signer != peer => return Answer::NotRegistered(Refusal::NotAuthorised),
             Some(_) => {}
         }
+        match self.numbers.get(&key) {
+            Some(old) => self.remove(*old),
+            None => self.make_room(source),
+        }
         let number = self.next;
         self.next = self.next.saturating_add(1);
-        let registration = Registration {
-            namespace: key.1.clone(),
-            record,
-            source,
-            expires: now.saturating_add(Duration::from_secs(ttl)),
-        };
-        if let Some(old) = self.numbers.insert(key, number) {
-            self.by_number.remove(&old);
-        }
+        let expires = now.saturating_add(Duration::from_secs(ttl));
+        let registration = Registration { peer, namespace: key.1.clone(), record, source, expires };
+        self.numbers.insert(key, number);
+        self.by_source.entry(source).or_default().insert(number);
         self.by_number.insert(number, registration);
         Answer::Registered(ttl)
     }
 
     /// Takes a registration back.
     pub(crate) fn unregister(&mut self, peer: PeerId, namespace: String) {
-        if let Some(number) = self.numbers.remove(&(peer, namespace)) {
-            self.by_number.remove(&number);
+        if let Some(number) = self.numbers.get(&(peer, namespace)) {
+            self.remove(*number);
         }
     }
 
@@ -144,11 +174,31 @@ impl Table {
         self.numbers.range((*peer, String::new())..).take_while(|((of, _), _)| of == peer).count()
     }
 
-    fn has_room(&self, peer: &PeerId, source: Option<IpAddr>) -> bool {
-        let of_source = || self.by_number.values().filter(|registration| registration.source == source).count();
-        self.by_number.len() < MAX_REGISTRATIONS
-            && self.of_peer(peer) < MAX_OF_PEER
-            && (source.is_some_and(|ip| ip.is_loopback()) || of_source() < MAX_OF_SOURCE)
+    /// Takes one out where a new one from this source finds no place.
+    fn make_room(&mut self, source: Source) {
+        let own = self.by_source.get(&source).filter(|own| !source.is_here() && own.len() >= MAX_OF_SOURCE);
+        let oldest = match own {
+            Some(own) => own.first(),
+            None if self.by_number.len() >= MAX_REGISTRATIONS => {
+                let fullest = self.by_source.values().max_by_key(|numbers| (numbers.len(), Reverse(numbers.first())));
+                fullest.and_then(BTreeSet::first)
+            }
+            None => None,
+        };
+        if let Some(oldest) = oldest {
+            self.remove(*oldest);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(Registration { peer, namespace, source, .. }) = self.by_number.remove(&number) else { return };
+        self.numbers.remove(&(peer, namespace));
+        if let Some(numbers) = self.by_source.get_mut(&source) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_source.remove(&source);
+            }
+        }
     }
 }
 
@@ -252,14 +302,56 @@ mod tests {
         let refused = Answer::NotRegistered(Refusal::Unavailable);
         assert_eq!(peer.register(&mut table, "one more", Duration::ZERO), refused);
         assert_eq!(peer.register(&mut table, "0", Duration::ZERO), Answer::Registered(3600), "a renewal");
-        for _ in MAX_OF_PEER..MAX_OF_SOURCE {
-            assert_eq!(Peer::new().register(&mut table, "a", Duration::ZERO), Answer::Registered(3600));
+    }
+
+    /// Fills a table from these sources, one record for all: of one peer after the other.
+    fn fill(table: &mut Table, count: usize, source: impl Fn(usize) -> IpAddr) {
+        for number in 0..count {
+            let peer = Peer::new();
+            let answer = table.register(peer.id(), Some(source(number)), ("a".into(), peer.record(), None), HOUR);
+            assert_eq!(answer, Answer::Registered(DEFAULT_TTL));
         }
-        assert_eq!(Peer::new().register(&mut table, "a", Duration::ZERO), refused);
-        let near = Peer::new();
-        let from_here = Some(IpAddr::from([127, 0, 0, 1]));
-        let answer = table.register(near.id(), from_here, ("a".into(), near.record(), None), Duration::ZERO);
-        assert_eq!(answer, Answer::Registered(DEFAULT_TTL));
+    }
+
+    fn of(table: &Table, source: &str) -> usize {
+        let source = Source::of(source.parse().ok());
+        table.by_number.values().filter(|registration| registration.source == source).count()
+    }
+
+    #[test]
+    fn a_source_that_has_its_share_replaces_its_own() {
+        let mut table = Table::new(1);
+        let first = Peer::new();
+        first.register(&mut table, "a", Duration::ZERO);
+        fill(&mut table, MAX_OF_SOURCE, |_| IpAddr::from([10, 0, 0, 1]));
+        assert_eq!((of(&table, "10.0.0.1"), table.contains(&first.id())), (MAX_OF_SOURCE, false));
+        fill(&mut table, MAX_OF_SOURCE + 8, |_| IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(of(&table, "127.0.0.1"), MAX_OF_SOURCE + 8, "this machine is trusted");
+        // Twenty of the 65,536 networks that one customer has.
+        let of_one = |number: usize| IpAddr::from([0x2a00, 1, 2, number as u16 % 20, 0, 0, 0, 1]);
+        fill(&mut table, MAX_OF_SOURCE + 20, of_one);
+        assert_eq!(of(&table, "2a00:1:2:ffff::"), MAX_OF_SOURCE);
+        assert_eq!(table.numbers.len(), 3 * MAX_OF_SOURCE + 8);
+        assert_eq!(table.by_source.values().map(BTreeSet::len).sum::<usize>(), table.numbers.len());
+    }
+
+    #[test]
+    fn a_newcomer_to_a_full_table_takes_a_place_from_where_most_come_from() {
+        let mut table = Table::new(1);
+        fill(&mut table, MAX_REGISTRATIONS, |number| match number {
+            0 => IpAddr::from([198, 41, 0, 4]),
+            _ => IpAddr::from([0x2a00, 1, number as u16 % 20, 0, 0, 0, 0, 1]),
+        });
+        let oldest = table.by_number.iter().find(|(_, one)| one.source == Source::of("2a00:1:1::".parse().ok()));
+        let oldest = oldest.map(|(_, one)| one.peer).expect("one");
+        fill(&mut table, 20, |_| IpAddr::from([8, 8, 8, 8]));
+        assert_eq!(
+            (table.by_number.len(), of(&table, "8.8.8.1"), of(&table, "198.41.0.1")),
+            (MAX_REGISTRATIONS, 20, 1)
+        );
+        assert!(!table.contains(&oldest), "the oldest went");
+        table.expire(HOUR * 4);
+        assert!(table.numbers.is_empty() && table.by_source.is_empty());
     }
 
     #[test]

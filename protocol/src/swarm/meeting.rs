@@ -164,7 +164,7 @@ impl Driver {
             }
             (Errand::Register(_), _) => self.not_registered(point, "its answer makes no sense"),
             (Errand::Discover(..), Response::Found { nodes, cookie }) => {
-                if !self.points.discovered(point, nodes.len(), cookie) {
+                if !self.points.discovered(point, nodes.iter().map(|(peer, _)| *peer), cookie) {
                     debug!(%point, "a rendezvous point tells more than it was asked");
                     return;
                 }

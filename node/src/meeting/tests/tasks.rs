@@ -35,9 +35,13 @@ struct Node {
 
 impl Node {
     async fn start(places: &[Place], trackers: &[HostPort]) -> Self {
+        Self::start_on(&["/ip4/127.0.0.1/tcp/0"], places, trackers).await
+    }
+
+    async fn start_on(listen: &[&str], places: &[Place], trackers: &[HostPort]) -> Self {
         let config = NetworkConfig {
             chain: CHAIN,
-            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("one")],
+            listen: listen.iter().map(|address| address.parse().expect("one")).collect(),
             ..NetworkConfig::alone(&presets::dev(), Identity::generate(), Agent::new("test"))
         };
         let mut network = bard_protocol::start(config).await.expect("a network");
@@ -139,6 +143,39 @@ async fn a_tracker_that_lies_is_asked_again() {
     let node = Node::start(&[], &[server.place()]).await;
     node.met(&other).await;
     assert!(asked.load(Ordering::SeqCst) >= 3);
+}
+
+/// A tracker that takes nobody and tells of these.
+fn full(listed: String) -> Server {
+    Server::start(move |request| {
+        if is(request, "GET /peers") {
+            return Reaction::Json(serde_json::json!({ "peers": [listed] }).to_string());
+        }
+        let body = r#"{"error": "the tracker is full, try again later"}"#;
+        let head = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n";
+        Reaction::Raw(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    })
+}
+
+#[tokio::test]
+async fn a_tracker_that_takes_nobody_tells_of_others_all_the_same() {
+    let other = Node::start(&[], &[]).await;
+    let server = full(other.listen().swap_remove(0));
+    let mut node = Node::start(&[], &[server.place()]).await;
+    assert_eq!(node.met(&other).await.direction, Direction::Outbound);
+    let registered = || server.requests().iter().filter(|request| is(request, "POST /register ")).count();
+    until("it tries again to register", || registered() >= 2).await;
+    node.stopper.stop().await;
+    assert!(!server.requests().iter().any(|request| is(request, "POST /unregister")), "it is not registered");
+}
+
+#[tokio::test]
+async fn who_listens_nowhere_hears_of_others_all_the_same() {
+    let other = Node::start(&[], &[]).await;
+    let server = full(other.listen().swap_remove(0));
+    let node = Node::start_on(&[], &[], &[server.place()]).await;
+    assert_eq!(node.met(&other).await.direction, Direction::Outbound);
+    assert!(server.requests().iter().all(|request| is(request, "GET /peers")), "{:?}", server.requests());
 }
 
 #[tokio::test]

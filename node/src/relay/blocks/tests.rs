@@ -6,7 +6,7 @@ use bard_chain::{engine::Engine, hash::BlockId, presets, units::Timestamp};
 use bard_protocol::{Agent, Identity, NetworkConfig, PeerId};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Announcers, Blocks};
+use super::{Announcers, Blocks, Hints};
 use crate::{
     fair, keeper,
     metrics::Metrics,
@@ -30,6 +30,7 @@ async fn a_rebuild_that_panics_is_as_one_of_which_nobody_told_the_rest() {
     let config = NetworkConfig::alone(&presets::dev(), Identity::generate(), Agent::new("test"));
     let network = bard_protocol::start(config).await.expect("a network");
     let (hints, mut hinted) = mpsc::channel(8);
+    let hints = Hints::new(hints, network.handle.clone());
     let mut blocks = Blocks::new(keeper, network.handle.clone(), hints, metrics.relay.clone());
     let (block, announcer) = (BlockId::new([7; 32]), PeerId::random());
     let task = blocks.rebuilds.spawn(async { panic!("as a fault of this software would") }).id();
