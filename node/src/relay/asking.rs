@@ -114,8 +114,9 @@ async fn ask(network: &NetworkHandle, peer: PeerId, request: &SyncRequest, patie
     None
 }
 
-/// Connected peers but these, that may be asked for blocks now. First those that this node chose, for no stranger makes himself one of them; last those behind
-/// a relay, which may be asked for little. Otherwise chance decides, or somebody could arrange to be asked first.
+/// Connected peers but these, that may be asked for blocks now. First those that this node chose, for no stranger makes himself
+/// one of them; last those behind a relay, which may be asked for little. Otherwise chance decides, or somebody could arrange to
+/// be asked first.
 pub(super) fn others(connected: &[PeerInfo], known: &[PeerId]) -> Vec<PeerId> {
     let chance = RandomState::new();
     let is_open = |peer: &&PeerInfo| peer.relayed.is_none_or(|relayed| relayed.open) && !known.contains(&peer.id);
