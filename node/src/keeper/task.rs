@@ -261,6 +261,11 @@ impl Task {
                     let depth = effects.disconnected.len() as u64;
                     let _ = reply.send(Err(Invalid::ForkTooDeep { depth, limit: depth.saturating_sub(1) }.into()));
                 }
+                // A stored block that the change needs cannot be read. Nothing was changed: all else goes on without that branch.
+                Err(StoreError::Read(error)) => {
+                    self.settle()?;
+                    let _ = reply.send(Err(Refused::Source(error)));
+                }
                 Err(error) => return Err(error.into()),
             },
             // What the refusal leans on, such as a parent just written, must be durable before anybody hears of it.

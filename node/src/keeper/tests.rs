@@ -1,11 +1,18 @@
-//! A keeper whose disk gets full: it refuses, says why, answers what is asked, and goes on by itself.
+//! A keeper whose disk gets full or rots: it refuses, says why, answers what is asked, and goes on by itself.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{path::Path, sync::Arc};
 
 use bard_chain::{
-    address::Address, block::Block, encoding, engine::Engine, engine::Refused, pow, spec::ChainSpec, units::Height,
+    address::Address,
+    block::Block,
+    encoding,
+    engine::{Engine, Outcome, Refused},
+    pow,
+    spec::ChainSpec,
+    template::Template,
+    units::Height,
 };
 use tokio::sync::oneshot;
 
@@ -29,10 +36,27 @@ fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Kee
 async fn mined(keeper: &Handle) -> Result<Vec<u8>, Refused> {
     let template = keeper.template(Address::new([1; 32])).await.unwrap()?;
     let mut block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
-    let target = block.header.target.expand().unwrap().to_be_bytes();
-    let digest = block.header.digest();
-    block.header.nonce = pow::search(keeper.spec().pow, digest.as_bytes(), 0, 1 << 24, &target).unwrap();
+    block.header.nonce = nonce_of(keeper, &template);
     Ok(encoding::encode(&block))
+}
+
+fn nonce_of(keeper: &Handle, template: &Template) -> u64 {
+    let target = template.header().target.expand().unwrap().to_be_bytes();
+    pow::search(keeper.spec().pow, template.digest().as_bytes(), 0, 1 << 24, &target).unwrap()
+}
+
+/// Blocks of a branch beside the chain, from the tip as it is now.
+async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
+    let mut branch = keeper.branch(Address::new([2; 32])).await.unwrap().unwrap();
+    let mut blocks = Vec::new();
+    for _ in 0..count {
+        let now = crate::clock::now();
+        let template = branch.template(keeper.spec(), now).unwrap();
+        let nonce = nonce_of(keeper, &template);
+        branch.go_on(keeper.spec(), &template, nonce, now).unwrap();
+        blocks.push(template.sealed(nonce));
+    }
+    blocks
 }
 
 async fn look(keeper: &Handle) {
@@ -76,6 +100,36 @@ async fn a_keeper_without_room_waits_for_it() {
     disk.hold_at_most(None);
     look(&handle).await;
     handle.accept(third).await.unwrap().unwrap();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_block_that_rotted_costs_the_branch_that_needs_it_and_not_the_node() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    let heavier = branch(&handle, 3).await;
+    let rotten = mined(&handle).await.unwrap();
+    handle.accept(rotten.clone()).await.unwrap().unwrap();
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    let tip = handle.tip();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+
+    let mut files = disk.files();
+    let log = files.get_mut("chain.log").unwrap();
+    let at = log.windows(rotten.len()).position(|bytes| bytes == rotten).unwrap();
+    log[at + rotten.len() / 2] ^= 0x10;
+    let disk = SimDisk::holding(files);
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    for block in &heavier[..2] {
+        assert_eq!(handle.accept(block.clone()).await.unwrap().unwrap().outcome, Outcome::SideBranch);
+    }
+    let refused = handle.accept(heavier[2].clone()).await.unwrap();
+    assert!(matches!(refused, Err(Refused::Source(_))), "{refused:?}");
+    assert_eq!(handle.tip(), tip, "nothing was changed");
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
     handle.stop().await;
     ended.ended().await.unwrap();
 }

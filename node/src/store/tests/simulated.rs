@@ -286,7 +286,7 @@ pub(crate) struct SimDisk(Arc<Mutex<Inner>>);
 
 impl SimDisk {
     /// One that holds these files.
-    pub(super) fn holding(files: BTreeMap<String, Vec<u8>>) -> Self {
+    pub(crate) fn holding(files: BTreeMap<String, Vec<u8>>) -> Self {
         let names = files.keys().cloned().zip(0..).collect();
         Self(Arc::new(Mutex::new(Inner { files: files.into_values().collect(), names, ..Inner::default() })))
     }
@@ -306,7 +306,7 @@ impl SimDisk {
     }
 
     /// The files as they are.
-    pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let inner = self.inner();
         inner.names.iter().map(|(name, file)| (name.clone(), inner.files[*file].clone())).collect()
     }
