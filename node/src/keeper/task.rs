@@ -12,7 +12,7 @@ use std::{
 
 use bard_chain::{
     branch::Branch,
-    engine::{Effects, Engine, Refused, Tip},
+    engine::{Effects, Engine, Outcome, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
     mempool::{Limits, Mempool},
@@ -258,6 +258,7 @@ impl Task {
                 Err(error @ StoreError::TooLarge { .. }) => {
                     self.settle()?;
                     tracing::error!(%error, "a branch with more work is not followed");
+                    self.deepen(&effects);
                     let depth = effects.disconnected.len() as u64;
                     let _ = reply.send(Err(Invalid::ForkTooDeep { depth, limit: depth.saturating_sub(1) }.into()));
                 }
@@ -314,6 +315,16 @@ impl Task {
             (None, true) => drop(self.run_short(&room.to_string())),
             (Some(_), _) if again => {
                 tracing::warn!("there is room on the disk again: blocks are taken and mined as before");
+    /// After a branch of fewer blocks became the chain, gives the engine the headers below those that it holds.
+    fn deepen(&mut self, effects: &Effects) {
+        if effects.outcome == Outcome::Reorganised
+            && let Err(error) = self.engine.deepen(|id| self.reader.node(id))
+        {
+            // It is as strict as before, and does not stop working for it.
+            tracing::debug!(%error, "not all headers were read that a reorganisation may reach");
+        }
+    }
+
                 self.wanted = 0;
                 self.space.send_replace(Space { room, shortage: None });
             }

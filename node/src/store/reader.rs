@@ -18,6 +18,7 @@ use bard_chain::{
     units::Height,
 };
 
+    tree::Node,
 use super::{
     history::{Events, HistoryKey},
     index::{IndexError, KeyRange, Snapshot},
@@ -226,6 +227,14 @@ impl StoreReader {
     /// The header of a stored block, on whichever branch.
     ///
     /// # Errors
+    /// What the tree of known blocks holds of a stored block.
+    ///
+    /// # Errors
+    /// Where there is none of this id, or the index could not be read.
+    pub fn node(&self, id: &BlockId) -> Result<Node, SourceError> {
+        Ok(self.known(id)?.into_node())
+    }
+
     /// Where the index could not be read.
     pub fn header(&self, id: &BlockId) -> Result<Option<Header>, SourceError> {
         Ok(self.entry(id)?.map(|entry| entry.header))
