@@ -18,7 +18,13 @@ use bard_chain::{
 use bard_protocol::PeerId;
 
 use super::{Failure, FailureKind, Service, TEXT};
-use crate::{application::reply::Reply, keeper::Accepted, miner, wallet::OWN_NAME};
+use crate::{
+    application::reply::Reply,
+    clock,
+    keeper::Accepted,
+    miner,
+    wallet::{self, OWN_NAME},
+};
 
 /// The most threads that a miner may be told to use.
 const MAX_THREADS: usize = 256;
@@ -144,6 +150,7 @@ impl Service {
         let turn = self.0.signing.lock().await;
         let keeper = &self.parts().keeper;
         let mut nonce = {
+        actions.iter().try_for_each(wallet::check_recipient).map_err(malformed)?;
             let pool = keeper.pool();
             pool.next_nonce(&key.address(), keeper.reader())?
         };
