@@ -139,10 +139,10 @@ async fn take_back(keeper: &keeper::Handle, found: Vec<Found>) -> Result<usize, 
         if bytes.is_empty() {
             return Ok(taken);
         }
-        let checked = keeper.check_transactions(bytes).await?;
-        // A time that is still to come is that of a clock which was set back since.
-        let now = clock::now();
-        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((since.min(now), one.ok()?)));
+        // What is checked in vain is lost from the pool, and the node starts all the same.
+        let Ok(checked) = keeper.check_transactions(bytes).await else { continue };
+        let (now, tip) = (clock::now(), keeper.tip().timestamp);
+        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((came(since, now, tip), one.ok()?)));
         taken += keeper.readmit(good.collect()).await?;
     }
 }
