@@ -6,13 +6,14 @@ mod refusals;
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, RwLock},
     thread,
 };
 
 use bard_chain::{
-    branch::Branch,
     address::Address,
+    branch::Branch,
     engine::{Effects, Engine, Outcome, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
@@ -157,7 +158,15 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     };
     // Whoever asks a node that says it is ready hears at once that its disk is nearly full.
     task.look_at_space();
-    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
+    let reader = task.reader.clone();
+    let run = move || {
+        // What the disk garbled may make the index's library panic, and would again at every start.
+        catch_unwind(AssertUnwindSafe(|| task.run(requests))).unwrap_or_else(|_| {
+            reader.suspect_index();
+            Err(KeeperError::Panicked)
+        })
+    };
+    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(run)?;
     Ok((handle, Keeper { thread }))
 }
 
@@ -249,6 +258,7 @@ impl Task {
             Ok((accepted, effects)) => match self.store.append(&effects) {
                 Ok(()) => {
                     self.engine.adopt(&effects);
+                    self.deepen(&effects);
                     self.note(effects);
                     self.group.add(length, reply, accepted);
                 }
@@ -262,7 +272,6 @@ impl Task {
                 Err(error @ StoreError::TooLarge { .. }) => {
                     self.settle()?;
                     tracing::error!(%error, "a branch with more work is not followed");
-                    self.deepen(&effects);
                     let depth = effects.disconnected.len() as u64;
                     let _ = reply.send(Err(Invalid::ForkTooDeep { depth, limit: depth.saturating_sub(1) }.into()));
                 }
@@ -306,6 +315,16 @@ impl Task {
         }
     }
 
+    /// After a branch of fewer blocks became the chain, gives the engine the headers below those that it holds.
+    fn deepen(&mut self, effects: &Effects) {
+        if effects.outcome == Outcome::Reorganised
+            && let Err(error) = self.engine.deepen(|id| self.reader.node(id))
+        {
+            // It is as strict as before, and does not stop working for it.
+            tracing::debug!(%error, "not all headers were read that a reorganisation may reach");
+        }
+    }
+
     fn shortage(&self) -> Option<Arc<str>> {
         self.space.borrow().shortage.clone()
     }
@@ -319,16 +338,6 @@ impl Task {
             (None, true) => drop(self.run_short(&room.to_string())),
             (Some(_), _) if again => {
                 tracing::warn!("there is room on the disk again: blocks are taken and mined as before");
-    /// After a branch of fewer blocks became the chain, gives the engine the headers below those that it holds.
-    fn deepen(&mut self, effects: &Effects) {
-        if effects.outcome == Outcome::Reorganised
-            && let Err(error) = self.engine.deepen(|id| self.reader.node(id))
-        {
-            // It is as strict as before, and does not stop working for it.
-            tracing::debug!(%error, "not all headers were read that a reorganisation may reach");
-        }
-    }
-
                 self.wanted = 0;
                 self.space.send_replace(Space { room, shortage: None });
             }
@@ -388,6 +397,14 @@ impl Task {
         Ok(())
     }
 
+    /// The next block to mine, unless it would be refused for its time, which no work on it changes.
+    fn template(&self, miner: Address) -> Result<Template, Refused> {
+        let now = clock::now();
+        let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, now)?;
+        not_too_new(self.engine.spec(), template.header(), now)?;
+        Ok(template)
+    }
+
     fn placing(&self, id: &BlockId, parent: &BlockId) -> Placing {
         let tree = self.engine.tree();
         match tree.get(id) {
@@ -397,14 +414,6 @@ impl Task {
             None if tree.get(parent).is_some_and(|parent| parent.invalid) => Placing::Refused(Invalid::InvalidAncestor),
             None => tree.position(parent).map_or(Placing::UnknownParent, |after| Placing::After(Box::new(after))),
         }
-    /// The next block to mine, unless it would be refused for its time, which no work on it changes.
-    fn template(&self, miner: Address) -> Result<Template, Refused> {
-        let now = clock::now();
-        let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, now)?;
-        not_too_new(self.engine.spec(), template.header(), now)?;
-        Ok(template)
-    }
-
     }
 
     /// The tree's locator, and the genesis block, which every peer knows.
