@@ -6,17 +6,22 @@ mod refusals;
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, RwLock},
     thread,
 };
 
 use bard_chain::{
+    address::Address,
     branch::Branch,
-    engine::{Effects, Engine, Refused, Tip},
+    engine::{Effects, Engine, Outcome, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
     mempool::{Limits, Mempool},
-    rules::isolated::{CheckedTransaction, Isolated},
+    rules::{
+        in_chain::not_too_new,
+        isolated::{CheckedTransaction, Isolated},
+    },
     source::SourceError,
     template::Template,
     units::Height,
@@ -153,7 +158,15 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     };
     // Whoever asks a node that says it is ready hears at once that its disk is nearly full.
     task.look_at_space();
-    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
+    let reader = task.reader.clone();
+    let run = move || {
+        // What the disk garbled may make the index's library panic, and would again at every start.
+        catch_unwind(AssertUnwindSafe(|| task.run(requests))).unwrap_or_else(|_| {
+            reader.suspect_index();
+            Err(KeeperError::Panicked)
+        })
+    };
+    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(run)?;
     Ok((handle, Keeper { thread }))
 }
 
@@ -245,6 +258,7 @@ impl Task {
             Ok((accepted, effects)) => match self.store.append(&effects) {
                 Ok(()) => {
                     self.engine.adopt(&effects);
+                    self.deepen(&effects);
                     self.note(effects);
                     self.group.add(length, reply, accepted);
                 }
@@ -260,6 +274,11 @@ impl Task {
                     tracing::error!(%error, "a branch with more work is not followed");
                     let depth = effects.disconnected.len() as u64;
                     let _ = reply.send(Err(Invalid::ForkTooDeep { depth, limit: depth.saturating_sub(1) }.into()));
+                }
+                // A stored block that the change needs cannot be read. Nothing was changed: all else goes on without that branch.
+                Err(StoreError::Read(error)) => {
+                    self.settle()?;
+                    let _ = reply.send(Err(Refused::Source(error)));
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -296,6 +315,16 @@ impl Task {
         }
     }
 
+    /// After a branch of fewer blocks became the chain, gives the engine the headers below those that it holds.
+    fn deepen(&mut self, effects: &Effects) {
+        if effects.outcome == Outcome::Reorganised
+            && let Err(error) = self.engine.deepen(|id| self.reader.node(id))
+        {
+            // It is as strict as before, and does not stop working for it.
+            tracing::debug!(%error, "not all headers were read that a reorganisation may reach");
+        }
+    }
+
     fn shortage(&self) -> Option<Arc<str>> {
         self.space.borrow().shortage.clone()
     }
@@ -327,7 +356,7 @@ impl Task {
     fn answer(&mut self, request: Request) -> Result<(), KeeperError> {
         match request {
             Request::Admit { transactions, reply } => {
-                let _ = reply.send(self.admit(transactions));
+                let _ = reply.send(self.admit(&transactions));
             }
             Request::AdmitAll { transactions, reply } => {
                 let _ = reply.send(self.admit_all(&transactions));
@@ -345,8 +374,7 @@ impl Task {
             }
             Request::Expire => self.expire()?,
             Request::Template { miner, reply } => {
-                let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, clock::now());
-                let _ = reply.send(template.map_err(Refused::from));
+                let _ = reply.send(self.template(miner));
             }
             Request::Branch { miner, reply } => {
                 let _ = reply.send(Branch::from_tip(&self.engine, &self.reader, miner).map_err(Refused::from));
@@ -367,6 +395,14 @@ impl Task {
             Request::Block { .. } | Request::Stop { .. } => {}
         }
         Ok(())
+    }
+
+    /// The next block to mine, unless it would be refused for its time, which no work on it changes.
+    fn template(&self, miner: Address) -> Result<Template, Refused> {
+        let now = clock::now();
+        let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, now)?;
+        not_too_new(self.engine.spec(), template.header(), now)?;
+        Ok(template)
     }
 
     fn placing(&self, id: &BlockId, parent: &BlockId) -> Placing {

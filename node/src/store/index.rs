@@ -29,6 +29,7 @@ use super::{
     lately::Lately,
     log::Mark,
     overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
+    reader::closed,
 };
 
 type Id = [u8; 32];
@@ -56,8 +57,9 @@ pub(super) const FORMAT: u32 = 3;
 const CACHE_BYTES: usize = 12 << 20;
 /// The longest encoded value, in bytes.
 const MAX_VALUE_LEN: usize = 4096;
-/// An index up to this long, in bytes, is checked whole when opened: at most about half a second.
-const CHECKED_LEN: u64 = 256 << 20;
+/// An index up to this long, in bytes, is checked whole when opened: at most about half a second. In a longer one the ledger is
+/// added up afterwards ([`super::suspect`]).
+pub(super) const CHECKED_LEN: u64 = 256 << 20;
 
 /// Why an index cannot be used.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub(super) enum IndexError {
     Io(std::io::Error),
     /// Another store of this process, or another process, has it open.
     InUse,
+    /// The store was closed while it was read.
+    Closed,
 }
 
 impl std::fmt::Display for IndexError {
@@ -79,6 +83,7 @@ impl std::fmt::Display for IndexError {
             Self::Io(error) => error.fmt(f),
             Self::OtherFormat => f.write_str("it has another format"),
             Self::InUse => f.write_str("it is in use"),
+            Self::Closed => f.write_str("it is closed"),
         }
     }
 }
@@ -88,6 +93,7 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
         use std::io::ErrorKind::{InvalidData, UnexpectedEof};
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::DatabaseClosed => Self::Closed,
             // After a failure of the file system nothing more is read or written until it is opened anew.
             redb::Error::PreviousIo => Self::Io(std::io::Error::other("an earlier read or write of it failed")),
             redb::Error::Io(error) if !matches!(error.kind(), InvalidData | UnexpectedEof) => Self::Io(error),
@@ -98,6 +104,9 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
 
 impl From<IndexError> for SourceError {
     fn from(error: IndexError) -> Self {
+        if matches!(error, IndexError::Closed) {
+            return closed();
+        }
         Self(format!("the index cannot be read, start the node again to have it repaired: {error}"))
     }
 }
@@ -120,13 +129,13 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens the index `name` of a directory, or creates an empty one, and checks it.
-    pub(super) fn open(disk: &dyn Disk, name: &str) -> Result<Self, IndexError> {
+    /// Opens the index `name` of a directory, or creates an empty one, and checks it if it is not longer than `checked_len`.
+    pub(super) fn open(disk: &dyn Disk, name: &str, checked_len: u64) -> Result<Self, IndexError> {
         let length = disk.length(name).map_err(IndexError::Io)?.unwrap_or(0);
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let mut database = disk.database(&builder, name)?;
-        if (1..=CHECKED_LEN).contains(&length) {
+        if (1..=checked_len).contains(&length) {
             database.check_integrity()?;
         }
         Ok(Self { database })

@@ -142,8 +142,14 @@ impl LogReader {
         self.file.length()
     }
 
-    /// Reads a part of a record; `None` where its bytes are not what was written.
+    /// Reads a part of a record; `None` where its bytes are not what was written. Where it lies is what the index says, which a
+    /// disk may have garbled: so nothing is allocated that the file cannot fill.
     pub(super) fn part(&self, at: &Location) -> io::Result<Option<Vec<u8>>> {
+        let end = at.offset.checked_add(at.length.into());
+        if u64::from(at.length) > MAX_PAYLOAD_LEN || end.is_none_or(|end| self.file.length().is_ok_and(|len| end > len))
+        {
+            return Ok(None);
+        }
         let mut bytes = vec![0; usize::try_from(at.length).unwrap_or(usize::MAX)];
         match self.file.read_exact_at(&mut bytes, at.offset) {
             Ok(()) => Ok(Some(bytes).filter(|bytes| crc32c::crc32c(bytes) == at.crc)),
@@ -340,4 +346,49 @@ pub(super) fn finish(disk: &dyn Disk, file: &OpenFile, unfinished: &str, name: &
     disk.rename(unfinished, name)?;
     disk.sync_dir()?;
     disk.sync_place()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of 100 bytes that refuses to be asked for more.
+    #[derive(Debug)]
+    struct Short;
+
+    impl Medium for Short {
+        fn length(&self) -> io::Result<u64> {
+            Ok(100)
+        }
+
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            assert!(offset + buffer.len() as u64 <= 100, "{} bytes at {offset}", buffer.len());
+            Ok(())
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_lies_beyond_the_file_is_not_even_asked_for() {
+        let reader = LogReader { file: Arc::new(Short), salt: Salt::default(), path: Arc::default(), base: None };
+        let part = |offset, length| {
+            let at = Location { offset, length, crc: crc32c::crc32c(&[0; 40]) };
+            reader.part(&at).expect("read")
+        };
+        assert_eq!(part(60, 40), Some(vec![0; 40]));
+        for (offset, length) in [(61, 40), (0, u32::MAX), (u64::MAX, 40), (0, 101)] {
+            assert_eq!(part(offset, length), None, "{length} bytes at {offset}");
+        }
+    }
 }

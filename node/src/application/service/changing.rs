@@ -18,7 +18,13 @@ use bard_chain::{
 use bard_protocol::PeerId;
 
 use super::{Failure, FailureKind, Service, TEXT};
-use crate::{application::reply::Reply, keeper::Accepted, miner, wallet::OWN_NAME};
+use crate::{
+    application::reply::Reply,
+    clock,
+    keeper::Accepted,
+    miner,
+    wallet::{self, OWN_NAME},
+};
 
 /// The most threads that a miner may be told to use.
 const MAX_THREADS: usize = 256;
@@ -47,6 +53,7 @@ impl Service {
         let mined = self.parts().miner.mine(blocks).await?;
         if mined.len() < blocks as usize {
             self.check_room(mined.len(), blocks)?;
+            self.check_clock(mined.len(), blocks)?;
         }
         Ok(Reply::Mined(mined))
     }
@@ -59,6 +66,19 @@ impl Service {
                 Err(Failure::new(FailureKind::Unavailable, format!("{mined} of {blocks} blocks were mined: {why}")))
             }
         }
+    }
+
+    /// So it does where the next block would be refused for its time.
+    fn check_clock(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
+        let Some(time) = self.parts().miner.activity().too_early_for else { return Ok(()) };
+        let time = clock::rfc3339(time);
+        Err(Failure::new(
+            FailureKind::Unavailable,
+            format!(
+                "{mined} of {blocks} blocks were mined: the next one's time would be {time}, further ahead of this machine's clock \
+                 than the chain allows: check the clock"
+            ),
+        ))
     }
 
     pub(super) async fn set_mining(&self, enabled: bool, threads: Option<usize>) -> Result<Reply, Failure> {
@@ -130,6 +150,7 @@ impl Service {
         fee: Amount,
         actions: Vec<Action>,
     ) -> Result<Reply, Failure> {
+        actions.iter().try_for_each(wallet::check_recipient).map_err(malformed)?;
         let key = self.parts().wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
         let key = key.map_err(|error| {
             let Failure { kind, message } = Failure::from(error);
