@@ -267,9 +267,14 @@ impl PeerBook {
     }
 
     /// Connections to part from because there are more than `target_outbound` of our own choice: the least trusted first,
-    /// and of those the newest. Only such as nobody asked for, as are known to be of our chain and have lasted 10 seconds.
-    /// Whoever closes one tells [`PeerBook::release`] before.
-    pub(crate) fn surplus(&self, now: Duration, target_outbound: usize) -> Vec<PeerId> {
+    /// and of those the newest. Only such as nobody asked for, as are known to be of our chain, have lasted 10 seconds and are
+    /// not `needed` for something else. Whoever closes one tells [`PeerBook::release`] before.
+    pub(crate) fn surplus(
+        &self,
+        now: Duration,
+        target_outbound: usize,
+        needed: impl Fn(&PeerId) -> bool,
+    ) -> Vec<PeerId> {
         let mut outbound = 0_usize;
         let mut dispensable = Vec::new();
         for (peer, entry) in &self.entries {
@@ -282,7 +287,7 @@ impl PeerBook {
             outbound += 1;
             let wanted = entry.persistent || entry.told.contains(&Origin::Local);
             let anchored = self.anchors.iter().any(|anchor| anchor.peer == Some(*peer));
-            if !wanted && !anchored && now.saturating_sub(since) >= GRACE {
+            if !wanted && !anchored && now.saturating_sub(since) >= GRACE && !needed(peer) {
                 dispensable.push((Reverse(entry.origin()), Reverse(since), *peer));
             }
         }
@@ -319,6 +324,15 @@ impl PeerBook {
             (*peer, entry.addresses.iter().filter(|address| same_machine || !is_loopback(address)).collect())
         });
         told.sample(&mut self.random, MAX_PEERS)
+    }
+
+    /// Where a dial of `target` leads.
+    pub(crate) fn addresses<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Multiaddr> {
+        let (peer, anchor) = match target {
+            Target::Peer(peer) => (self.entries.get(peer), None),
+            Target::Anchor(address) => (None, Some(address)),
+        };
+        peer.into_iter().flat_map(|entry| entry.addresses.iter()).chain(anchor)
     }
 
     fn anchor(&mut self, target: &Target) -> Option<&mut Anchor> {

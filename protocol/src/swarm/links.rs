@@ -120,6 +120,11 @@ impl Link {
         relays.all(|relay| relay.is_some()).then_some(first)
     }
 
+    /// Whether one of its connections goes through `relay`.
+    pub(super) fn leads_through(&self, relay: &PeerId) -> bool {
+        self.connections.iter().any(|connection| relay_in(&connection.address) == Some(*relay))
+    }
+
     /// What is published of it: nothing before it is known to be of our chain.
     pub(super) fn describe(&self, id: PeerId, book: &PeerBook, circuits: &Circuits, now: Duration) -> Option<PeerInfo> {
         let agent = self.confirmed.clone()?;

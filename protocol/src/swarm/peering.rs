@@ -29,10 +29,6 @@ use crate::{
     wire::status::Agent,
 };
 
-/// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How long a node of another chain that dialled us may take to find out and leave.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
 pub(super) const MAX_LOST_PINGS: u32 = 3;
 /// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is.
@@ -343,8 +339,9 @@ impl Driver {
                 self.serves(peer);
             }
             Kinship::Inquirer => debug!(%peer, "somebody looks who is here"),
-            // Any libp2p program may serve as a rendezvous point.
+            // Any libp2p program may serve as a rendezvous point, and as a relay for as long as something goes through it.
             Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
+            Kinship::Stranger(software) if self.carries(&peer) => debug!(%peer, software, "a relay in use"),
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
             Kinship::Stranger(software) => self.part(peer, &format!("none ({software:?})")),
         }
@@ -414,19 +411,6 @@ impl Driver {
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
-    }
-
-    /// Parts from those who have not said in time which chain they are on, and from those of another that have not left.
-    pub(super) fn drop_silent_peers(&mut self, now: Duration) {
-        let silent = |link: &Link| {
-            let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
-            foreign || (link.confirmed.is_none() && !link.service && now.saturating_sub(link.since) > SILENCE)
-        };
-        let peers: Vec<PeerId> = self.links.iter().filter(|(_, link)| silent(link)).map(|(peer, _)| *peer).collect();
-        for peer in peers {
-            debug!(%peer, "is not known to be of this chain");
-            self.disconnect(peer);
-        }
     }
 
     pub(super) fn ping_event(&mut self, event: ping::Event) {

@@ -3,16 +3,21 @@
 
 use core::time::Duration;
 
-use libp2p::{PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use tracing::debug;
 
 use super::{
     Driver,
+    circuits::relay_in,
     links::{Connection, Link},
     peering::MAX_LOST_PINGS,
 };
 use crate::address::{is_loopback, is_relayed};
 
+/// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long a node of another chain that dialled us may take to find out and leave.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
 const TWINS: Duration = Duration::from_secs(2);
 /// How long the end that decides may leave alone what is one too many before the other end closes it: a peer that wants all
@@ -35,13 +40,14 @@ impl Driver {
             self.swarm.close_connection(id);
         }
         self.end_passing(now);
-        for peer in self.book.surplus(now, self.target_outbound) {
+        for peer in self.book.surplus(now, self.target_outbound, |peer| self.carries(peer)) {
             self.book.release(peer);
             self.part_from(peer, "there are enough others");
         }
     }
 
-    /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
+    /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them, and those
+    /// that are of use otherwise: to meeting points, as far as there is room, and to relays that carry another connection.
     fn end_passing(&mut self, now: Duration) {
         let gate = self.swarm.behaviour();
         let old =
@@ -50,15 +56,41 @@ impl Driver {
             .links
             .iter()
             .flat_map(|(peer, link)| {
-                link.connections.iter().filter(old).map(|one| (*peer, one.id, link.confirmed.is_some()))
+                let of_use = link.confirmed.is_some() || link.service;
+                link.connections.iter().filter(old).map(move |one| (*peer, one.id, of_use))
             })
             .collect();
-        for (peer, id, confirmed) in passing {
-            if confirmed || self.points.contains(peer) {
+        for (peer, id, of_use) in passing {
+            if of_use || self.points.contains(peer) || self.carries(&peer) {
                 self.swarm.behaviour_mut().adopt(id);
             } else {
                 self.swarm.close_connection(id);
             }
+        }
+    }
+
+    /// Whether a connection to another peer leads through this one, or one that is being made, or this node has a place there
+    /// where others reach it: all that would end with the connection.
+    pub(super) fn carries(&self, relay: &PeerId) -> bool {
+        let through = |address: &Multiaddr| relay_in(address) == Some(*relay);
+        self.reservations.are_at(relay)
+            || self.links.values().any(|link| link.leads_through(relay))
+            || self.dialing.values().any(|target| self.book.addresses(target).any(through))
+            || self.waiting.iter().any(|waiting| through(&waiting.address))
+    }
+
+    /// Parts from those who have not said in time which chain they are on, and from those of another that have not left;
+    /// not from relays, which need be of none.
+    pub(super) fn drop_silent_peers(&mut self, now: Duration) {
+        let silent = |link: &Link| {
+            let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
+            foreign || (link.confirmed.is_none() && !link.service && now.saturating_sub(link.since) > SILENCE)
+        };
+        let idle = self.links.iter().filter(|(peer, link)| silent(link) && !self.carries(peer));
+        let peers: Vec<PeerId> = idle.map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            debug!(%peer, "is not known to be of this chain");
+            self.disconnect(peer);
         }
     }
 
@@ -102,8 +134,6 @@ fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<Conn
 
 #[cfg(test)]
 mod tests {
-    use libp2p::Multiaddr;
-
     use super::*;
     use crate::event::Direction;
 

@@ -240,6 +240,11 @@ impl Driver {
 }
 
 impl Reservations {
+    /// Whether one is held at `relay`.
+    pub(super) fn are_at(&self, relay: &PeerId) -> bool {
+        self.held.iter().any(|held| held.relay == *relay)
+    }
+
     fn pause(&mut self, relay: PeerId, now: Duration) {
         if self.paused.len() >= MAX_PAUSED {
             self.paused.remove(0);

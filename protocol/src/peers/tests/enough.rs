@@ -121,11 +121,12 @@ fn surplus_connections_are_the_least_trusted_and_newest() {
     rig.book.connected(inbound, Direction::Inbound, None, rig.now);
     rig.confirm(inbound);
     rig.connect(&Target::Peer(unconfirmed), unconfirmed);
-    assert_eq!(rig.book.surplus(rig.now, 0), [], "too young");
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [], "too young");
     rig.wait(Duration::from_secs(10));
-    assert_eq!(rig.book.surplus(rig.now, 0), [made[4], made[5], made[3], made[2]]);
-    assert_eq!(rig.book.surplus(rig.now, 5), [made[4], made[5]], "7 are ours and confirmed");
-    assert_eq!(rig.book.surplus(rig.now, 7), []);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [made[4], made[5], made[3], made[2]]);
+    assert_eq!(rig.book.surplus(rig.now, 5, |_| false), [made[4], made[5]], "7 are ours and confirmed");
+    assert_eq!(rig.book.surplus(rig.now, 7, |_| false), []);
+    assert_eq!(rig.book.surplus(rig.now, 5, |peer| *peer == made[4]), [made[5], made[3]], "it is needed as a relay");
 }
 
 #[test]
@@ -137,10 +138,10 @@ fn a_released_peer_has_not_failed_and_is_not_dialled_at_once() {
         rig.confirm(*peer);
     }
     rig.wait(GRACE);
-    let surplus = rig.book.surplus(rig.now, 2);
+    let surplus = rig.book.surplus(rig.now, 2, |_| false);
     let [released] = surplus[..] else { panic!("one too many") };
     rig.book.release(released);
-    assert_eq!(rig.book.surplus(rig.now, 2), [], "it is told once");
+    assert_eq!(rig.book.surplus(rig.now, 2, |_| false), [], "it is told once");
     rig.book.disconnected(released, rig.now);
     assert_eq!(rig.book.entries[&released].backoff.failures(), 0);
     assert_eq!(rig.book.dials(rig.now, 2), []);
@@ -172,9 +173,9 @@ fn who_opened_the_connection_that_remains_decides_whether_it_is_ours() {
     rig.book.connected(peer, Direction::Inbound, None, rig.now);
     rig.confirm(peer);
     rig.wait(GRACE);
-    assert_eq!(rig.book.surplus(rig.now, 0), [], "it came by itself");
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [], "it came by itself");
     rig.book.turned(peer, Direction::Outbound);
-    assert_eq!(rig.book.surplus(rig.now, 0), [peer]);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [peer]);
     rig.book.turned(peer, Direction::Inbound);
-    assert_eq!(rig.book.surplus(rig.now, 0), []);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), []);
 }

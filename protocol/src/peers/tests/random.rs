@@ -148,7 +148,7 @@ impl World {
 
     fn part(&mut self) {
         let now = self.rig.now;
-        let surplus = self.rig.book.surplus(now, TARGET / 4);
+        let surplus = self.rig.book.surplus(now, TARGET / 4, |_| false);
         surplus.iter().for_each(|peer| self.rig.book.release(*peer));
         for peer in surplus.into_iter().chain(self.some_connected()) {
             if self.connected.remove(&peer) {
