@@ -159,23 +159,17 @@ impl PeerBook {
     }
 
     /// Whom to dial now, and marks them as being dialled: every anchor and every peer that was asked for, and of the
-    /// others as many as are missing from `target_outbound` connections of our own choice.
+    /// others as many as are missing from `target_outbound` connections of our own choice. Anchors where nobody answers keep no
+    /// peer waiting: while there are peers to dial, half of the places are theirs.
     pub(crate) fn dials(&mut self, now: Duration, target_outbound: usize) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
-        let mut under_way = self.anchors.iter().filter(|anchor| anchor.dialing).count()
-            + self.entries.values().filter(|entry| entry.dialing).count();
-        let mut dials = Vec::new();
-        for anchor in &mut self.anchors {
-            let connected = anchor.peer.and_then(|peer| self.entries.get(&peer)).is_some_and(Entry::is_connected);
-            let unwelcome = anchor.peer.is_some_and(|peer| self.conduct.is_banned(&peer));
-            if under_way < MAX_DIALS && !anchor.dialing && !connected && !unwelcome && anchor.backoff.is_due(now) {
-                anchor.dialing = true;
-                under_way += 1;
-                dials.push(anchor.dial());
-            }
-        }
+        let due = self.due(now);
         let mut missing = target_outbound.saturating_sub(self.outbound());
-        for peer in self.due(now) {
+        let wanted = |peer: &PeerId| self.entries.get(peer).is_some_and(|entry| missing > 0 || entry.persistent);
+        let most = if due.iter().any(wanted) { MAX_DIALS / 2 } else { MAX_DIALS };
+        let mut dials = self.dial_anchors(now, most);
+        let mut under_way = self.under_way();
+        for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
             let wanted = entry.persistent;
             if under_way >= MAX_DIALS || (!wanted && missing == 0) {
@@ -189,6 +183,31 @@ impl PeerBook {
             dials.push(Dial { target: Target::Peer(peer), addresses: entry.addresses.to_vec() });
         }
         dials
+    }
+
+    /// The anchors that are due, those that failed least often first; with those under way at most `most`.
+    fn dial_anchors(&mut self, now: Duration, most: usize) -> Vec<Dial> {
+        let dialing = self.anchors.iter().filter(|anchor| anchor.dialing).count();
+        let room = most.saturating_sub(dialing).min(MAX_DIALS.saturating_sub(self.under_way()));
+        let Self { entries, anchors, conduct, .. } = self;
+        let is_due = |anchor: &&mut Anchor| {
+            let connected = anchor.peer.and_then(|peer| entries.get(&peer)).is_some_and(Entry::is_connected);
+            let unwelcome = anchor.peer.is_some_and(|peer| conduct.is_banned(&peer));
+            !anchor.dialing && !connected && !unwelcome && anchor.backoff.is_due(now)
+        };
+        let mut due: Vec<&mut Anchor> = anchors.iter_mut().filter(is_due).collect();
+        due.sort_by_key(|anchor| anchor.backoff.failures());
+        let now_dialled = due.into_iter().take(room).map(|anchor| {
+            anchor.dialing = true;
+            anchor.dial()
+        });
+        now_dialled.collect()
+    }
+
+    /// Dials under way.
+    fn under_way(&self) -> usize {
+        let anchors = self.anchors.iter().filter(|anchor| anchor.dialing).count();
+        anchors.saturating_add(self.entries.values().filter(|entry| entry.dialing).count())
     }
 
     /// Peers that may be dialled, the most promising first.

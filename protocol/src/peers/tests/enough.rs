@@ -100,6 +100,53 @@ fn hastening_keeps_to_the_bound_of_dials() {
     assert_eq!(rig.dials(), [], "those under way are still under way");
 }
 
+/// A book of which each dial fails seven seconds after it was made.
+struct Failing {
+    rig: Rig,
+    under_way: Vec<(Duration, Target)>,
+}
+
+impl Failing {
+    /// One with 64 addresses in it.
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        for number in 0..64 {
+            rig.add(&format!("/ip4/10.0.1.{number}/tcp/1"), Origin::PeersFile);
+        }
+        Self { rig, under_way: Vec::new() }
+    }
+
+    /// Seconds until `wanted` is dialled, at most 300.
+    fn until_dialled(&mut self, wanted: &Target) -> u64 {
+        let began = self.rig.now;
+        while self.rig.now < began + Duration::from_secs(300) {
+            let now = self.rig.now;
+            for (_, failed) in self.under_way.extract_if(.., |(until, _)| *until <= now) {
+                self.rig.book.failed(&failed, now);
+            }
+            let dials = self.rig.dials();
+            let done = dials.contains(wanted);
+            self.under_way.extend(dials.into_iter().map(|target| (now + Duration::from_secs(7), target)));
+            assert!(self.under_way.len() <= MAX_DIALS);
+            if done {
+                return (now - began).as_secs();
+            }
+            self.rig.wait(Duration::from_millis(250));
+        }
+        300
+    }
+}
+
+#[test]
+fn addresses_where_nobody_answers_keep_nobody_waiting() {
+    let mut failing = Failing::new();
+    let peer = Target::Peer(failing.rig.add_peer(1, Origin::Mdns));
+    assert!(failing.until_dialled(&peer) < 10);
+    assert!(failing.until_dialled(&peer) < 15, "nor when it is tried again");
+    let last = Target::Anchor(address("/ip4/10.0.1.63/tcp/1"));
+    assert!(Failing::new().until_dialled(&last) < 35, "nor each other");
+}
+
 #[test]
 fn surplus_connections_are_the_least_trusted_and_newest() {
     let mut rig = Rig::new();
