@@ -35,7 +35,7 @@ use crate::{
 /// Peers remembered; above it the least promising one is forgotten.
 const MAX_ENTRIES: usize = 1000;
 /// Anchors; more are refused. Only people and the configuration make them, a peers file up to 256.
-const MAX_ANCHORS: usize = 512;
+pub(crate) const MAX_ANCHORS: usize = 512;
 /// Dials under way at once.
 const MAX_DIALS: usize = 16;
 /// Chains and programs that have been named in the log; more are not named.
