@@ -62,6 +62,8 @@ pub(super) struct Connection {
     pub(super) direction: Direction,
     /// Pings in a row without an answer.
     pub(super) lost_pings: u32,
+    /// Since when there is reason to doubt that it lives, and it has not shown that it does.
+    pub(super) suspected_at: Option<Duration>,
     pub(super) since: Duration,
     /// When it was last known to be alive: made, or pinged.
     pub(super) alive_at: Duration,

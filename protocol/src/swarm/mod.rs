@@ -12,6 +12,7 @@ pub(crate) mod crowd;
 mod gossip;
 mod inflow;
 mod links;
+mod liveness;
 mod measure;
 mod meeting;
 mod peering;
@@ -216,6 +217,7 @@ impl Driver {
         self.end_bans(now);
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
+        self.close_suspects(now);
         self.prune(now);
         self.thin_out(now);
         self.dial_due(now);

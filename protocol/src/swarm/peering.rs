@@ -5,16 +5,17 @@ use core::time::Duration;
 use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
-    identify, ping,
+    identify,
     swarm::{ConnectionError, ConnectionId, DialError, dial_opts::DialOpts, dial_opts::PeerCondition},
 };
 use tokio::sync::oneshot;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
     Driver,
     inflow::Amount,
     links::{Connection, Link, Waiting},
+    liveness::MAX_LOST_PINGS,
     reason,
 };
 use crate::{
@@ -29,8 +30,6 @@ use crate::{
     wire::status::Agent,
 };
 
-/// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
-pub(super) const MAX_LOST_PINGS: u32 = 3;
 /// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is.
 const MAX_SERVICES: usize = 4;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
@@ -144,6 +143,7 @@ impl Driver {
             address: address.clone(),
             direction,
             lost_pings: 0,
+            suspected_at: None,
             since: now,
             alive_at: now,
             claims: Vec::new(),
@@ -411,28 +411,6 @@ impl Driver {
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
-    }
-
-    pub(super) fn ping_event(&mut self, event: ping::Event) {
-        let ping::Event { peer, connection, result } = event;
-        let now = self.now();
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        let known = link.connections.iter_mut().find(|known| known.id == connection);
-        match (result, known) {
-            (Ok(rtt), Some(known)) => {
-                (known.lost_pings, known.alive_at) = (0, now);
-                link.rtt = Some(rtt);
-                self.publish_peers();
-            }
-            (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(known)) => {
-                known.lost_pings = known.lost_pings.saturating_add(1);
-                if known.lost_pings >= MAX_LOST_PINGS {
-                    warn!(%peer, "a peer no longer answers");
-                    self.swarm.close_connection(connection);
-                }
-            }
-            (Err(ping::Failure::Unsupported), _) | (_, None) => {}
-        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Connections that are one too many: second ones to the same peer, those that Kademlia made on its way, and those of
-//! which nothing has been heard since an address of this machine went away.
+//! Connections that are one too many: second ones to the same peer, those that Kademlia made on its way, and those to peers
+//! of other chains or of none.
 
 use core::time::Duration;
 
@@ -10,9 +10,9 @@ use super::{
     Driver,
     circuits::relay_in,
     links::{Connection, Link},
-    peering::MAX_LOST_PINGS,
+    liveness::PROOF,
 };
-use crate::address::{is_loopback, is_relayed};
+use crate::address::is_relayed;
 
 /// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -23,9 +23,6 @@ const TWINS: Duration = Duration::from_secs(2);
 /// How long the end that decides may leave alone what is one too many before the other end closes it: a peer that wants all
 /// the places it can get closes nothing.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// How long an older connection may take to show that it lives, once there is a younger one: longer than from one ping to
-/// the next.
-const PROOF: Duration = Duration::from_secs(12);
 /// How long a connection that the stack made by itself may last before it is adopted or closed.
 const PASSING: Duration = Duration::from_secs(10);
 
@@ -93,15 +90,6 @@ impl Driver {
             self.disconnect(peer);
         }
     }
-
-    /// An address of this machine has gone: connections over the network may be dead. The next ping decides, not the third.
-    pub(super) fn suspect_connections(&mut self) {
-        for link in self.links.values_mut() {
-            for connection in link.connections.iter_mut().filter(|connection| !is_loopback(&connection.address)) {
-                connection.lost_pings = connection.lost_pings.max(MAX_LOST_PINGS - 1);
-            }
-        }
-    }
 }
 
 /// The connections to a peer that are to be closed from here. Of those through relays none is needed beside a direct one,
@@ -145,6 +133,7 @@ mod tests {
             address,
             direction: Direction::Inbound,
             lost_pings: 0,
+            suspected_at: None,
             since,
             alive_at: since,
             claims: Vec::new(),
