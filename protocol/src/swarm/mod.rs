@@ -342,10 +342,7 @@ impl Driver {
         info!(%address, "no longer listening");
         self.offer(address, false);
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
-        // IPv6 addresses for privacy come and go on a machine that stays where it is.
-        if matches!(address.iter().next(), Some(libp2p::multiaddr::Protocol::Ip4(_))) {
-            self.observer.moved();
-        }
+        self.left(address);
         self.publish_listening();
         self.suspect_connections();
     }
