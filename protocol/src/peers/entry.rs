@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use rand::rngs::StdRng;
 
 use super::backoff::Backoff;
-use crate::{discovery::Origin, event::Direction, wire::limits::MAX_ADDRESSES};
+use crate::{discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
 
 /// Failures after which a peer that nobody asked for and that was never met is forgotten: about 7 minutes.
 const MAX_FAILURES: u32 = 12;
@@ -117,6 +117,11 @@ pub(super) struct Entry {
     /// Whether it was once connected and known to be of our chain, in this run or an earlier one: never forgotten for
     /// being away.
     pub(super) met: bool,
+    /// Whether it turned out to be of our chain when this node had dialled it, in this run or an earlier one: then it was
+    /// chosen here. Whoever only came may be one of five hundred that somebody made up.
+    pub(super) dialled: bool,
+    /// The range of the internet where it was last connected from or to, if it was one.
+    pub(super) range: Option<Range>,
     /// Whether it was last met on this machine.
     pub(super) same_machine: bool,
     /// Whether this node closes the connection because it has enough others.
@@ -140,6 +145,8 @@ impl Entry {
             persistent: false,
             stale: false,
             met: false,
+            dialled: false,
+            range: None,
             same_machine: false,
             released: false,
             dialing: false,
@@ -170,9 +177,24 @@ impl Entry {
     }
 
     /// Who comes first when there is a choice, the smallest first.
-    pub(super) fn rank(&self) -> (bool, u32, Origin) {
+    pub(super) fn rank(&self) -> (bool, u32, Origin, bool) {
         let origin = if self.met { self.origin().min(Origin::Book) } else { self.origin() };
-        (self.stale, self.backoff.failures(), origin)
+        (self.stale, self.backoff.failures(), origin, !self.dialled)
+    }
+
+    /// Whether this node has a connection of its own choice to it, or is making one.
+    pub(super) fn is_ours(&self) -> bool {
+        self.dialing || matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
+    }
+
+    /// The range of the internet where it likely is; `None` on a private network, or where people and the local network say
+    /// that it is wanted, wherever it is.
+    pub(super) fn range(&self) -> Option<Range> {
+        let near = [Origin::Local, Origin::Mdns].iter().any(|near| self.told.contains(near));
+        if near || self.persistent {
+            return None;
+        }
+        self.range.or_else(|| self.addresses.iter().next().and_then(Range::of))
     }
 
     /// Every way by which it was learnt, the most trusted first; never empty.

@@ -29,6 +29,7 @@ use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
+    ranges::Range,
     wire::limits::MAX_PEERS,
 };
 
@@ -147,7 +148,8 @@ impl PeerBook {
         }
         if !self.entries.contains_key(&peer) {
             if self.entries.len() >= MAX_ENTRIES {
-                let promise = |entry: &Entry| (entry.met, Reverse(entry.backoff.failures()), entry.last_seen);
+                let promise =
+                    |entry: &Entry| (entry.dialled, entry.met, Reverse(entry.backoff.failures()), entry.last_seen);
                 let free = |entry: &Entry| entry.is_idle() && !entry.persistent && !(hearsay && entry.met);
                 let idle = self.entries.iter().filter(|(_, entry)| free(entry));
                 let least = idle.min_by_key(|(_, entry)| promise(entry)).map(|(peer, _)| *peer)?;
@@ -160,19 +162,24 @@ impl PeerBook {
 
     /// Whom to dial now, and marks them as being dialled: every anchor and every peer that was asked for, and of the
     /// others as many as are missing from `target_outbound` connections of our own choice. Anchors where nobody answers keep no
-    /// peer waiting: while there are peers to dial, half of the places are theirs.
+    /// peer waiting: while there are peers to dial, half of the places are theirs. To one range of the internet lead at most half of
+    /// the connections that nobody asked for, or whoever has a range to himself could have them all.
     pub(crate) fn dials(&mut self, now: Duration, target_outbound: usize) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
-        let due = self.due(now);
+        let due = self.due(now, target_outbound);
         let mut missing = target_outbound.saturating_sub(self.outbound());
         let wanted = |peer: &PeerId| self.entries.get(peer).is_some_and(|entry| missing > 0 || entry.persistent);
         let most = if due.iter().any(wanted) { MAX_DIALS / 2 } else { MAX_DIALS };
         let mut dials = self.dial_anchors(now, most);
         let mut under_way = self.under_way();
+        let (mut ranges, of_range) = (self.outbound_by_range(), target_outbound.div_ceil(2));
         for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
             let wanted = entry.persistent;
             if under_way >= MAX_DIALS || (!wanted && missing == 0) {
+                continue;
+            }
+            if entry.range().is_some_and(|range| !memory::take_place(&mut ranges, range, of_range)) {
                 continue;
             }
             if !wanted {
@@ -210,8 +217,9 @@ impl PeerBook {
         anchors.saturating_add(self.entries.values().filter(|entry| entry.dialing).count())
     }
 
-    /// Peers that may be dialled, the most promising first.
-    fn due(&mut self, now: Duration) -> Vec<PeerId> {
+    /// Peers that may be dialled, the most promising first. Half of what this node wants of connections is for those that it
+    /// chose before, while there are any: whatever others say of more promising ones, they may all be one party's.
+    fn due(&mut self, now: Duration, target_outbound: usize) -> Vec<PeerId> {
         // While an anchor finds its peer, there is no need to dial the peer a second time.
         let anchored = |peer: &PeerId| {
             self.anchors.iter().any(|anchor| anchor.peer == Some(*peer) && anchor.backoff.failures() < 3)
@@ -232,15 +240,30 @@ impl PeerBook {
         let chance: Vec<u64> = due.iter().map(|_| rand::Rng::next_u64(&mut self.random)).collect();
         let mut order: Vec<_> = due.drain(..).zip(chance).collect();
         order.sort_by_key(|((promise, _), chance)| (*promise, *chance));
-        order.into_iter().map(|((_, peer), _)| peer).collect()
+        let has = self.entries.values().filter(|entry| entry.dialled && entry.is_ours()).count();
+        let mut lacking = (target_outbound / 2).saturating_sub(has);
+        let first = |peer: &PeerId| {
+            let chosen = lacking > 0 && self.entries.get(peer).is_some_and(|entry| entry.dialled);
+            lacking = lacking.saturating_sub(usize::from(chosen));
+            chosen
+        };
+        let (mut first, others): (Vec<_>, Vec<_>) = order.into_iter().map(|((_, peer), _)| peer).partition(first);
+        first.extend(others);
+        first
     }
 
     /// Connections of our own choice, made or in the making.
     fn outbound(&self) -> usize {
-        let ours = |entry: &&Entry| {
-            entry.dialing || matches!(entry.state, State::Connected { direction: Direction::Outbound, .. })
-        };
-        self.entries.values().filter(ours).count()
+        self.entries.values().filter(|entry| entry.is_ours()).count()
+    }
+
+    /// How many of them lead to each range of the internet.
+    fn outbound_by_range(&self) -> BTreeMap<Range, usize> {
+        let mut ranges = BTreeMap::new();
+        for range in self.entries.values().filter(|entry| entry.is_ours()).filter_map(Entry::range) {
+            memory::take_place(&mut ranges, range, usize::MAX);
+        }
+        ranges
     }
 
     /// The announcement of a peer has expired: others are dialled first from now on.

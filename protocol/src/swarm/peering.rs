@@ -171,6 +171,9 @@ impl Driver {
                 let dialled = endpoint.is_dialer().then(|| (target.as_ref().unwrap_or(&dialled), &address));
                 self.book.connected(peer, direction, dialled, now);
             }
+            if direction == Direction::Inbound {
+                self.book.came_from(peer, &address);
+            }
         } else if let Some(target) = target {
             self.book.answered(&target, peer);
         }

@@ -247,7 +247,8 @@ impl Driver {
         self.publish_peers();
     }
 
-    /// Asks some peer for its peers as long as there are too few connections.
+    /// Asks some peer for its peers as long as there are too few connections of this node's own choice: those that came may be
+    /// of one mind.
     pub(super) fn ask_for_peers(&mut self, now: Duration) {
         let confirmed = || self.links.iter().filter(|(_, link)| link.confirmed.is_some());
         let count = confirmed().count();
@@ -257,7 +258,8 @@ impl Driver {
             (true, false) => ASK_INTERVAL_LONELY,
             (false, _) => ASK_INTERVAL,
         };
-        if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
+        let chosen = confirmed().filter(|(_, link)| !link.is_inbound()).count();
+        if count == 0 || chosen >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
             return;
         }
         // Another one each time: the count of intervals serves as a number that changes.

@@ -120,7 +120,13 @@ impl World {
                 let peer = self.peer();
                 let addresses = vec![address("/ip4/10.1.0.3/tcp/1")];
                 self.rig.book.restore(
-                    vec![KnownNode { peer, addresses, origins: vec![Origin::Manual], unseen: Duration::ZERO }],
+                    vec![KnownNode {
+                        peer,
+                        addresses,
+                        origins: vec![Origin::Manual],
+                        unseen: Duration::ZERO,
+                        dialled: false,
+                    }],
                     now,
                 );
             }
