@@ -35,9 +35,12 @@ pub(super) enum Proof {
     Before,
     /// Somebody else says so.
     Heard,
+    /// A stranger says so, and it is where nothing is dialled for strangers: it is told to others, for whom it may be near, and
+    /// dialled only if it is open by then.
+    Doubted,
 }
 
-/// At most [`MAX_ADDRESSES`], the most proven first. A new one always finds room: the last makes place.
+/// At most [`MAX_ADDRESSES`], the most proven first. A new one finds room, unless it is doubted: the last makes place.
 #[derive(Debug, Default)]
 pub(super) struct Addresses(Vec<(Multiaddr, Proof)>);
 
@@ -50,13 +53,15 @@ impl Addresses {
         self.0.iter().map(|(address, _)| address)
     }
 
-    pub(super) fn to_vec(&self) -> Vec<Multiaddr> {
-        self.iter().cloned().collect()
+    /// Those that may be dialled; `is_open` says where that may be done for strangers.
+    pub(super) fn to_dial(&self, is_open: &dyn Fn(&Multiaddr) -> bool) -> impl Iterator<Item = &Multiaddr> {
+        let may_be = move |(address, proof): &&(Multiaddr, Proof)| *proof != Proof::Doubted || is_open(address);
+        self.0.iter().filter(may_be).map(|(address, _)| address)
     }
 
     /// Those for which there is more than hearsay, and whether a dial to it succeeded in this run.
     pub(super) fn proven(&self) -> impl Iterator<Item = (&Multiaddr, bool)> {
-        let proven = self.0.iter().filter(|(_, proof)| *proof != Proof::Heard);
+        let proven = self.0.iter().filter(|(_, proof)| *proof < Proof::Heard);
         proven.map(|(address, proof)| (address, *proof == Proof::Worked))
     }
 
@@ -65,6 +70,7 @@ impl Addresses {
         match self.0.iter().find(|(known, _)| *known == address) {
             Some((_, better)) if *better <= proof => return,
             Some(_) => self.remove(&address),
+            None if proof == Proof::Doubted && self.0.len() >= MAX_ADDRESSES => return,
             None => self.0.truncate(MAX_ADDRESSES - 1),
         }
         let at = self.0.partition_point(|(_, known)| *known <= proof);
@@ -228,9 +234,9 @@ impl Entry {
     }
 
     /// Whether it may be dialled. `alone`: nobody else is connected.
-    pub(super) fn is_due(&self, alone: bool, now: Duration) -> bool {
+    pub(super) fn is_due(&self, alone: bool, is_open: &dyn Fn(&Multiaddr) -> bool, now: Duration) -> bool {
         self.is_idle()
-            && !self.addresses.is_empty()
+            && self.addresses.to_dial(is_open).next().is_some()
             && self.backoff.is_due(now)
             && (alone || self.persistent || self.backoff.is_rested(now))
     }

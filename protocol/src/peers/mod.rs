@@ -133,6 +133,15 @@ impl PeerBook {
         }
     }
 
+    /// Notes where a peer is, as a stranger or the peer itself says, of places that are not dialled for strangers now.
+    pub(crate) fn doubt(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Duration) {
+        let said = Candidate { peer: Some(peer), addresses, origin: Origin::Exchange };
+        let Some(Candidate { addresses, .. }) = said.usable(self.own) else { return };
+        if let Some(entry) = self.entry(peer, true, now) {
+            addresses.into_iter().for_each(|address| entry.addresses.learn(address, Proof::Doubted));
+        }
+    }
+
     /// Notes one more way by which a known peer was learnt. It does not make the peer persistent.
     pub(crate) fn learnt(&mut self, peer: PeerId, origin: Origin) {
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -163,10 +172,16 @@ impl PeerBook {
     /// Whom to dial now, and marks them as being dialled: every anchor and every peer that was asked for, and of the
     /// others as many as are missing from `target_outbound` connections of our own choice. Anchors where nobody answers keep no
     /// peer waiting: while there are peers to dial, half of the places are theirs. To one range of the internet lead at most half of
-    /// the connections that nobody asked for, or whoever has a range to himself could have them all.
-    pub(crate) fn dials(&mut self, now: Duration, target_outbound: usize) -> Vec<Dial> {
+    /// the connections that nobody asked for, or whoever has a range to himself could have them all. `is_open` says where may be
+    /// dialled what strangers alone say.
+    pub(crate) fn dials(
+        &mut self,
+        now: Duration,
+        target_outbound: usize,
+        is_open: &dyn Fn(&Multiaddr) -> bool,
+    ) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
-        let due = self.due(now, target_outbound);
+        let due = self.due(now, target_outbound, is_open);
         let mut missing = target_outbound.saturating_sub(self.outbound());
         let wanted = |peer: &PeerId| self.entries.get(peer).is_some_and(|entry| missing > 0 || entry.persistent);
         let most = if due.iter().any(wanted) { MAX_DIALS / 2 } else { MAX_DIALS };
@@ -187,7 +202,10 @@ impl PeerBook {
             }
             entry.dialing = true;
             under_way += 1;
-            dials.push(Dial { target: Target::Peer(peer), addresses: entry.addresses.to_vec() });
+            dials.push(Dial {
+                target: Target::Peer(peer),
+                addresses: entry.addresses.to_dial(is_open).cloned().collect(),
+            });
         }
         dials
     }
@@ -219,7 +237,7 @@ impl PeerBook {
 
     /// Peers that may be dialled, the most promising first. Half of what this node wants of connections is for those that it
     /// chose before, while there are any: whatever others say of more promising ones, they may all be one party's.
-    fn due(&mut self, now: Duration, target_outbound: usize) -> Vec<PeerId> {
+    fn due(&mut self, now: Duration, target_outbound: usize, is_open: &dyn Fn(&Multiaddr) -> bool) -> Vec<PeerId> {
         // While an anchor finds its peer, there is no need to dial the peer a second time.
         let anchored = |peer: &PeerId| {
             self.anchors.iter().any(|anchor| anchor.peer == Some(*peer) && anchor.backoff.failures() < 3)
@@ -229,7 +247,7 @@ impl PeerBook {
             .entries
             .iter()
             .filter(|(peer, entry)| {
-                entry.is_due(alone, now)
+                entry.is_due(alone, is_open, now)
                     && !self.foreign.contains_key(*peer)
                     && !self.conduct.is_banned(peer)
                     && !anchored(peer)

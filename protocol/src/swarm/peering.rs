@@ -38,7 +38,9 @@ const MAX_WAITING: usize = 64;
 impl Driver {
     /// Makes the dials that the peer book asks for.
     pub(super) fn dial_due(&mut self, now: Duration) {
-        for Dial { target, addresses } in self.book.dials(now, self.target_outbound) {
+        let gate = self.swarm.behaviour();
+        let due = self.book.dials(now, self.target_outbound, &|address| gate.is_open(address));
+        for Dial { target, addresses } in due {
             let options = match &target {
                 Target::Peer(peer) => dial_peer(*peer, addresses),
                 Target::Anchor(address) => dial_address(address.clone()),
@@ -356,7 +358,9 @@ impl Driver {
         let same_machine = self.is_on_this_machine(&peer);
         let Some(link) = self.links.get_mut(&peer) else { return };
         let known = link.confirmed.replace(Agent::new(agent)).is_some();
-        self.book.confirmed(peer, addresses, same_machine, now);
+        let (open, others) = self.open_and_others(addresses, same_machine);
+        self.book.confirmed(peer, open, same_machine, now);
+        self.book.doubt(peer, others, now);
         if !known {
             info!(%peer, agent = %Agent::new(agent), "a peer has come");
             self.ask_peer_for_peers(peer);

@@ -319,9 +319,26 @@ impl Driver {
     fn told(&mut self, peer: PeerId, response: PeersResponse) {
         let same_machine = self.is_on_this_machine(&peer);
         for mut candidate in exchange::candidates(response) {
-            candidate.addresses.retain(|address| same_machine || !is_loopback(address));
+            let (open, others) = self.open_and_others(candidate.addresses, same_machine);
+            candidate.addresses = open;
+            if let Some(known) = candidate.peer.filter(|_| !others.is_empty()) {
+                self.book.doubt(known, others, self.now());
+                self.book.learnt(known, candidate.origin);
+            }
             self.learn(candidate);
         }
+    }
+
+    /// Of what a stranger says: where may be dialled for strangers now, and the rest. Loopback addresses of another machine are
+    /// neither.
+    pub(super) fn open_and_others(
+        &self,
+        addresses: Vec<Multiaddr>,
+        same_machine: bool,
+    ) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
+        let gate = self.swarm.behaviour();
+        let of_use = addresses.into_iter().filter(|address| same_machine || !is_loopback(address));
+        of_use.partition(|address| gate.is_open(address))
     }
 
     /// Whether a peer is connected over the loopback interface, so that its loopback addresses are ours too.

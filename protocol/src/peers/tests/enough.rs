@@ -191,9 +191,9 @@ fn a_released_peer_has_not_failed_and_is_not_dialled_at_once() {
     assert_eq!(rig.book.surplus(rig.now, 2, |_| false), [], "it is told once");
     rig.book.disconnected(released, rig.now);
     assert_eq!(rig.book.entries[&released].backoff.failures(), 0);
-    assert_eq!(rig.book.dials(rig.now, 2), []);
+    assert_eq!(rig.book.dials(rig.now, 2, &|_| true), []);
     rig.wait(Duration::from_secs(1));
-    assert_eq!(rig.book.dials(rig.now, 3), [], "others would come first");
+    assert_eq!(rig.book.dials(rig.now, 3, &|_| true), [], "others would come first");
     for peer in made.iter().filter(|peer| **peer != released) {
         rig.book.disconnected(*peer, rig.now);
     }
