@@ -106,6 +106,8 @@ fn a_circuit_through_a_relay_that_only_the_other_end_named_holds() {
     }
     let mut wire = Wire::lay();
     ip("addr add 10.77.0.254/24 dev br0");
+    // For the API of the tracker.
+    ip("link set lo up");
     let plain = PlainRelay::listen(MIDDLE, WIDE);
     let tracker = TrackerBuilder::default().arg("--listen").arg("/ip4/10.77.0.254/tcp/7001").start();
     for relay in [plain.address(), tracker.address().to_owned()] {

@@ -1,17 +1,18 @@
-//! Connections that are dead: nobody says so but the pings that have no answer.
+//! Connections that are dead. Over TCP and relays the bytes tell ([`crate::closing`]), for on a slow and busy line pings are lost
+//! that are only late; QUIC tells by itself; and where there is reason for doubt, the next ping.
 
 use core::time::Duration;
 
-use libp2p::{PeerId, ping, swarm::ConnectionId};
+use libp2p::{PeerId, multiaddr::Protocol, ping, swarm::ConnectionId};
 use tracing::warn;
 
 use super::{
     Driver,
     links::{Connection, Link},
 };
-use crate::address::is_loopback;
+use crate::address::{is_loopback, is_relayed};
 
-/// Lost pings that are told in a row, after which a connection is dead. Nothing else notices a peer that went to sleep. libp2p
+/// Lost pings that are told in a row, after which a connection over QUIC is dead, if it has not said so itself. libp2p
 /// does not tell of the first one, and each takes ten seconds to be lost, ten seconds after the one before: so this takes
 /// between 70 and 80 seconds.
 pub(super) const MAX_LOST_PINGS: u32 = 3;
@@ -32,7 +33,7 @@ impl Driver {
                 self.publish_peers();
             }
             (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(known)) => {
-                known.lost_pings = known.lost_pings.saturating_add(1);
+                known.lost_pings = known.lost_pings.saturating_add(u32::from(!known.tells_by_bytes()));
                 if known.lost_pings >= MAX_LOST_PINGS {
                     self.is_dead(peer, connection);
                 }
@@ -56,7 +57,6 @@ impl Driver {
             for connection in link.connections.iter_mut().filter(overdue) {
                 // Once.
                 connection.suspected_at = None;
-                connection.lost_pings = MAX_LOST_PINGS;
                 dead.push((*peer, connection.id));
             }
         }
@@ -64,8 +64,16 @@ impl Driver {
     }
 
     fn is_dead(&mut self, peer: PeerId, connection: ConnectionId) {
-        warn!(%peer, "a peer no longer answers");
+        self.fell_silent(peer, connection);
         self.swarm.close_connection(connection);
+    }
+
+    /// A connection is dead, or has just ended because it is.
+    pub(super) fn fell_silent(&mut self, peer: PeerId, connection: ConnectionId) {
+        warn!(%peer, "a peer no longer answers");
+        // So that people are told why it left.
+        let connections = self.links.get_mut(&peer).into_iter().flat_map(|link| &mut link.connections);
+        connections.filter(|known| known.id == connection).for_each(|known| known.lost_pings = MAX_LOST_PINGS);
     }
 }
 
@@ -83,6 +91,11 @@ impl Connection {
     /// It has shown that it lives.
     fn lives(&mut self, now: Duration) {
         (self.lost_pings, self.suspected_at, self.alive_at) = (0, None, now);
+    }
+
+    /// Whether what comes on it is watched, so that lost pings say nothing.
+    fn tells_by_bytes(&self) -> bool {
+        is_relayed(&self.address) || self.address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
     }
 
     /// Whether it has not shown in time that it lives, though there was reason for doubt.

@@ -197,6 +197,9 @@ impl Driver {
     ) {
         let now = self.now();
         let why = cause.map_or_else(|| "closed here".to_owned(), reason::of_end);
+        if cause.is_some_and(reason::is_silence) {
+            self.fell_silent(peer, id);
+        }
         let (address, _) = split_peer_id(remote_of(endpoint).clone());
         debug!(%peer, "disconnected: {why}");
         if let Some(link) = self.links.get_mut(&peer) {
