@@ -16,6 +16,7 @@ use crate::{
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
     limits::{Limits, Most},
+    peers::MAX_ANCHORS,
     probes::Probes,
     punching::Punching,
     ranges::Ranges,
@@ -113,9 +114,12 @@ impl Behaviour {
     }
 }
 
+/// Whom people name later, in a peers file or by hand, is wanted as much as the configured ones: what the peer book dials for
+/// ever must have a place, or it would be dialled, and refused here, for ever.
 fn most(config: &NetworkConfig) -> Most {
-    let wanted = config.target_outbound.saturating_add(config.bootstrap.len());
-    let outbound = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_mul(MAX_PER_PEER).max(MAX_PENDING_OUTBOUND);
+    let wanted = config.target_outbound.saturating_add(config.bootstrap.len()).saturating_add(config.rendezvous.len());
+    let chosen = u32::try_from(wanted).unwrap_or(u32::MAX).saturating_mul(MAX_PER_PEER).max(MAX_PENDING_OUTBOUND);
+    let outbound = chosen.saturating_add(u32::try_from(MAX_ANCHORS).unwrap_or(u32::MAX));
     Most {
         pending_inbound: MAX_PENDING_INBOUND,
         pending_outbound: MAX_PENDING_OUTBOUND,
@@ -135,4 +139,20 @@ pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Gated
     transport::swarm(config.identity.keypair(), admission.as_ref(), |relay| {
         Behaviour::new(config, names, relay).map(Gate::new)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bard_chain::presets;
+
+    use super::*;
+    use crate::{identity::Identity, wire::status::Agent};
+
+    #[test]
+    fn all_that_people_name_have_a_place() {
+        let config = NetworkConfig::alone(&presets::dev(), Identity::generate(), Agent::new("test"));
+        let chosen = u32::try_from(config.target_outbound).expect("a few");
+        assert!(most(&config).outbound >= 256 + chosen, "a peers file has up to 256 lines");
+        assert!(most(&config).inbound < config.max_peers * 2, "strangers have what the configuration says");
+    }
 }

@@ -1,4 +1,7 @@
-//! Connections that end, whether the other side reads or not.
+//! Connections that end, whether the other side reads or not, and when nothing comes from there any longer.
+//!
+//! A line that is slow and busy is not dead: what is on its way keeps a ping, or its answer, waiting for longer than anybody
+//! waits. So it is the bytes that tell: both ends ask every few seconds who is there, and of a connection that lives some come.
 //!
 //! To close a connection is to write what is still to be written, and a peer that reads nothing lets nobody write. libp2p tells
 //! of a connection's end only when it is closed; until then it takes a place of this node's. So closing has a deadline, after
@@ -6,9 +9,12 @@
 
 use core::{
     pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
+
+use std::{io, sync::Arc};
 
 use futures::{AsyncRead, AsyncWrite, FutureExt, future::BoxFuture};
 use libp2p::{
@@ -18,10 +24,14 @@ use libp2p::{
     },
     yamux,
 };
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// How long what is still to be written may take when a connection is closed.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How often it is looked whether something has come, and how often in a row there must be nothing before a connection is
+/// dead: 75 to 100 seconds.
+const LOOK: Duration = Duration::from_secs(25);
+const MAX_SILENT: u32 = 3;
 
 /// Multiplexes streams by yamux, over connections that close in time.
 #[derive(Clone, Debug, Default)]
@@ -37,59 +47,126 @@ impl UpgradeInfo for Multiplexed {
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrade<C> for Multiplexed {
-    type Output = Closing<yamux::Muxer<C>>;
-    type Error = std::io::Error;
+    type Output = Closing<yamux::Muxer<Heard<C>>>;
+    type Error = io::Error;
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_inbound(self, io: C, info: Self::Info) -> Self::Future {
-        self.0.upgrade_inbound(io, info).map(|muxer| muxer.map(Closing::new)).boxed()
+        let (io, something) = Heard::new(io);
+        self.0.upgrade_inbound(io, info).map(|muxer| muxer.map(|muxer| Closing::new(muxer, something))).boxed()
     }
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgrade<C> for Multiplexed {
-    type Output = Closing<yamux::Muxer<C>>;
-    type Error = std::io::Error;
+    type Output = Closing<yamux::Muxer<Heard<C>>>;
+    type Error = io::Error;
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_outbound(self, io: C, info: Self::Info) -> Self::Future {
-        self.0.upgrade_outbound(io, info).map(|muxer| muxer.map(Closing::new)).boxed()
+        let (io, something) = Heard::new(io);
+        self.0.upgrade_outbound(io, info).map(|muxer| muxer.map(|muxer| Closing::new(muxer, something))).boxed()
     }
 }
 
-/// A connection that is closed so long after that was asked for, at the latest.
+/// A line that notes when something comes.
+#[derive(Debug)]
+pub(crate) struct Heard<C> {
+    io: C,
+    something: Arc<AtomicBool>,
+}
+
+impl<C> Heard<C> {
+    fn new(io: C) -> (Self, Arc<AtomicBool>) {
+        let something = Arc::new(AtomicBool::new(true));
+        (Self { io, something: Arc::clone(&something) }, something)
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Heard<C> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let come = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if matches!(come, Poll::Ready(Ok(bytes)) if bytes > 0) {
+            self.something.store(true, Ordering::Relaxed);
+        }
+        come
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+/// A connection that is closed so long after that was asked for, at the latest, and fails when nothing comes for long.
 #[derive(Debug)]
 pub(crate) struct Closing<M> {
     muxer: M,
     flush: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Whether something has come since it was last looked.
+    something: Arc<AtomicBool>,
+    look: Duration,
+    next_look: Option<Pin<Box<Sleep>>>,
+    /// How often in a row nothing had.
+    silent: u32,
 }
 
 impl<M> Closing<M> {
-    const fn new(muxer: M) -> Self {
-        Self { muxer, flush: FLUSH, deadline: None }
+    const fn new(muxer: M, something: Arc<AtomicBool>) -> Self {
+        Self { muxer, flush: FLUSH, deadline: None, something, look: LOOK, next_look: None, silent: 0 }
+    }
+
+    /// Looks, when it is time, whether something has come; says so when it is too long that nothing has.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let look = self.look;
+        let next = self.next_look.get_or_insert_with(|| Box::pin(tokio::time::sleep(look)));
+        while next.as_mut().poll(cx).is_ready() {
+            self.silent = if self.something.swap(false, Ordering::Relaxed) { 0 } else { self.silent.saturating_add(1) };
+            if self.silent >= MAX_SILENT {
+                return Poll::Ready(());
+            }
+            next.as_mut().reset(Instant::now() + look);
+        }
+        Poll::Pending
     }
 }
 
-impl<M: StreamMuxer + Unpin> StreamMuxer for Closing<M> {
+impl<M: StreamMuxer + Unpin> StreamMuxer for Closing<M>
+where
+    M::Error: Send + Sync + 'static,
+{
     type Substream = M::Substream;
-    type Error = M::Error;
+    type Error = io::Error;
 
-    fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
-        Pin::new(&mut self.get_mut().muxer).poll_inbound(cx)
+    fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<M::Substream>> {
+        Pin::new(&mut self.get_mut().muxer).poll_inbound(cx).map_err(io::Error::other)
     }
 
-    fn poll_outbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
-        Pin::new(&mut self.get_mut().muxer).poll_outbound(cx)
+    fn poll_outbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<M::Substream>> {
+        Pin::new(&mut self.get_mut().muxer).poll_outbound(cx).map_err(io::Error::other)
     }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, M::Error>> {
-        Pin::new(&mut self.get_mut().muxer).poll(cx)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+        let this = self.get_mut();
+        if let told @ Poll::Ready(_) = Pin::new(&mut this.muxer).poll(cx) {
+            return told.map_err(io::Error::other);
+        }
+        this.poll_silence(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let closed @ Poll::Ready(_) = Pin::new(&mut this.muxer).poll_close(cx) {
-            return closed;
+            return closed.map_err(io::Error::other);
         }
         let flush = this.flush;
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(flush)));
@@ -99,11 +176,11 @@ impl<M: StreamMuxer + Unpin> StreamMuxer for Closing<M> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, io};
+    use std::future::poll_fn;
 
     use futures::AsyncWriteExt as _;
     use libp2p::core::muxing::StreamMuxerExt as _;
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -133,7 +210,7 @@ mod tests {
     }
 
     /// A connection with more to write than its line takes.
-    async fn full() -> Closing<yamux::Muxer<Clogged>> {
+    async fn full() -> Closing<yamux::Muxer<Heard<Clogged>>> {
         let upgrade = Multiplexed::default();
         let info = upgrade.protocol_info().next().expect("yamux");
         let mut connection = upgrade.upgrade_outbound(Clogged(1_000), info).await.expect("nothing is said yet");
@@ -155,5 +232,21 @@ mod tests {
         let began = Instant::now();
         connection.close().await.expect("no error");
         assert!(began.elapsed() >= flush, "what can be written is");
+    }
+
+    #[tokio::test]
+    async fn a_line_on_which_something_comes_is_not_dead() {
+        let mut connection = full().await;
+        (connection.look, connection.next_look) = (Duration::from_millis(50), None);
+        let something = Arc::clone(&connection.something);
+        let ending = poll_fn(|cx| {
+            something.store(true, Ordering::Relaxed);
+            connection.poll_unpin(cx)
+        });
+        assert!(timeout(Duration::from_millis(500), ending).await.is_err(), "however long it is busy");
+        let began = Instant::now();
+        let error = poll_fn(|cx| connection.poll_unpin(cx)).await.expect_err("nothing comes any longer");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() >= connection.look * 2, "not at once");
     }
 }

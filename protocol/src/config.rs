@@ -48,8 +48,8 @@ pub struct NetworkConfig {
     pub known: Vec<KnownNode>,
     /// Bans of an earlier run that have not ended; at most 1,000 count.
     pub bans: Vec<Ban>,
-    /// Inbound connections at most; outbound ones come on top, at most [`NetworkConfig::target_outbound`] and those to
-    /// bootstrap nodes.
+    /// Inbound connections at most; outbound ones come on top, [`NetworkConfig::target_outbound`] and those to nodes that
+    /// people named, in the configuration or later.
     pub max_peers: u32,
     /// How many connections to have that this node itself chose.
     pub target_outbound: usize,

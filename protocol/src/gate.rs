@@ -5,7 +5,8 @@
 //! # Security
 //! Strangers say where these dials lead. So they lead only where this node has company: to this machine and to private
 //! networks only while a peer is connected from there, and by number, for a name would have to be looked up; and of one peer a
-//! few addresses are tried. Otherwise anybody could have any port of a private network knocked at.
+//! few addresses are tried. Otherwise anybody could have any port of a private network knocked at. The driver asks here too,
+//! before it dials what peers say of themselves and of others.
 
 use core::{
     net::IpAddr,
@@ -136,7 +137,7 @@ impl<B> Gate<B> {
     }
 
     /// Whether a dial for a stranger may lead there.
-    fn is_open(&self, address: &Multiaddr) -> bool {
+    pub(crate) fn is_open(&self, address: &Multiaddr) -> bool {
         let place = Place::of(address).filter(|_| makes_sense(address));
         place.is_some_and(|place| place == Place::Internet || self.places.values().any(|other| *other == place))
     }

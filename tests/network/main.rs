@@ -11,6 +11,7 @@ mod disk;
 mod doctor;
 mod exposed;
 mod invited;
+mod knocks;
 mod lan;
 mod nat;
 mod one_range;

@@ -6,7 +6,7 @@ use bard_protocol::{RELAYED_BYTES, RELAYED_WINDOW};
 use bard_tests::{
     netns::{Machine, Ports, Wire, inside, ip},
     plain_relay::{NARROW, PlainRelay, WIDE},
-    process::{Builder, Node, PATIENCE, wait_until},
+    process::{Builder, Node, PATIENCE, TrackerBuilder, holds_for, wait_until},
 };
 
 use super::{height, knows, wait_to_agree};
@@ -93,4 +93,34 @@ fn what_goes_through_a_relay_keeps_to_its_budget() {
     // Some answers may be begun with the last of the budget, and headers are always asked for.
     let most = RELAYED_BYTES as f64 * (1.0 + windows) + f64::from(1 << 19);
     assert!(fetched >= blocks * record && (fetched as f64) < most, "{fetched} bytes in {windows} windows");
+}
+
+/// Longer than a connection is left alone that a node did not ask for, and than a peer may be silent.
+const SETTLED: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "needs network namespaces: .ci/run network"]
+fn a_circuit_through_a_relay_that_only_the_other_end_named_holds() {
+    if !inside("relayed::a_circuit_through_a_relay_that_only_the_other_end_named_holds") {
+        return;
+    }
+    let mut wire = Wire::lay();
+    ip("addr add 10.77.0.254/24 dev br0");
+    // For the API of the tracker.
+    ip("link set lo up");
+    let plain = PlainRelay::listen(MIDDLE, WIDE);
+    let tracker = TrackerBuilder::default().arg("--listen").arg("/ip4/10.77.0.254/tcp/7001").start();
+    for relay in [plain.address(), tracker.address().to_owned()] {
+        let homes = [wire.behind_router(Ports::Random), wire.behind_router(Ports::Random)];
+        let [one_at, two_at] = homes.each_ref().map(|(_, machine)| machine);
+        let node = || Builder::default().default_listen();
+        let one = one_at.run(node().arg("--rendezvous").arg(relay.as_str())).start();
+        wait_until("it has a place at the relay", MEETING, || one.status_line("reachability").contains("relay"));
+        let circuit = format!("{relay}/p2p-circuit/p2p/{}", one.peer_id());
+        let two = two_at.run(node().bootstrap(circuit)).start();
+        wait_until("they meet", MEETING, || knows(&two, &one));
+        holds_for("they stay connected", SETTLED, || knows(&two, &one) && knows(&one, &two));
+        let came = two.stderr().text().lines().filter(|line| line.contains("a peer has come")).count();
+        assert_eq!(came, 1, "through {relay}:\n{}", two.stderr().text());
+    }
 }

@@ -47,6 +47,9 @@ struct Kept {
     addresses: Vec<String>,
     origins: Vec<String>,
     last_seen: String,
+    /// Whether this node dialled it; not in files of before this was noted.
+    #[serde(default)]
+    dialled: bool,
 }
 
 /// A node with the time instead of its age.
@@ -154,7 +157,8 @@ fn entries_of(Content { nodes }: Content, now: Timestamp) -> Result<Vec<Entry>, 
         let unseen = Duration::from_millis(unseen.get());
         // A time that is still to come is that of a clock which was set back since.
         let last_seen = last_seen.min(now);
-        entries.push(Entry { node: KnownNode { peer, addresses, origins, unseen }, last_seen });
+        let dialled = kept.dialled;
+        entries.push(Entry { node: KnownNode { peer, addresses, origins, unseen, dialled }, last_seen });
     }
     Ok(entries)
 }
@@ -177,6 +181,7 @@ fn has_changed(old: &[Entry], new: &[Entry], step: u64) -> bool {
         old.iter().find(|known| known.node.peer == entry.node.peer).is_none_or(|known| {
             known.node.addresses != entry.node.addresses
                 || known.node.origins != entry.node.origins
+                || known.node.dialled != entry.node.dialled
                 || entry.last_seen.get().abs_diff(known.last_seen.get()) >= step
         })
     };
@@ -189,6 +194,7 @@ fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
         addresses: entry.node.addresses.iter().map(ToString::to_string).take(MAX_ADDRESSES).collect(),
         origins: entry.node.origins.iter().map(|origin| origin.name().to_owned()).collect(),
         last_seen: clock::rfc3339(entry.last_seen),
+        dialled: entry.node.dialled,
     };
     KIND.write(path, &Content { nodes: entries.iter().map(kept).collect() })
 }
@@ -208,6 +214,7 @@ mod tests {
             addresses: vec!["/ip4/10.0.0.1/tcp/6000".parse().expect("one"), "/dns/a.b/tcp/1".parse().expect("one")],
             origins: vec![Origin::Tracker, Origin::Exchange],
             unseen,
+            dialled: unseen.is_zero(),
         }
     }
 

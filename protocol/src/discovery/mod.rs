@@ -105,6 +105,8 @@ pub struct KnownNode {
     pub origins: Vec<Origin>,
     /// For how long it has not been connected; zero while it is.
     pub unseen: Duration,
+    /// Whether this node has dialled it, and found it to be of our chain: it is kept and dialled before those that only came.
+    pub dialled: bool,
 }
 
 /// A node that may be worth dialling.

@@ -17,6 +17,8 @@ pub(crate) const LIMIT: u64 = MAX_FOUND as u64;
 /// listened to without end. The same ones are told again whenever they renew their registrations.
 const MAX_TAKEN: usize = 10_000;
 const WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Addresses registered at a point.
+const MAX_REGISTERED: usize = 16;
 /// How long to wait after a registration that failed or had no answer.
 const RETRY: Duration = Duration::from_secs(15);
 /// How often to ask who is there: while few peers are connected, and otherwise.
@@ -181,6 +183,26 @@ impl Points {
     }
 }
 
+/// What to register of the addresses known from outside and those listened on: in turns, for a reader takes the first few, and
+/// neither kind is to take all of their places. Those that mean this machine to whoever dials them come last.
+pub(crate) fn registrable(external: Vec<&Multiaddr>, mut listening: Vec<&Multiaddr>) -> Vec<Multiaddr> {
+    listening.sort_by_key(|address| is_loopback(address));
+    let (mut external, mut listening) = (external.into_iter(), listening.into_iter());
+    let mut addresses: Vec<Multiaddr> = Vec::new();
+    loop {
+        let turn = [external.next(), listening.next()];
+        if turn.iter().all(Option::is_none) || addresses.len() >= MAX_REGISTERED {
+            addresses.truncate(MAX_REGISTERED);
+            return addresses;
+        }
+        for address in turn.into_iter().flatten() {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+    }
+}
+
 /// A candidate from a registration. Loopback addresses mean something only if the point is on this machine.
 pub(crate) fn candidate(peer: PeerId, addresses: &[Multiaddr], same_machine: bool) -> Option<Candidate> {
     let usable = |address: &Multiaddr| is_dialable(address) && (same_machine || !is_loopback(address));
@@ -262,6 +284,20 @@ mod tests {
         let mut points = Points::new(std::slice::from_ref(&here));
         assert!(points.met(other, &here) && points.met(peer, &here), "whoever answers there");
         assert!(points.contains(peer) && !points.contains(other));
+    }
+
+    #[test]
+    fn what_is_listened_on_is_among_the_first_registered() {
+        let of = |net: u8, count: u8| -> Vec<Multiaddr> {
+            (0..count).map(|host| address(&format!("/ip4/10.0.{net}.{host}/tcp/1"))).collect()
+        };
+        let (seen, here) = (of(1, 20), [vec![address("/ip4/127.0.0.1/tcp/1")], of(2, 5)].concat());
+        let told = registrable(seen.iter().collect(), here.iter().collect());
+        assert_eq!(told.len(), MAX_REGISTERED);
+        assert_eq!(told[..4], [&seen[0], &here[1], &seen[1], &here[2]].map(Clone::clone));
+        assert_eq!(told.iter().filter(|address| here.contains(address)).count(), 6);
+        assert_eq!(registrable(here.iter().collect(), here.iter().collect()).len(), 6, "each once");
+        assert_eq!(registrable(Vec::new(), Vec::new()), []);
     }
 
     #[test]

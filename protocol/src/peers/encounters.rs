@@ -9,6 +9,7 @@ use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
+    ranges::Range,
 };
 
 impl PeerBook {
@@ -27,6 +28,7 @@ impl PeerBook {
             }
             if let Some((_, address)) = dialled {
                 entry.addresses.worked(address);
+                entry.range = Range::of(address);
             }
             if !entry.is_connected() {
                 entry.state = State::Connected { since: now, direction, confirmed: false };
@@ -36,6 +38,14 @@ impl PeerBook {
         }
         if let Some((target, _)) = dialled {
             self.answered(target, peer);
+        }
+    }
+
+    /// The first connection to a peer has been made by the peer, from `address`: what it says of where it listens may be
+    /// anywhere.
+    pub(crate) fn came_from(&mut self, peer: PeerId, address: &Multiaddr) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.range = Range::of(address);
         }
     }
 
@@ -87,9 +97,10 @@ impl PeerBook {
             }
             entry.stale = false;
             entry.same_machine = same_machine;
-            if let State::Connected { confirmed, .. } = &mut entry.state {
+            if let State::Connected { confirmed, direction, .. } = &mut entry.state {
                 *confirmed = true;
                 entry.met = true;
+                entry.dialled |= *direction == Direction::Outbound;
                 entry.see(now);
             }
         }
@@ -189,7 +200,7 @@ impl PeerBook {
         }
         self.foreign.insert(peer, until);
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.met = false;
+            (entry.met, entry.dialled) = (false, false);
         }
         for anchor in self.anchors.iter_mut().filter(|anchor| anchor.peer == Some(peer)) {
             anchor.backoff.postpone(until);

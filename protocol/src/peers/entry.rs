@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use rand::rngs::StdRng;
 
 use super::backoff::Backoff;
-use crate::{discovery::Origin, event::Direction, wire::limits::MAX_ADDRESSES};
+use crate::{discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
 
 /// Failures after which a peer that nobody asked for and that was never met is forgotten: about 7 minutes.
 const MAX_FAILURES: u32 = 12;
@@ -35,9 +35,12 @@ pub(super) enum Proof {
     Before,
     /// Somebody else says so.
     Heard,
+    /// A stranger says so, and it is where nothing is dialled for strangers: it is told to others, for whom it may be near, and
+    /// dialled only if it is open by then.
+    Doubted,
 }
 
-/// At most [`MAX_ADDRESSES`], the most proven first. A new one always finds room: the last makes place.
+/// At most [`MAX_ADDRESSES`], the most proven first. A new one finds room, unless it is doubted: the last makes place.
 #[derive(Debug, Default)]
 pub(super) struct Addresses(Vec<(Multiaddr, Proof)>);
 
@@ -50,13 +53,15 @@ impl Addresses {
         self.0.iter().map(|(address, _)| address)
     }
 
-    pub(super) fn to_vec(&self) -> Vec<Multiaddr> {
-        self.iter().cloned().collect()
+    /// Those that may be dialled; `is_open` says where that may be done for strangers.
+    pub(super) fn to_dial(&self, is_open: &dyn Fn(&Multiaddr) -> bool) -> impl Iterator<Item = &Multiaddr> {
+        let may_be = move |(address, proof): &&(Multiaddr, Proof)| *proof != Proof::Doubted || is_open(address);
+        self.0.iter().filter(may_be).map(|(address, _)| address)
     }
 
     /// Those for which there is more than hearsay, and whether a dial to it succeeded in this run.
     pub(super) fn proven(&self) -> impl Iterator<Item = (&Multiaddr, bool)> {
-        let proven = self.0.iter().filter(|(_, proof)| *proof != Proof::Heard);
+        let proven = self.0.iter().filter(|(_, proof)| *proof < Proof::Heard);
         proven.map(|(address, proof)| (address, *proof == Proof::Worked))
     }
 
@@ -65,6 +70,7 @@ impl Addresses {
         match self.0.iter().find(|(known, _)| *known == address) {
             Some((_, better)) if *better <= proof => return,
             Some(_) => self.remove(&address),
+            None if proof == Proof::Doubted && self.0.len() >= MAX_ADDRESSES => return,
             None => self.0.truncate(MAX_ADDRESSES - 1),
         }
         let at = self.0.partition_point(|(_, known)| *known <= proof);
@@ -117,6 +123,11 @@ pub(super) struct Entry {
     /// Whether it was once connected and known to be of our chain, in this run or an earlier one: never forgotten for
     /// being away.
     pub(super) met: bool,
+    /// Whether it turned out to be of our chain when this node had dialled it, in this run or an earlier one: then it was
+    /// chosen here. Whoever only came may be one of five hundred that somebody made up.
+    pub(super) dialled: bool,
+    /// The range of the internet where it was last connected from or to, if it was one.
+    pub(super) range: Option<Range>,
     /// Whether it was last met on this machine.
     pub(super) same_machine: bool,
     /// Whether this node closes the connection because it has enough others.
@@ -140,6 +151,8 @@ impl Entry {
             persistent: false,
             stale: false,
             met: false,
+            dialled: false,
+            range: None,
             same_machine: false,
             released: false,
             dialing: false,
@@ -170,9 +183,24 @@ impl Entry {
     }
 
     /// Who comes first when there is a choice, the smallest first.
-    pub(super) fn rank(&self) -> (bool, u32, Origin) {
+    pub(super) fn rank(&self) -> (bool, u32, Origin, bool) {
         let origin = if self.met { self.origin().min(Origin::Book) } else { self.origin() };
-        (self.stale, self.backoff.failures(), origin)
+        (self.stale, self.backoff.failures(), origin, !self.dialled)
+    }
+
+    /// Whether this node has a connection of its own choice to it, or is making one.
+    pub(super) fn is_ours(&self) -> bool {
+        self.dialing || matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
+    }
+
+    /// The range of the internet where it likely is; `None` on a private network, or where people and the local network say
+    /// that it is wanted, wherever it is.
+    pub(super) fn range(&self) -> Option<Range> {
+        let near = [Origin::Local, Origin::Mdns].iter().any(|near| self.told.contains(near));
+        if near || self.persistent {
+            return None;
+        }
+        self.range.or_else(|| self.addresses.iter().next().and_then(Range::of))
     }
 
     /// Every way by which it was learnt, the most trusted first; never empty.
@@ -206,9 +234,9 @@ impl Entry {
     }
 
     /// Whether it may be dialled. `alone`: nobody else is connected.
-    pub(super) fn is_due(&self, alone: bool, now: Duration) -> bool {
+    pub(super) fn is_due(&self, alone: bool, is_open: &dyn Fn(&Multiaddr) -> bool, now: Duration) -> bool {
         self.is_idle()
-            && !self.addresses.is_empty()
+            && self.addresses.to_dial(is_open).next().is_some()
             && self.backoff.is_due(now)
             && (alone || self.persistent || self.backoff.is_rested(now))
     }

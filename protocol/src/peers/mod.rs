@@ -29,13 +29,14 @@ use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
+    ranges::Range,
     wire::limits::MAX_PEERS,
 };
 
 /// Peers remembered; above it the least promising one is forgotten.
 const MAX_ENTRIES: usize = 1000;
 /// Anchors; more are refused. Only people and the configuration make them, a peers file up to 256.
-const MAX_ANCHORS: usize = 512;
+pub(crate) const MAX_ANCHORS: usize = 512;
 /// Dials under way at once.
 const MAX_DIALS: usize = 16;
 /// Chains and programs that have been named in the log; more are not named.
@@ -132,6 +133,15 @@ impl PeerBook {
         }
     }
 
+    /// Notes where a peer is, as a stranger or the peer itself says, of places that are not dialled for strangers now.
+    pub(crate) fn doubt(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Duration) {
+        let said = Candidate { peer: Some(peer), addresses, origin: Origin::Exchange };
+        let Some(Candidate { addresses, .. }) = said.usable(self.own) else { return };
+        if let Some(entry) = self.entry(peer, true, now) {
+            addresses.into_iter().for_each(|address| entry.addresses.learn(address, Proof::Doubted));
+        }
+    }
+
     /// Notes one more way by which a known peer was learnt. It does not make the peer persistent.
     pub(crate) fn learnt(&mut self, peer: PeerId, origin: Origin) {
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -147,7 +157,8 @@ impl PeerBook {
         }
         if !self.entries.contains_key(&peer) {
             if self.entries.len() >= MAX_ENTRIES {
-                let promise = |entry: &Entry| (entry.met, Reverse(entry.backoff.failures()), entry.last_seen);
+                let promise =
+                    |entry: &Entry| (entry.dialled, entry.met, Reverse(entry.backoff.failures()), entry.last_seen);
                 let free = |entry: &Entry| entry.is_idle() && !entry.persistent && !(hearsay && entry.met);
                 let idle = self.entries.iter().filter(|(_, entry)| free(entry));
                 let least = idle.min_by_key(|(_, entry)| promise(entry)).map(|(peer, _)| *peer)?;
@@ -159,26 +170,31 @@ impl PeerBook {
     }
 
     /// Whom to dial now, and marks them as being dialled: every anchor and every peer that was asked for, and of the
-    /// others as many as are missing from `target_outbound` connections of our own choice.
-    pub(crate) fn dials(&mut self, now: Duration, target_outbound: usize) -> Vec<Dial> {
+    /// others as many as are missing from `target_outbound` connections of our own choice. Anchors where nobody answers keep no
+    /// peer waiting: while there are peers to dial, half of the places are theirs. To one range of the internet lead at most half of
+    /// the connections that nobody asked for, or whoever has a range to himself could have them all. `is_open` says where may be
+    /// dialled what strangers alone say.
+    pub(crate) fn dials(
+        &mut self,
+        now: Duration,
+        target_outbound: usize,
+        is_open: &dyn Fn(&Multiaddr) -> bool,
+    ) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
-        let mut under_way = self.anchors.iter().filter(|anchor| anchor.dialing).count()
-            + self.entries.values().filter(|entry| entry.dialing).count();
-        let mut dials = Vec::new();
-        for anchor in &mut self.anchors {
-            let connected = anchor.peer.and_then(|peer| self.entries.get(&peer)).is_some_and(Entry::is_connected);
-            let unwelcome = anchor.peer.is_some_and(|peer| self.conduct.is_banned(&peer));
-            if under_way < MAX_DIALS && !anchor.dialing && !connected && !unwelcome && anchor.backoff.is_due(now) {
-                anchor.dialing = true;
-                under_way += 1;
-                dials.push(anchor.dial());
-            }
-        }
+        let due = self.due(now, target_outbound, is_open);
         let mut missing = target_outbound.saturating_sub(self.outbound());
-        for peer in self.due(now) {
+        let wanted = |peer: &PeerId| self.entries.get(peer).is_some_and(|entry| missing > 0 || entry.persistent);
+        let most = if due.iter().any(wanted) { MAX_DIALS / 2 } else { MAX_DIALS };
+        let mut dials = self.dial_anchors(now, most);
+        let mut under_way = self.under_way();
+        let (mut ranges, of_range) = (self.outbound_by_range(), target_outbound.div_ceil(2));
+        for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
             let wanted = entry.persistent;
             if under_way >= MAX_DIALS || (!wanted && missing == 0) {
+                continue;
+            }
+            if entry.range().is_some_and(|range| !memory::take_place(&mut ranges, range, of_range)) {
                 continue;
             }
             if !wanted {
@@ -186,13 +202,42 @@ impl PeerBook {
             }
             entry.dialing = true;
             under_way += 1;
-            dials.push(Dial { target: Target::Peer(peer), addresses: entry.addresses.to_vec() });
+            dials.push(Dial {
+                target: Target::Peer(peer),
+                addresses: entry.addresses.to_dial(is_open).cloned().collect(),
+            });
         }
         dials
     }
 
-    /// Peers that may be dialled, the most promising first.
-    fn due(&mut self, now: Duration) -> Vec<PeerId> {
+    /// The anchors that are due, those that failed least often first; with those under way at most `most`.
+    fn dial_anchors(&mut self, now: Duration, most: usize) -> Vec<Dial> {
+        let dialing = self.anchors.iter().filter(|anchor| anchor.dialing).count();
+        let room = most.saturating_sub(dialing).min(MAX_DIALS.saturating_sub(self.under_way()));
+        let Self { entries, anchors, conduct, .. } = self;
+        let is_due = |anchor: &&mut Anchor| {
+            let connected = anchor.peer.and_then(|peer| entries.get(&peer)).is_some_and(Entry::is_connected);
+            let unwelcome = anchor.peer.is_some_and(|peer| conduct.is_banned(&peer));
+            !anchor.dialing && !connected && !unwelcome && anchor.backoff.is_due(now)
+        };
+        let mut due: Vec<&mut Anchor> = anchors.iter_mut().filter(is_due).collect();
+        due.sort_by_key(|anchor| anchor.backoff.failures());
+        let now_dialled = due.into_iter().take(room).map(|anchor| {
+            anchor.dialing = true;
+            anchor.dial()
+        });
+        now_dialled.collect()
+    }
+
+    /// Dials under way.
+    fn under_way(&self) -> usize {
+        let anchors = self.anchors.iter().filter(|anchor| anchor.dialing).count();
+        anchors.saturating_add(self.entries.values().filter(|entry| entry.dialing).count())
+    }
+
+    /// Peers that may be dialled, the most promising first. Half of what this node wants of connections is for those that it
+    /// chose before, while there are any: whatever others say of more promising ones, they may all be one party's.
+    fn due(&mut self, now: Duration, target_outbound: usize, is_open: &dyn Fn(&Multiaddr) -> bool) -> Vec<PeerId> {
         // While an anchor finds its peer, there is no need to dial the peer a second time.
         let anchored = |peer: &PeerId| {
             self.anchors.iter().any(|anchor| anchor.peer == Some(*peer) && anchor.backoff.failures() < 3)
@@ -202,7 +247,7 @@ impl PeerBook {
             .entries
             .iter()
             .filter(|(peer, entry)| {
-                entry.is_due(alone, now)
+                entry.is_due(alone, is_open, now)
                     && !self.foreign.contains_key(*peer)
                     && !self.conduct.is_banned(peer)
                     && !anchored(peer)
@@ -213,15 +258,30 @@ impl PeerBook {
         let chance: Vec<u64> = due.iter().map(|_| rand::Rng::next_u64(&mut self.random)).collect();
         let mut order: Vec<_> = due.drain(..).zip(chance).collect();
         order.sort_by_key(|((promise, _), chance)| (*promise, *chance));
-        order.into_iter().map(|((_, peer), _)| peer).collect()
+        let has = self.entries.values().filter(|entry| entry.dialled && entry.is_ours()).count();
+        let mut lacking = (target_outbound / 2).saturating_sub(has);
+        let first = |peer: &PeerId| {
+            let chosen = lacking > 0 && self.entries.get(peer).is_some_and(|entry| entry.dialled);
+            lacking = lacking.saturating_sub(usize::from(chosen));
+            chosen
+        };
+        let (mut first, others): (Vec<_>, Vec<_>) = order.into_iter().map(|((_, peer), _)| peer).partition(first);
+        first.extend(others);
+        first
     }
 
     /// Connections of our own choice, made or in the making.
     fn outbound(&self) -> usize {
-        let ours = |entry: &&Entry| {
-            entry.dialing || matches!(entry.state, State::Connected { direction: Direction::Outbound, .. })
-        };
-        self.entries.values().filter(ours).count()
+        self.entries.values().filter(|entry| entry.is_ours()).count()
+    }
+
+    /// How many of them lead to each range of the internet.
+    fn outbound_by_range(&self) -> BTreeMap<Range, usize> {
+        let mut ranges = BTreeMap::new();
+        for range in self.entries.values().filter(|entry| entry.is_ours()).filter_map(Entry::range) {
+            memory::take_place(&mut ranges, range, usize::MAX);
+        }
+        ranges
     }
 
     /// The announcement of a peer has expired: others are dialled first from now on.
@@ -267,9 +327,14 @@ impl PeerBook {
     }
 
     /// Connections to part from because there are more than `target_outbound` of our own choice: the least trusted first,
-    /// and of those the newest. Only such as nobody asked for, as are known to be of our chain and have lasted 10 seconds.
-    /// Whoever closes one tells [`PeerBook::release`] before.
-    pub(crate) fn surplus(&self, now: Duration, target_outbound: usize) -> Vec<PeerId> {
+    /// and of those the newest. Only such as nobody asked for, as are known to be of our chain, have lasted 10 seconds and are
+    /// not `needed` for something else. Whoever closes one tells [`PeerBook::release`] before.
+    pub(crate) fn surplus(
+        &self,
+        now: Duration,
+        target_outbound: usize,
+        needed: impl Fn(&PeerId) -> bool,
+    ) -> Vec<PeerId> {
         let mut outbound = 0_usize;
         let mut dispensable = Vec::new();
         for (peer, entry) in &self.entries {
@@ -282,7 +347,7 @@ impl PeerBook {
             outbound += 1;
             let wanted = entry.persistent || entry.told.contains(&Origin::Local);
             let anchored = self.anchors.iter().any(|anchor| anchor.peer == Some(*peer));
-            if !wanted && !anchored && now.saturating_sub(since) >= GRACE {
+            if !wanted && !anchored && now.saturating_sub(since) >= GRACE && !needed(peer) {
                 dispensable.push((Reverse(entry.origin()), Reverse(since), *peer));
             }
         }
@@ -319,6 +384,15 @@ impl PeerBook {
             (*peer, entry.addresses.iter().filter(|address| same_machine || !is_loopback(address)).collect())
         });
         told.sample(&mut self.random, MAX_PEERS)
+    }
+
+    /// Where a dial of `target` leads.
+    pub(crate) fn addresses<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Multiaddr> {
+        let (peer, anchor) = match target {
+            Target::Peer(peer) => (self.entries.get(peer), None),
+            Target::Anchor(address) => (None, Some(address)),
+        };
+        peer.into_iter().flat_map(|entry| entry.addresses.iter()).chain(anchor)
     }
 
     fn anchor(&mut self, target: &Target) -> Option<&mut Anchor> {

@@ -218,6 +218,19 @@ impl Observer {
         self.hosts.clear();
     }
 
+    /// An address of this machine has gone, and the machine may be where it was: what was seen and tried of that address no
+    /// longer counts.
+    pub(crate) fn without(&mut self, gone: IpAddr) {
+        self.votes.retain(|_, vote| ip(&vote.address) != Some(gone));
+        self.probes.retain(|address, _| ip(address) != Some(gone));
+    }
+
+    /// Whether a person or the router says that this node is reached there, wherever it seems to be.
+    pub(crate) fn is_given(&self, address: &Multiaddr) -> bool {
+        let (address, _) = split_peer_id(address.clone());
+        self.configured.contains(&address) || self.mapped.contains(&address)
+    }
+
     /// What all this comes to, for a node that listens on `listening` and tells others that it is at `external`.
     pub(crate) fn verdict(&self, listening: &[Multiaddr], external: Vec<Multiaddr>) -> Reachability {
         let listening = direct(listening);

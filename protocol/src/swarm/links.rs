@@ -62,6 +62,8 @@ pub(super) struct Connection {
     pub(super) direction: Direction,
     /// Pings in a row without an answer.
     pub(super) lost_pings: u32,
+    /// Since when there is reason to doubt that it lives, and it has not shown that it does.
+    pub(super) suspected_at: Option<Duration>,
     pub(super) since: Duration,
     /// When it was last known to be alive: made, or pinged.
     pub(super) alive_at: Duration,
@@ -118,6 +120,11 @@ impl Link {
         let mut relays = self.connections.iter().map(|connection| relay_in(&connection.address));
         let first = relays.next()??;
         relays.all(|relay| relay.is_some()).then_some(first)
+    }
+
+    /// Whether one of its connections goes through `relay`.
+    pub(super) fn leads_through(&self, relay: &PeerId) -> bool {
+        self.connections.iter().any(|connection| relay_in(&connection.address) == Some(*relay))
     }
 
     /// What is published of it: nothing before it is known to be of our chain.

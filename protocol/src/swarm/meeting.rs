@@ -17,13 +17,10 @@ use crate::{
     address::{is_loopback, is_relayed},
     discovery::{
         is_dialable, kademlia, mdns,
-        rendezvous::{Errand, LIMIT, candidate},
+        rendezvous::{Errand, LIMIT, candidate, registrable},
     },
     rendezvous::client::{self, Request, Response},
 };
-
-/// Addresses registered at a rendezvous point; of more, those known from outside and then those listened on first.
-const MAX_REGISTERED: usize = 16;
 
 impl Driver {
     pub(super) fn mdns_event(&mut self, event: libp2p::mdns::Event) {
@@ -112,14 +109,8 @@ impl Driver {
     /// Where others may reach this node, by what it knows now. On a private network nobody confirms an address from outside;
     /// what is listened on is what peers there can reach.
     fn registrable(&self) -> Vec<Multiaddr> {
-        let mut addresses: Vec<Multiaddr> = Vec::new();
-        let listening = self.listeners.iter().map(|(_, address)| address);
-        for address in self.swarm.external_addresses().chain(listening) {
-            if addresses.len() < MAX_REGISTERED && !addresses.contains(address) {
-                addresses.push(address.clone());
-            }
-        }
-        addresses
+        let listening: Vec<&Multiaddr> = self.listeners.iter().map(|(_, address)| address).collect();
+        registrable(self.swarm.external_addresses().collect(), listening)
     }
 
     pub(super) fn rendezvous_event(&mut self, event: Event<Request, Response>) {

@@ -12,6 +12,7 @@ pub(crate) mod crowd;
 mod gossip;
 mod inflow;
 mod links;
+mod liveness;
 mod measure;
 mod meeting;
 mod peering;
@@ -216,6 +217,7 @@ impl Driver {
         self.end_bans(now);
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
+        self.close_suspects(now);
         self.prune(now);
         self.thin_out(now);
         self.dial_due(now);
@@ -340,10 +342,7 @@ impl Driver {
         info!(%address, "no longer listening");
         self.offer(address, false);
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
-        // IPv6 addresses for privacy come and go on a machine that stays where it is.
-        if matches!(address.iter().next(), Some(libp2p::multiaddr::Protocol::Ip4(_))) {
-            self.observer.moved();
-        }
+        self.left(address);
         self.publish_listening();
         self.suspect_connections();
     }

@@ -5,16 +5,17 @@ use core::time::Duration;
 use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
-    identify, ping,
+    identify,
     swarm::{ConnectionError, ConnectionId, DialError, dial_opts::DialOpts, dial_opts::PeerCondition},
 };
 use tokio::sync::oneshot;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
     Driver,
     inflow::Amount,
     links::{Connection, Link, Waiting},
+    liveness::MAX_LOST_PINGS,
     reason,
 };
 use crate::{
@@ -29,12 +30,6 @@ use crate::{
     wire::status::Agent,
 };
 
-/// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How long a node of another chain that dialled us may take to find out and leave.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Pings lost in a row after which a connection is dead: about a minute. Nothing else notices a peer that went to sleep.
-pub(super) const MAX_LOST_PINGS: u32 = 3;
 /// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is.
 const MAX_SERVICES: usize = 4;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
@@ -43,7 +38,9 @@ const MAX_WAITING: usize = 64;
 impl Driver {
     /// Makes the dials that the peer book asks for.
     pub(super) fn dial_due(&mut self, now: Duration) {
-        for Dial { target, addresses } in self.book.dials(now, self.target_outbound) {
+        let gate = self.swarm.behaviour();
+        let due = self.book.dials(now, self.target_outbound, &|address| gate.is_open(address));
+        for Dial { target, addresses } in due {
             let options = match &target {
                 Target::Peer(peer) => dial_peer(*peer, addresses),
                 Target::Anchor(address) => dial_address(address.clone()),
@@ -148,6 +145,7 @@ impl Driver {
             address: address.clone(),
             direction,
             lost_pings: 0,
+            suspected_at: None,
             since: now,
             alive_at: now,
             claims: Vec::new(),
@@ -175,6 +173,9 @@ impl Driver {
                 let dialled = endpoint.is_dialer().then(|| (target.as_ref().unwrap_or(&dialled), &address));
                 self.book.connected(peer, direction, dialled, now);
             }
+            if direction == Direction::Inbound {
+                self.book.came_from(peer, &address);
+            }
         } else if let Some(target) = target {
             self.book.answered(&target, peer);
         }
@@ -196,6 +197,9 @@ impl Driver {
     ) {
         let now = self.now();
         let why = cause.map_or_else(|| "closed here".to_owned(), reason::of_end);
+        if cause.is_some_and(reason::is_silence) {
+            self.fell_silent(peer, id);
+        }
         let (address, _) = split_peer_id(remote_of(endpoint).clone());
         debug!(%peer, "disconnected: {why}");
         if let Some(link) = self.links.get_mut(&peer) {
@@ -343,8 +347,9 @@ impl Driver {
                 self.serves(peer);
             }
             Kinship::Inquirer => debug!(%peer, "somebody looks who is here"),
-            // Any libp2p program may serve as a rendezvous point.
+            // Any libp2p program may serve as a rendezvous point, and as a relay for as long as something goes through it.
             Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
+            Kinship::Stranger(software) if self.carries(&peer) => debug!(%peer, software, "a relay in use"),
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
             Kinship::Stranger(software) => self.part(peer, &format!("none ({software:?})")),
         }
@@ -356,7 +361,9 @@ impl Driver {
         let same_machine = self.is_on_this_machine(&peer);
         let Some(link) = self.links.get_mut(&peer) else { return };
         let known = link.confirmed.replace(Agent::new(agent)).is_some();
-        self.book.confirmed(peer, addresses, same_machine, now);
+        let (open, others) = self.open_and_others(addresses, same_machine);
+        self.book.confirmed(peer, open, same_machine, now);
+        self.book.doubt(peer, others, now);
         if !known {
             info!(%peer, agent = %Agent::new(agent), "a peer has come");
             self.ask_peer_for_peers(peer);
@@ -414,41 +421,6 @@ impl Driver {
     pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
-    }
-
-    /// Parts from those who have not said in time which chain they are on, and from those of another that have not left.
-    pub(super) fn drop_silent_peers(&mut self, now: Duration) {
-        let silent = |link: &Link| {
-            let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
-            foreign || (link.confirmed.is_none() && !link.service && now.saturating_sub(link.since) > SILENCE)
-        };
-        let peers: Vec<PeerId> = self.links.iter().filter(|(_, link)| silent(link)).map(|(peer, _)| *peer).collect();
-        for peer in peers {
-            debug!(%peer, "is not known to be of this chain");
-            self.disconnect(peer);
-        }
-    }
-
-    pub(super) fn ping_event(&mut self, event: ping::Event) {
-        let ping::Event { peer, connection, result } = event;
-        let now = self.now();
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        let known = link.connections.iter_mut().find(|known| known.id == connection);
-        match (result, known) {
-            (Ok(rtt), Some(known)) => {
-                (known.lost_pings, known.alive_at) = (0, now);
-                link.rtt = Some(rtt);
-                self.publish_peers();
-            }
-            (Err(ping::Failure::Timeout | ping::Failure::Other { .. }), Some(known)) => {
-                known.lost_pings = known.lost_pings.saturating_add(1);
-                if known.lost_pings >= MAX_LOST_PINGS {
-                    warn!(%peer, "a peer no longer answers");
-                    self.swarm.close_connection(connection);
-                }
-            }
-            (Err(ping::Failure::Unsupported), _) | (_, None) => {}
-        }
     }
 }
 

@@ -1,26 +1,28 @@
-//! Connections that are one too many: second ones to the same peer, those that Kademlia made on its way, and those of
-//! which nothing has been heard since an address of this machine went away.
+//! Connections that are one too many: second ones to the same peer, those that Kademlia made on its way, and those to peers
+//! of other chains or of none.
 
 use core::time::Duration;
 
-use libp2p::{PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use tracing::debug;
 
 use super::{
     Driver,
+    circuits::relay_in,
     links::{Connection, Link},
-    peering::MAX_LOST_PINGS,
+    liveness::PROOF,
 };
-use crate::address::{is_loopback, is_relayed};
+use crate::address::is_relayed;
 
+/// How long a peer may take to say which chain it is on. Any libp2p program says so within two round trips.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long a node of another chain that dialled us may take to find out and leave.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long two connections to one peer are left alone: what is under way may end, and a probe be answered.
 const TWINS: Duration = Duration::from_secs(2);
 /// How long the end that decides may leave alone what is one too many before the other end closes it: a peer that wants all
 /// the places it can get closes nothing.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// How long an older connection may take to show that it lives, once there is a younger one: longer than from one ping to
-/// the next.
-const PROOF: Duration = Duration::from_secs(12);
 /// How long a connection that the stack made by itself may last before it is adopted or closed.
 const PASSING: Duration = Duration::from_secs(10);
 
@@ -35,13 +37,14 @@ impl Driver {
             self.swarm.close_connection(id);
         }
         self.end_passing(now);
-        for peer in self.book.surplus(now, self.target_outbound) {
+        for peer in self.book.surplus(now, self.target_outbound, |peer| self.carries(peer)) {
             self.book.release(peer);
             self.part_from(peer, "there are enough others");
         }
     }
 
-    /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them.
+    /// Connections that the stack made by itself: those to peers of our chain stay, as far as the book wants them, and those
+    /// that are of use otherwise: to meeting points, as far as there is room, and to relays that carry another connection.
     fn end_passing(&mut self, now: Duration) {
         let gate = self.swarm.behaviour();
         let old =
@@ -50,11 +53,12 @@ impl Driver {
             .links
             .iter()
             .flat_map(|(peer, link)| {
-                link.connections.iter().filter(old).map(|one| (*peer, one.id, link.confirmed.is_some()))
+                let of_use = link.confirmed.is_some() || link.service;
+                link.connections.iter().filter(old).map(move |one| (*peer, one.id, of_use))
             })
             .collect();
-        for (peer, id, confirmed) in passing {
-            if confirmed || self.points.contains(peer) {
+        for (peer, id, of_use) in passing {
+            if of_use || self.points.contains(peer) || self.carries(&peer) {
                 self.swarm.behaviour_mut().adopt(id);
             } else {
                 self.swarm.close_connection(id);
@@ -62,12 +66,28 @@ impl Driver {
         }
     }
 
-    /// An address of this machine has gone: connections over the network may be dead. The next ping decides, not the third.
-    pub(super) fn suspect_connections(&mut self) {
-        for link in self.links.values_mut() {
-            for connection in link.connections.iter_mut().filter(|connection| !is_loopback(&connection.address)) {
-                connection.lost_pings = connection.lost_pings.max(MAX_LOST_PINGS - 1);
-            }
+    /// Whether a connection to another peer leads through this one, or one that is being made, or this node has a place there
+    /// where others reach it: all that would end with the connection.
+    pub(super) fn carries(&self, relay: &PeerId) -> bool {
+        let through = |address: &Multiaddr| relay_in(address) == Some(*relay);
+        self.reservations.are_at(relay)
+            || self.links.values().any(|link| link.leads_through(relay))
+            || self.dialing.values().any(|target| self.book.addresses(target).any(through))
+            || self.waiting.iter().any(|waiting| through(&waiting.address))
+    }
+
+    /// Parts from those who have not said in time which chain they are on, and from those of another that have not left;
+    /// not from relays, which need be of none.
+    pub(super) fn drop_silent_peers(&mut self, now: Duration) {
+        let silent = |link: &Link| {
+            let foreign = link.foreign.is_some_and(|since| now.saturating_sub(since) > FAREWELL);
+            foreign || (link.confirmed.is_none() && !link.service && now.saturating_sub(link.since) > SILENCE)
+        };
+        let idle = self.links.iter().filter(|(peer, link)| silent(link) && !self.carries(peer));
+        let peers: Vec<PeerId> = idle.map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            debug!(%peer, "is not known to be of this chain");
+            self.disconnect(peer);
         }
     }
 }
@@ -102,8 +122,6 @@ fn surplus_of(own: PeerId, peer: PeerId, link: &Link, now: Duration) -> Vec<Conn
 
 #[cfg(test)]
 mod tests {
-    use libp2p::Multiaddr;
-
     use super::*;
     use crate::event::Direction;
 
@@ -115,6 +133,7 @@ mod tests {
             address,
             direction: Direction::Inbound,
             lost_pings: 0,
+            suspected_at: None,
             since,
             alive_at: since,
             claims: Vec::new(),

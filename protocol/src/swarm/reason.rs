@@ -42,6 +42,11 @@ pub(crate) fn of_end(error: &ConnectionError) -> String {
     }
 }
 
+/// Whether a connection ended because nothing came on it any longer.
+pub(crate) fn is_silence(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::IO(error) if io_kind(error) == io::ErrorKind::TimedOut)
+}
+
 /// Why an operation of the transport failed.
 pub(crate) fn of_transport(error: &TransportError<io::Error>) -> String {
     match error {

@@ -247,7 +247,8 @@ impl Driver {
         self.publish_peers();
     }
 
-    /// Asks some peer for its peers as long as there are too few connections.
+    /// Asks some peer for its peers as long as there are too few connections of this node's own choice: those that came may be
+    /// of one mind.
     pub(super) fn ask_for_peers(&mut self, now: Duration) {
         let confirmed = || self.links.iter().filter(|(_, link)| link.confirmed.is_some());
         let count = confirmed().count();
@@ -257,7 +258,8 @@ impl Driver {
             (true, false) => ASK_INTERVAL_LONELY,
             (false, _) => ASK_INTERVAL,
         };
-        if count == 0 || count >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
+        let chosen = confirmed().filter(|(_, link)| !link.is_inbound()).count();
+        if count == 0 || chosen >= self.target_outbound || now.saturating_sub(self.asked_at) < interval {
             return;
         }
         // Another one each time: the count of intervals serves as a number that changes.
@@ -317,9 +319,26 @@ impl Driver {
     fn told(&mut self, peer: PeerId, response: PeersResponse) {
         let same_machine = self.is_on_this_machine(&peer);
         for mut candidate in exchange::candidates(response) {
-            candidate.addresses.retain(|address| same_machine || !is_loopback(address));
+            let (open, others) = self.open_and_others(candidate.addresses, same_machine);
+            candidate.addresses = open;
+            if let Some(known) = candidate.peer.filter(|_| !others.is_empty()) {
+                self.book.doubt(known, others, self.now());
+                self.book.learnt(known, candidate.origin);
+            }
             self.learn(candidate);
         }
+    }
+
+    /// Of what a stranger says: where may be dialled for strangers now, and the rest. Loopback addresses of another machine are
+    /// neither.
+    pub(super) fn open_and_others(
+        &self,
+        addresses: Vec<Multiaddr>,
+        same_machine: bool,
+    ) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
+        let gate = self.swarm.behaviour();
+        let of_use = addresses.into_iter().filter(|address| same_machine || !is_loopback(address));
+        of_use.partition(|address| gate.is_open(address))
     }
 
     /// Whether a peer is connected over the loopback interface, so that its loopback addresses are ours too.

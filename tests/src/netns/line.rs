@@ -21,7 +21,8 @@ use rustix::ioctl;
 const FRAME: usize = 2048;
 /// Frames on their way; what comes when there are more is lost, as in a router.
 const ON_THE_WAY: usize = 4096;
-/// How long a narrow line lets a frame wait for those before it; what would wait longer is lost, as in a router.
+/// How long a narrow line lets a frame wait for those before it where nothing is said; what would wait longer is lost, as in a
+/// router.
 const QUEUE: Duration = Duration::from_millis(300);
 
 /// What a line does to what it carries, each way.
@@ -33,6 +34,8 @@ pub struct Quality {
     pub loss: u32,
     /// Bits a second; `None` for as many as one likes.
     pub bits: Option<u64>,
+    /// How long a frame may wait for those before it: some routers and modems let them wait for many seconds.
+    pub queue: Option<Duration>,
 }
 
 /// A line whose quality may change.
@@ -67,14 +70,14 @@ impl Line {
     fn take(&self, mut from: File, to: &SyncSender<(Instant, Vec<u8>)>, mut chance: u64) {
         let (mut frame, mut free) = ([0; FRAME], Instant::now());
         while let Ok(length) = from.read(&mut frame) {
-            let Quality { delay, loss, bits } = *self.quality.lock().unwrap_or_else(PoisonError::into_inner);
+            let Quality { delay, loss, bits, queue } = *self.quality.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             // xorshift: the same losses for the same frames.
             chance ^= chance << 13;
             chance ^= chance >> 7;
             chance ^= chance << 17;
             free = free.max(now);
-            if chance % 100 < u64::from(loss) || free - now > QUEUE {
+            if chance % 100 < u64::from(loss) || free - now > queue.unwrap_or(QUEUE) {
                 continue;
             }
             free += bits.map_or(Duration::ZERO, |bits| Duration::from_secs(8 * length as u64) / bits as u32);

@@ -100,6 +100,53 @@ fn hastening_keeps_to_the_bound_of_dials() {
     assert_eq!(rig.dials(), [], "those under way are still under way");
 }
 
+/// A book of which each dial fails seven seconds after it was made.
+struct Failing {
+    rig: Rig,
+    under_way: Vec<(Duration, Target)>,
+}
+
+impl Failing {
+    /// One with 64 addresses in it.
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        for number in 0..64 {
+            rig.add(&format!("/ip4/10.0.1.{number}/tcp/1"), Origin::PeersFile);
+        }
+        Self { rig, under_way: Vec::new() }
+    }
+
+    /// Seconds until `wanted` is dialled, at most 300.
+    fn until_dialled(&mut self, wanted: &Target) -> u64 {
+        let began = self.rig.now;
+        while self.rig.now < began + Duration::from_secs(300) {
+            let now = self.rig.now;
+            for (_, failed) in self.under_way.extract_if(.., |(until, _)| *until <= now) {
+                self.rig.book.failed(&failed, now);
+            }
+            let dials = self.rig.dials();
+            let done = dials.contains(wanted);
+            self.under_way.extend(dials.into_iter().map(|target| (now + Duration::from_secs(7), target)));
+            assert!(self.under_way.len() <= MAX_DIALS);
+            if done {
+                return (now - began).as_secs();
+            }
+            self.rig.wait(Duration::from_millis(250));
+        }
+        300
+    }
+}
+
+#[test]
+fn addresses_where_nobody_answers_keep_nobody_waiting() {
+    let mut failing = Failing::new();
+    let peer = Target::Peer(failing.rig.add_peer(1, Origin::Mdns));
+    assert!(failing.until_dialled(&peer) < 10);
+    assert!(failing.until_dialled(&peer) < 15, "nor when it is tried again");
+    let last = Target::Anchor(address("/ip4/10.0.1.63/tcp/1"));
+    assert!(Failing::new().until_dialled(&last) < 35, "nor each other");
+}
+
 #[test]
 fn surplus_connections_are_the_least_trusted_and_newest() {
     let mut rig = Rig::new();
@@ -121,11 +168,12 @@ fn surplus_connections_are_the_least_trusted_and_newest() {
     rig.book.connected(inbound, Direction::Inbound, None, rig.now);
     rig.confirm(inbound);
     rig.connect(&Target::Peer(unconfirmed), unconfirmed);
-    assert_eq!(rig.book.surplus(rig.now, 0), [], "too young");
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [], "too young");
     rig.wait(Duration::from_secs(10));
-    assert_eq!(rig.book.surplus(rig.now, 0), [made[4], made[5], made[3], made[2]]);
-    assert_eq!(rig.book.surplus(rig.now, 5), [made[4], made[5]], "7 are ours and confirmed");
-    assert_eq!(rig.book.surplus(rig.now, 7), []);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [made[4], made[5], made[3], made[2]]);
+    assert_eq!(rig.book.surplus(rig.now, 5, |_| false), [made[4], made[5]], "7 are ours and confirmed");
+    assert_eq!(rig.book.surplus(rig.now, 7, |_| false), []);
+    assert_eq!(rig.book.surplus(rig.now, 5, |peer| *peer == made[4]), [made[5], made[3]], "it is needed as a relay");
 }
 
 #[test]
@@ -137,15 +185,15 @@ fn a_released_peer_has_not_failed_and_is_not_dialled_at_once() {
         rig.confirm(*peer);
     }
     rig.wait(GRACE);
-    let surplus = rig.book.surplus(rig.now, 2);
+    let surplus = rig.book.surplus(rig.now, 2, |_| false);
     let [released] = surplus[..] else { panic!("one too many") };
     rig.book.release(released);
-    assert_eq!(rig.book.surplus(rig.now, 2), [], "it is told once");
+    assert_eq!(rig.book.surplus(rig.now, 2, |_| false), [], "it is told once");
     rig.book.disconnected(released, rig.now);
     assert_eq!(rig.book.entries[&released].backoff.failures(), 0);
-    assert_eq!(rig.book.dials(rig.now, 2), []);
+    assert_eq!(rig.book.dials(rig.now, 2, &|_| true), []);
     rig.wait(Duration::from_secs(1));
-    assert_eq!(rig.book.dials(rig.now, 3), [], "others would come first");
+    assert_eq!(rig.book.dials(rig.now, 3, &|_| true), [], "others would come first");
     for peer in made.iter().filter(|peer| **peer != released) {
         rig.book.disconnected(*peer, rig.now);
     }
@@ -172,9 +220,9 @@ fn who_opened_the_connection_that_remains_decides_whether_it_is_ours() {
     rig.book.connected(peer, Direction::Inbound, None, rig.now);
     rig.confirm(peer);
     rig.wait(GRACE);
-    assert_eq!(rig.book.surplus(rig.now, 0), [], "it came by itself");
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [], "it came by itself");
     rig.book.turned(peer, Direction::Outbound);
-    assert_eq!(rig.book.surplus(rig.now, 0), [peer]);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [peer]);
     rig.book.turned(peer, Direction::Inbound);
-    assert_eq!(rig.book.surplus(rig.now, 0), []);
+    assert_eq!(rig.book.surplus(rig.now, 0, |_| false), []);
 }

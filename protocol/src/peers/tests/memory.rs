@@ -6,7 +6,13 @@ use crate::discovery::KnownNode;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn node(peer: PeerId, unseen: Duration) -> KnownNode {
-    KnownNode { peer, addresses: vec![address("/ip4/10.3.3.3/tcp/1")], origins: vec![Origin::Manual], unseen }
+    KnownNode {
+        peer,
+        addresses: vec![address("/ip4/10.3.3.3/tcp/1")],
+        origins: vec![Origin::Manual],
+        unseen,
+        dialled: false,
+    }
 }
 
 fn ids(known: &[KnownNode]) -> Vec<PeerId> {
@@ -163,4 +169,60 @@ fn hearsay_does_not_push_out_what_was_met() {
     }
     assert_eq!(rig.book.entries.len(), MAX_ENTRIES);
     assert!(nodes.iter().all(|node| rig.book.entries.contains_key(&node.peer)));
+}
+
+/// A peer that is of our chain, connects and goes.
+fn comes_and_goes(rig: &mut Rig, from: &str) -> PeerId {
+    let peer = PeerId::random();
+    rig.book.connected(peer, Direction::Inbound, None, rig.now);
+    rig.book.came_from(peer, &address(from));
+    // It says that it listens in a range of its own.
+    let [.., one, two] = peer.to_bytes()[..] else { panic!("an id") };
+    rig.book.confirmed(peer, vec![address(&format!("/ip4/9.{one}.{two}.1/tcp/1"))], false, rig.now);
+    rig.wait(Duration::from_secs(1));
+    rig.book.disconnected(peer, rig.now);
+    peer
+}
+
+#[test]
+fn whoever_comes_with_many_names_drives_out_nobody_that_this_node_chose() {
+    let mut rig = Rig::new();
+    let chosen: Vec<_> = (1..=8)
+        .map(|number: u16| {
+            let peer = rig.add_peer(number, Origin::Exchange);
+            let at = address(&format!("/ip4/8.8.{number}.1/tcp/1"));
+            rig.book.connected(peer, Direction::Outbound, Some((&Target::Peer(peer), &at)), rig.now);
+            rig.confirm(peer);
+            rig.book.disconnected(peer, rig.now);
+            peer
+        })
+        .collect();
+    let crowd: Vec<_> =
+        (0..1200).map(|number| comes_and_goes(&mut rig, &format!("/ip4/7.7.7.{}/tcp/1", number % 250))).collect();
+    let known = rig.book.known(rig.now);
+    let kept = ids(&known);
+    assert!(chosen.iter().all(|peer| kept.contains(peer)));
+    assert_eq!(crowd.iter().filter(|peer| kept.contains(peer)).count(), 32, "of one range");
+    let mut next = Rig::new();
+    next.book.restore(known, next.now);
+    for number in 0..20 {
+        next.add_peer(number, Origin::Tracker);
+    }
+    let dials = next.dials();
+    let first = dials.iter().take(TARGET / 2);
+    assert!(first.into_iter().all(|target| matches!(target, Target::Peer(peer) if chosen.contains(peer))), "{dials:?}");
+    assert_eq!(dials.len(), TARGET, "and others as well");
+}
+
+#[test]
+fn one_range_of_the_internet_has_half_of_the_connections() {
+    let mut rig = Rig::new();
+    for number in 0..20 {
+        rig.add(&format!("/ip4/7.7.7.{number}/tcp/1/p2p/{}", PeerId::random()), Origin::Exchange);
+    }
+    assert_eq!(rig.dials().len(), TARGET / 2);
+    assert_eq!(rig.dials(), []);
+    rig.add(&format!("/ip4/7.7.7.99/tcp/1/p2p/{}", PeerId::random()), Origin::Manual);
+    rig.add(&format!("/ip4/7.7.8.1/tcp/1/p2p/{}", PeerId::random()), Origin::Exchange);
+    assert_eq!(rig.dials().len(), 2, "another range, and whom a person wants");
 }

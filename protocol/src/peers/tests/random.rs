@@ -61,7 +61,7 @@ impl World {
     }
 
     fn dial(&mut self) -> usize {
-        let dials = self.rig.book.dials(self.rig.now, TARGET);
+        let dials = self.rig.book.dials(self.rig.now, TARGET, &|_| true);
         for dial in &dials {
             if let Target::Peer(peer) = &dial.target {
                 assert_ne!(*peer, self.rig.book.own);
@@ -120,7 +120,13 @@ impl World {
                 let peer = self.peer();
                 let addresses = vec![address("/ip4/10.1.0.3/tcp/1")];
                 self.rig.book.restore(
-                    vec![KnownNode { peer, addresses, origins: vec![Origin::Manual], unseen: Duration::ZERO }],
+                    vec![KnownNode {
+                        peer,
+                        addresses,
+                        origins: vec![Origin::Manual],
+                        unseen: Duration::ZERO,
+                        dialled: false,
+                    }],
                     now,
                 );
             }
@@ -148,7 +154,7 @@ impl World {
 
     fn part(&mut self) {
         let now = self.rig.now;
-        let surplus = self.rig.book.surplus(now, TARGET / 4);
+        let surplus = self.rig.book.surplus(now, TARGET / 4, |_| false);
         surplus.iter().for_each(|peer| self.rig.book.release(*peer));
         for peer in surplus.into_iter().chain(self.some_connected()) {
             if self.connected.remove(&peer) {
