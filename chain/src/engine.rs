@@ -162,9 +162,7 @@ impl Engine {
             engine.tree.insert(&engine.spec, id, node);
             engine.tree.activate(0, [id]);
         }
-        for (id, node) in side {
-            engine.tree.insert(&engine.spec, id, node);
-        }
+        engine.tree.insert_all(&engine.spec, side);
         engine.commitment = commitment;
         engine.floor = floor;
         engine
@@ -266,6 +264,21 @@ impl Engine {
             self.tree.activate(effects.disconnected.len(), connected);
             self.commitment = effects.commitment.clone();
         }
+    }
+
+    /// Holds as much of the active chain again as an engine holds that is restored here: after a branch of fewer blocks became
+    /// the chain, less is held than a reorganisation may reach. `node_of` gives what is stored of a block.
+    ///
+    /// # Errors
+    /// That of `node_of`; what is held by then stays.
+    pub fn deepen<E>(&mut self, mut node_of: impl FnMut(&BlockId) -> Result<Node, E>) -> Result<(), E> {
+        while let Some(id) = self.tree.wanted_below() {
+            let node = node_of(&id)?;
+            if !self.tree.deepen(id, node) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a branch for which blocks would have to be undone that this node never had.

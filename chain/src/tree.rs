@@ -173,11 +173,24 @@ impl Tree {
     /// Adds a block whose parent is held. Where too many side blocks are held, forgets a side tip that is one of many siblings,
     /// or else the one with the least work; never the one just added, which may be the next tip of the chain.
     pub fn insert(&mut self, spec: &ChainSpec, id: BlockId, node: Node) {
-        self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
         self.hold(id, node);
+        self.trim(spec, &id);
+    }
+
+    /// [`Self::insert`] of many, parents before children, of which none is the next tip: only when all are held it is seen which
+    /// are too many, or a parent might be forgotten before its child comes.
+    pub fn insert_all(&mut self, spec: &ChainSpec, all: impl IntoIterator<Item = (BlockId, Node)>) {
+        for (id, node) in all {
+            self.hold(id, node);
+        }
+        self.trim(spec, &BlockId::ZERO);
+    }
+
+    /// Forgets side tips, all but one, until no more side blocks are held than may be.
+    fn trim(&mut self, spec: &ChainSpec, except: &BlockId) {
         while self.side_blocks() > most_side_blocks(spec) {
-            let weakest = || self.weakest_side_tip(&id).map(|(_, weakest)| weakest);
-            let Some(leaving) = self.crowded_side_tip(&id).or_else(weakest) else { return };
+            let weakest = || self.weakest_side_tip(except).map(|(_, weakest)| weakest);
+            let Some(leaving) = self.crowded_side_tip(except).or_else(weakest) else { return };
             self.forget(&leaving);
         }
     }
@@ -185,6 +198,7 @@ impl Tree {
     /// Holds a block, and keeps count of children and side tips.
     fn hold(&mut self, id: BlockId, node: Node) {
         self.forget(&id);
+        self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
         let parent = node.header.parent;
         let siblings = self.children.entry(parent).or_default();
         *siblings = siblings.saturating_add(1);
@@ -298,6 +312,25 @@ impl Tree {
             let below: Vec<_> = below.map(|(id, _)| *id).collect();
             below.iter().for_each(|id| self.forget(id));
         }
+    }
+
+    /// The block below the lowest that is held of the active chain, where it should be held too: when a branch of fewer blocks
+    /// becomes the chain, its lowest block is no longer as far below the tip as a reorganisation may reach.
+    pub fn wanted_below(&self) -> Option<BlockId> {
+        let lowest = self.get(self.active.front()?)?;
+        (self.active.len() < self.window && self.base > Height::ZERO).then_some(lowest.header.parent)
+    }
+
+    /// Holds the block that [`Self::wanted_below`] names. Whether it was that one.
+    pub fn deepen(&mut self, id: BlockId, node: Node) -> bool {
+        let below = self.base.saturating_sub(Height::new(1));
+        let is_it = self.wanted_below() == Some(id) && node.header.height == below;
+        if is_it {
+            self.active.push_front(id);
+            self.base = below;
+            self.hold(id, node);
+        }
+        is_it
     }
 
     /// Ids of the active chain for another node to find the last common block: the last ten, then ever sparser, to the lowest

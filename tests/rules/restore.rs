@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use bard_chain::{
+    address::Address,
     engine::{Engine, Outcome, Restored},
     hash::Hash32,
     invalid::Invalid,
+    rules::isolated::Isolated,
     spec::{ChainSpec, Difficulty},
-    units::Height,
+    tree::Node,
+    units::{Height, Timestamp},
 };
 use bard_tests::{
     actions::{pay, request},
@@ -63,7 +66,7 @@ fn eventful(spec: ChainSpec) -> (MemoryNode, MemoryNode, MemoryNode) {
         assert_eq!(node.accept(block), Ok(Outcome::SideBranch));
     }
     assert!(matches!(node.accept(&bad[3]), Ok(Outcome::BranchRefused { .. })));
-    liar.miner = bard_chain::address::Address::new([3; 32]);
+    liar.miner = Address::new([3; 32]);
     (node, rival, liar)
 }
 
@@ -125,4 +128,81 @@ fn the_next_blocks_are_judged_alike() {
         let two = again.engine().accept(&block, node.late(), &again).map(|effects| (effects.outcome, effects.tip));
         assert_eq!(one, two);
     }
+}
+
+/// So many blocks, each a moment after the one before: under ASERT each is harder.
+fn hurry(node: &mut MemoryNode, count: usize) -> Vec<Arc<Isolated>> {
+    let hurried = (0..count).map(|_| {
+        let mut draft = node.draft(Vec::new());
+        draft.header.timestamp = Timestamp::new(node.engine().tip().timestamp.get() + 1);
+        let block = node.seal(draft);
+        assert_eq!(node.accept(&block), Ok(Outcome::Extended));
+        block
+    });
+    hurried.collect()
+}
+
+#[test]
+fn after_a_branch_of_fewer_blocks_as_much_is_held_as_after_a_restart() {
+    const DEPTH: u64 = 6;
+    let interval = easy_spec().target_interval_ms;
+    // A block that comes at once makes the next one four times as hard.
+    let difficulty = Difficulty::Asert { half_life_ms: interval / 2 };
+    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: DEPTH, difficulty, ..easy_spec() });
+    node.extend_by(37);
+    let mut deep = node.rival();
+    node.extend_by(3);
+    let mut short = deep.rival();
+    for block in &node.active_blocks()[37..] {
+        assert_eq!(short.accept(block), Ok(Outcome::Extended));
+    }
+    node.extend_by(DEPTH as usize);
+    let (last, lighter) = (hurry(&mut short, 3), 2);
+    for block in &last[..lighter] {
+        assert_eq!(node.accept(block), Ok(Outcome::SideBranch));
+    }
+    assert_eq!(node.accept(&last[lighter]), Ok(Outcome::Reorganised));
+    assert_eq!((node.tip(), node.height()), (short.tip(), 43), "three blocks lighter, and lower");
+    // One that leaves as far back as one may: the restarted node had no trouble with it.
+    let mut again = node.clone();
+    again.replace_engine(Engine::restore(Arc::clone(node.spec()), node.stored(DEPTH as usize + 12)));
+    assert_eq!(again.engine().tree().locator(), node.engine().tree().locator());
+    let deep = hurry(&mut deep, 5);
+    let judged = |node: &mut MemoryNode| deep.iter().map(|block| node.accept(block)).collect::<Vec<_>>();
+    assert_eq!(judged(&mut node), judged(&mut again));
+    assert_eq!((node.tip(), node.height()), (deep[4].id(), 42));
+    node.assert_invariants();
+}
+
+#[test]
+fn of_too_many_side_blocks_none_is_held_without_its_parent() {
+    const HELD: usize = 2 * 2 + 1_024;
+    let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 2, ..easy_spec() });
+    let mut rival = node.rival();
+    node.extend_by(2);
+    let mut restored = parts(node.engine());
+    let (genesis, work) = (restored.active[0].1.clone(), restored.active[1].1.work);
+    let after = |parent: &Node, block: &Isolated| {
+        let work = parent.work.saturating_add(work);
+        Node { header: block.header().clone(), work, anchor: Some(block.header().timestamp), ..genesis.clone() }
+    };
+    let mut weak: Vec<_> = (0..HELD + 8)
+        .map(|number| {
+            rival.miner = Address::new([(number as u32).to_le_bytes(); 8].concat().try_into().expect("32 bytes"));
+            rival.mine(Vec::new())
+        })
+        .collect();
+    restored.side = weak.iter().map(|block| (block.id(), after(&genesis, block))).collect();
+    // The first of all to be forgotten has a child, which comes last.
+    weak.sort_by_key(|block| block.id());
+    let parent = &weak[weak.len() - 1];
+    let child = rival.child_of(parent);
+    restored.side.push((child.id(), after(&after(&genesis, parent), &child)));
+    let engine = Engine::restore(Arc::clone(node.spec()), restored);
+    let tree = engine.tree();
+    assert_eq!(tree.nodes().count() - 3, HELD);
+    for (id, known) in tree.nodes().filter(|(_, known)| known.header.height > Height::ZERO) {
+        assert!(tree.get(&known.header.parent).is_some(), "{id} has lost its parent");
+    }
+    assert!(tree.get(&child.id()).is_some(), "the one with most work is held");
 }

@@ -8,7 +8,7 @@ use bard_chain::{
     address::Address,
     block::{self, Block, Header},
     encoding,
-    engine::{Effects, Engine, Outcome, Refused},
+    engine::{Effects, Engine, Outcome, Refused, Restored},
     hash::{BlockId, Hash32, TransactionId},
     invalid::{Invalid, TransactionFault},
     ledger::{
@@ -26,6 +26,7 @@ use bard_chain::{
     spec::ChainSpec,
     target::CompactTarget,
     transaction::{Action, ItemName, Transaction},
+    tree::Node,
     units::{Amount, Nonce, Timestamp},
 };
 
@@ -73,6 +74,7 @@ pub struct MemoryNode {
     ledger: MemoryLedger,
     bodies: BTreeMap<BlockId, Arc<[u8]>>,
     undo: BTreeMap<BlockId, Vec<u8>>,
+    nodes: BTreeMap<BlockId, Node>,
     /// Who mines the blocks of this node; two nodes with different miners never make the same block.
     pub miner: Address,
 }
@@ -90,8 +92,8 @@ impl MemoryNode {
         let mut ledger = MemoryLedger::default();
         ledger.apply(&spec.genesis_delta());
         let engine = Engine::genesis(Arc::clone(&spec));
-        let (bodies, undo) = (BTreeMap::new(), BTreeMap::new());
-        Self { spec, engine, ledger, bodies, undo, miner: Address::new([0xaa; 32]) }
+        let (bodies, undo, nodes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { spec, engine, ledger, bodies, undo, nodes, miner: Address::new([0xaa; 32]) }
     }
 
     /// A clone with another miner, whose blocks therefore differ.
@@ -252,8 +254,9 @@ impl MemoryNode {
     /// Why it is refused.
     pub fn accept_at(&mut self, block: &Arc<Isolated>, now: Timestamp) -> Result<Effects, Refused> {
         let effects = self.engine.accept(block, now, self)?;
-        if let Some((block, _)) = &effects.stored {
+        if let Some((block, node)) = &effects.stored {
             self.bodies.insert(block.id(), Arc::clone(block.bytes()));
+            self.nodes.insert(block.id(), node.clone());
         }
         for id in &effects.disconnected {
             self.undo.remove(id);
@@ -263,6 +266,10 @@ impl MemoryNode {
         }
         self.ledger.apply(&effects.state);
         self.engine.adopt(&effects);
+        let stored =
+            |id: &BlockId| self.nodes.get(id).cloned().ok_or_else(|| SourceError(format!("no header of {id}")));
+        // The genesis block alone is in no commit, and is at no node's lowest height but 0.
+        let _ = self.engine.deepen(stored);
         Ok(effects)
     }
 
@@ -327,6 +334,17 @@ impl MemoryNode {
         }
         blocks.reverse();
         blocks
+    }
+
+    /// The last blocks of the active chain as a store has them, to go on with.
+    ///
+    /// # Panics
+    /// Where there are not so many.
+    pub fn stored(&self, blocks: usize) -> Restored {
+        let active = self.active_blocks().split_off(self.active_blocks().len().saturating_sub(blocks));
+        let active = active.iter().map(|block| (block.id(), self.nodes.get(&block.id()).expect("stored").clone()));
+        let (active, commitment) = (active.collect(), self.engine.commitment().clone());
+        Restored { active, side: Vec::new(), commitment, floor: self.engine.floor() }
     }
 
     /// A new node that gets the active chain of this one, block by block.

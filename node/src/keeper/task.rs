@@ -12,7 +12,7 @@ use std::{
 
 use bard_chain::{
     branch::Branch,
-    engine::{Effects, Engine, Refused, Tip},
+    engine::{Effects, Engine, Outcome, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
     mempool::{Limits, Mempool},
@@ -245,6 +245,7 @@ impl Task {
             Ok((accepted, effects)) => match self.store.append(&effects) {
                 Ok(()) => {
                     self.engine.adopt(&effects);
+                    self.deepen(&effects);
                     self.note(effects);
                     self.group.add(length, reply, accepted);
                 }
@@ -298,6 +299,16 @@ impl Task {
                 Err(reason.into())
             }
             Err(other) => Err(other),
+        }
+    }
+
+    /// After a branch of fewer blocks became the chain, gives the engine the headers below those that it holds.
+    fn deepen(&mut self, effects: &Effects) {
+        if effects.outcome == Outcome::Reorganised
+            && let Err(error) = self.engine.deepen(|id| self.reader.node(id))
+        {
+            // It is as strict as before, and does not stop working for it.
+            tracing::debug!(%error, "not all headers were read that a reorganisation may reach");
         }
     }
 

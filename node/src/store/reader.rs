@@ -15,6 +15,7 @@ use bard_chain::{
     source::{Source, SourceError},
     spec::ChainSpec,
     transaction::ItemName,
+    tree::Node,
     units::Height,
 };
 
@@ -188,6 +189,14 @@ impl StoreReader {
 
     pub(super) fn known(&self, id: &BlockId) -> Result<Entry, SourceError> {
         self.entry(id)?.ok_or_else(|| SourceError(format!("block {id} is not stored")))
+    }
+
+    /// What the tree of known blocks holds of a stored block.
+    ///
+    /// # Errors
+    /// Where there is none of this id, or the index could not be read.
+    pub fn node(&self, id: &BlockId) -> Result<Node, SourceError> {
+        Ok(self.known(id)?.into_node())
     }
 
     /// Reads a part of the log.
