@@ -12,7 +12,8 @@ const PREFIX: Hrp = Hrp::parse_unchecked("bard");
 
 /// Who pays, is paid or holds: the 32 bytes of an ed25519 public key.
 ///
-/// Any 32 bytes are an address; only those that are a key whose secret somebody has can ever spend.
+/// Any 32 bytes are an address. Those that mean no point of the curve can never spend; for a few that mean a point of small order
+/// anybody can ([`crate::signature::anybody_can_spend`]); for any other, whoever has the key's secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address([u8; 32]);
 
@@ -70,7 +71,8 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// All bytes zero: nobody. The genesis block names it as its miner.
+    /// All bytes zero: nobody's. The genesis block names it as its miner, and pays it nothing: it is a point of small order, so
+    /// anybody could spend what it had.
     pub const NOBODY: Self = Self([0; 32]);
 
     /// From the bytes of a public key.

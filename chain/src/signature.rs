@@ -143,6 +143,13 @@ impl PublicKey {
     }
 }
 
+/// Whether anybody at all can sign for an address: its key is one of the eight points of small order, in any of their fourteen
+/// spellings. Under ZIP-215 rules a signature of it holds for every message, and nobody needs a secret to make one. No rule of the
+/// chain speaks of them; who sends something there gives it to whoever comes first.
+pub fn anybody_can_spend(address: &Address) -> bool {
+    PublicKey::of(address).is_some_and(|key| key.0.is_small_order())
+}
+
 /// [`all_hold`] with the keys that `key_of` gives, which must be those that [`PublicKey::of`] gives. It is asked once for each
 /// signer.
 pub fn all_hold_with(claims: &[Claim], key_of: &mut dyn FnMut(&Address) -> Option<PublicKey>) -> bool {
@@ -264,6 +271,20 @@ mod tests {
         claims[13].message = Hash32::ZERO;
         assert!(!claims[13].holds());
         assert!(!all_hold(&claims) && !all_hold_with(&claims, &mut PublicKey::of));
+    }
+
+    #[test]
+    fn anybody_signs_for_nobody() {
+        // The neutral point, and zero.
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let claim = Claim { signer: Address::NOBODY, message: Hash32::ZERO, signature: Signature::new(signature) };
+        assert!(claim.holds() && all_hold(&[claim, claim]) && all_hold_with(&[claim, claim], &mut PublicKey::of));
+        assert!(anybody_can_spend(&Address::NOBODY));
+        assert!(!anybody_can_spend(&SecretKey::from_seed(&[9; 32]).address()));
+        assert!(!Claim { signer: SecretKey::from_seed(&[9; 32]).address(), ..claim }.holds());
+        let no_point = (0..).map(|byte| Address::new([byte; 32])).find(|address| PublicKey::of(address).is_none());
+        assert!(!anybody_can_spend(&no_point.expect("half of all")), "but nobody can");
     }
 
     #[test]

@@ -99,6 +99,14 @@ impl Action {
         }
     }
 
+    /// Who gets something by it: money, or an item.
+    pub const fn recipient(&self) -> Option<&Address> {
+        match self {
+            Self::Transfer { to, .. } | Self::ItemTransfer { to, .. } => Some(to),
+            Self::Record { .. } | Self::ItemRequest { .. } | Self::ItemRelease { .. } => None,
+        }
+    }
+
     /// The name of the action, as in the interfaces.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write, process::Stdio};
 
+use bard_chain::address::Address;
 use bard_tests::process::{Node, PATIENCE};
 
 /// A megabyte and a half: longer than any line that is read.
@@ -75,6 +76,8 @@ fn what_cannot_be_done() {
             ("send alice bob 250001", ""),
             ("send alice bob 18446744073709551615", ""),
             ("send bob 1", ""),
+            (&format!("send alice {} 1", Address::NOBODY), "anybody could take what is there"),
+            (&format!("transfer lamp {} --as alice", Address::NOBODY), "anybody could take what is there"),
             ("release nothing", ""),
             ("request bad/../name --as nobody", "nobody"),
             ("balance mallory", "mallory"),

@@ -55,6 +55,10 @@ fn what_cannot_be_made_or_signed_says_why() {
     assert!(make(&["alice", "5", "--from", "zde", "--nonce", "0"]).failure().contains("did you mean zed?"));
     assert!(make(&["alcie", "5", "--from", "zed", "--nonce", "0"]).failure().contains("neither a known name"));
     assert!(make(&["bard1xyz", "5", "--from", "zed", "--nonce", "0"]).failure().contains("8 characters"));
+    let nobody = bard_chain::address::Address::NOBODY.to_string();
+    assert!(
+        make(&[&nobody, "5", "--from", "zed", "--nonce", "0"]).failure().contains("anybody could take what is there")
+    );
     assert_eq!(make(&["alice", "-5", "--from", "zed", "--nonce", "0"]).end().code(), Some(2));
     make(&["alice", "5", "--from", "zed", "--nonce", "0", "--out", file]).success();
     let no_key = tx(other.path(), &["sign", file]).failure_after("chain     dev");

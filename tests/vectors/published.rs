@@ -4,7 +4,7 @@ use bard_chain::{
     address::{Address, AddressError},
     hash::Hash32,
     pow::PowFunction,
-    signature::{Claim, PublicKey, SecretKey, Signature, all_hold, all_hold_with},
+    signature::{Claim, PublicKey, SecretKey, Signature, all_hold, all_hold_with, anybody_can_spend},
 };
 use bard_tests::frozen::blocks::bytes;
 use ed25519_zebra::{SigningKey, VerificationKey};
@@ -96,6 +96,10 @@ pub(crate) fn small_order(case: &SmallOrder) -> Checked {
         message: Hash32::new([key[0] ^ r[0]; 32]),
         signature: Signature::new([*r, s].concat().try_into().expect("64 bytes")),
     };
+    for key in &points {
+        same("anybody can spend", anybody_can_spend(&Address::new(*key)), true)?;
+    }
+    same("and of others not", anybody_can_spend(&honest().signer), false)?;
     let pairs = || points.iter().flat_map(|key| points.iter().map(move |r| (key, r)));
     let all: Vec<Claim> = pairs().map(|(key, r)| claim(key, r, [0; 32])).collect();
     same("claims", all.len(), 196)?;

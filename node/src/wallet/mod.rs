@@ -39,7 +39,7 @@ pub use self::{
     file::{KeyFileError, load_or_create, make_dir},
     hex::{secret_from_hex, secret_to_hex},
     keystore::{FILE, Keystore},
-    names::{MAX_NAME, is_name},
+    names::{MAX_NAME, check_recipient, is_name},
     operations::{KeyInfo, Made, Overview},
     phrase::{MAX_INDEX, Phrase, PhraseError, path},
     secrecy::keep_memory_private,

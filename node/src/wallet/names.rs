@@ -1,6 +1,6 @@
 //! What a key may be called, and which name may be meant.
 
-use bard_chain::address::Address;
+use bard_chain::{address::Address, signature::anybody_can_spend, transaction::Action};
 
 use super::UnknownName;
 use crate::near;
@@ -19,6 +19,19 @@ pub fn is_name(text: &str) -> bool {
 /// Whether a text is meant to be an address: it begins as one, or is too long for a name.
 fn looks_like_address(text: &str) -> bool {
     text.len() > MAX_NAME || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("bard1"))
+}
+
+/// Refuses an action that gives something away to whoever comes first: the chain takes it, and nobody can mean it.
+///
+/// # Errors
+/// Why, in a line.
+pub fn check_recipient(action: &Action) -> Result<(), String> {
+    match action.recipient() {
+        Some(to) if anybody_can_spend(to) => {
+            Err(format!("to: {to} belongs to nobody: anybody could take what is there, without any key"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The address that a text is which is none of the known names.

@@ -18,7 +18,13 @@ use bard_chain::{
 use bard_protocol::PeerId;
 
 use super::{Failure, FailureKind, Service, TEXT};
-use crate::{application::reply::Reply, keeper::Accepted, miner, wallet::OWN_NAME};
+use crate::{
+    application::reply::Reply,
+    clock,
+    keeper::Accepted,
+    miner,
+    wallet::{self, OWN_NAME},
+};
 
 /// The most threads that a miner may be told to use.
 const MAX_THREADS: usize = 256;
@@ -130,6 +136,7 @@ impl Service {
         fee: Amount,
         actions: Vec<Action>,
     ) -> Result<Reply, Failure> {
+        actions.iter().try_for_each(wallet::check_recipient).map_err(malformed)?;
         let key = self.parts().wallet.key(signer.as_deref().unwrap_or(OWN_NAME));
         let key = key.map_err(|error| {
             let Failure { kind, message } = Failure::from(error);

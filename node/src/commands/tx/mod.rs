@@ -191,6 +191,7 @@ fn make(place: &Place, make: Make) -> Result<(), String> {
         What::ItemRelease { item } => Action::ItemRelease { item: ItemName::new(item) },
         What::ItemTransfer { item, to } => Action::ItemTransfer { item: ItemName::new(item), to: names.address(&to)? },
     };
+    wallet::check_recipient(&action)?;
     let nonce = match nonce {
         Some(nonce) => nonce,
         None => next_nonce(&NodeChoice { api, api_token: None }, &spec, &sender)
