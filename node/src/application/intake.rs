@@ -92,7 +92,7 @@ impl Task {
 type Waiting = (usize, oneshot::Sender<Result<Vec<Answered>, Failure>>);
 
 /// Takes what is offered into the pool. What comes of it is to be told when it is kept.
-async fn take(keeper: &keeper::Handle, offers: Vec<Offer>) -> (Vec<Waiting>, Result<Verdicts, Closed>) {
+async fn take(keeper: &keeper::Handle, offers: Vec<Offer>) -> (Vec<Waiting>, Result<Verdicts, Failure>) {
     let mut all = Vec::new();
     let mut waiting = Vec::with_capacity(offers.len());
     for Offer { all: mut some, reply } in offers {
@@ -103,10 +103,13 @@ async fn take(keeper: &keeper::Handle, offers: Vec<Offer>) -> (Vec<Waiting>, Res
 }
 
 /// Keeps what is in the pool, then answers everybody, then tells the other nodes of what is new.
-async fn answer(journal: &Journal, relay: &Relay, waiting: Vec<Waiting>, answered: Result<Verdicts, Closed>) {
-    let Ok(Verdicts { mut answers, here, pooled, admitted }) = answered else {
-        waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Closed.into()))));
-        return;
+async fn answer(journal: &Journal, relay: &Relay, waiting: Vec<Waiting>, answered: Result<Verdicts, Failure>) {
+    let Verdicts { mut answers, here, pooled, admitted } = match answered {
+        Ok(verdicts) => verdicts,
+        Err(failure) => {
+            waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(failure.clone()))));
+            return;
+        }
     };
     if let Err(error) = journal.keep(&pooled).await {
         let not_kept = Failure::from(error);
@@ -137,7 +140,7 @@ struct Verdicts {
     admitted: Vec<Checked>,
 }
 
-async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<Verdicts, Closed> {
+async fn answer_all(keeper: &keeper::Handle, all: Vec<Vec<u8>>) -> Result<Verdicts, Failure> {
     let checked = keeper.check_transactions(all).await?;
     let good: Vec<_> = checked.iter().flatten().cloned().collect();
     let mut verdicts = keeper.admit(good).await?.into_iter();

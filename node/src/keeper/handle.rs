@@ -34,6 +34,12 @@ use crate::{
 #[error("the node is stopping")]
 pub struct Closed;
 
+/// A check of transactions ended in a panic, which nothing that anybody sends should be able to cause: a fault of this software, and
+/// of nobody who sent them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the check of the transactions was cut off by a fault of this node, whose log says where")]
+pub struct CutOff;
+
 /// What came of a block that was accepted. It is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -255,19 +261,35 @@ impl Handle {
     }
 
     /// Checks transactions' form and signatures, on all cores: one answer each.
+    ///
+    /// # Errors
+    /// [`CutOff`].
     pub async fn check_transactions(
         &self,
         all: Vec<Vec<u8>>,
-    ) -> Result<Vec<Result<Arc<CheckedTransaction>, TransactionFault>>, Closed> {
+    ) -> Result<Vec<Result<Arc<CheckedTransaction>, TransactionFault>>, CutOff> {
+        self.check(move |handle| {
+            let all_hold = |claims: &[_]| handle.signatures.all_hold(claims);
+            let checked = isolated::check_transactions(&handle.spec, handle.chain, &all, &all_hold);
+            checked.into_iter().map(|result| result.map(Arc::new)).collect()
+        })
+        .await
+    }
+
+    /// Does something on the threads that check. There are some as long as anybody has a handle, so that there is no answer says that
+    /// it panicked.
+    pub(super) async fn check<T: Send + 'static>(
+        &self,
+        check: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, CutOff> {
         let (reply, answer) = oneshot::channel();
-        let (spec, chain) = (Arc::clone(&self.spec), self.chain);
-        let (signatures, under_way) = (self.signatures.clone(), self.signatures.begin());
+        let (handle, under_way) = (self.clone(), self.signatures.begin());
         self.workers.spawn(move || {
-            let checked = isolated::check_transactions(&spec, chain, &all, &|claims| signatures.all_hold(claims));
-            let _ = reply.send(checked.into_iter().map(|result| result.map(Arc::new)).collect());
+            // Whoever asked may be gone.
+            let _ = reply.send(check(&handle));
             drop(under_way);
         });
-        answer.await.map_err(|_| Closed)
+        answer.await.map_err(|_| CutOff)
     }
 
     /// Admits checked transactions to the pool: one answer each.

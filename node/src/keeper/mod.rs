@@ -11,7 +11,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Accepted, BlockReply, Closed, Handle, Placing, Space, Submitted, Verdicts};
+pub use handle::{Accepted, BlockReply, Closed, CutOff, Handle, Placing, Space, Submitted, Verdicts};
 pub(crate) use signatures::{Signatures, all_hold_in_parallel};
 // What is stored is read by the keeper's handle, in these terms.
 pub use crate::store::{

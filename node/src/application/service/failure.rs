@@ -3,7 +3,7 @@
 use bard_chain::{engine::Refused, invalid::Blame, mempool::PoolRefusal, source::SourceError};
 
 use crate::{
-    keeper::{Closed, NotHeld, PastError},
+    keeper::{Closed, CutOff, NotHeld, PastError},
     pool::NotKept,
     wallet::{NoKey, UnknownName, WalletError},
 };
@@ -53,6 +53,12 @@ impl Failure {
 impl From<Closed> for Failure {
     fn from(error: Closed) -> Self {
         Self::new(FailureKind::Unavailable, error.to_string())
+    }
+}
+
+impl From<CutOff> for Failure {
+    fn from(error: CutOff) -> Self {
+        Self::new(FailureKind::Internal, error.to_string())
     }
 }
 
