@@ -16,6 +16,7 @@ use bard_chain::{
     address::Address,
     engine::{Outcome, Refused},
     hash::{BlockId, TransactionId},
+    invalid::Invalid,
     pow::{self, PowFunction},
     spec::{ChainSpec, Difficulty},
     target::Target,
@@ -41,6 +42,8 @@ const SLICE: u64 = 1 << 16;
 const REFRESH: Duration = Duration::from_secs(5);
 /// A transaction that is in the pool for longer has mostly come to all others, in milliseconds.
 const GOSSIPED_WITHIN: Timestamp = Timestamp::new(1_000);
+/// How long it waits where no block can be made.
+const PAUSE: Duration = Duration::from_secs(1);
 /// The most blocks that one order may ask for.
 pub const MAX_BLOCKS: u32 = 100_000;
 
@@ -64,6 +67,8 @@ pub struct Activity {
     pub hash_rate: f64,
     /// Blocks it found since the start that became part of the chain.
     pub mined: u64,
+    /// Where the next block must have a time that is further ahead of this machine's clock than the chain allows: that time.
+    pub too_early_for: Option<Timestamp>,
 }
 
 enum Order {
@@ -196,12 +201,16 @@ impl Task {
         let template = match self.keeper.template(self.miner).await? {
             Ok(template) => template,
             Err(Refused::NoRoom(_)) => return self.wait_for_room().await,
+            Err(Refused::Invalid(Invalid::TimeTooNew { timestamp, .. })) => return self.wait_for_time(timestamp).await,
             Err(error) => {
                 tracing::error!(%error, "no block can be made now");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(PAUSE).await;
                 return Ok(());
             }
         };
+        if self.activity.borrow().too_early_for.is_some() {
+            self.activity.send_modify(|activity| activity.too_early_for = None);
+        }
         match self.search(&template).await {
             Ended::Found(nonce) => self.found(&template, nonce).await,
             Ended::Stale => Ok(()),
@@ -217,6 +226,27 @@ impl Task {
         tokio::select! {
             order = self.order() => self.take(order?),
             room = space.wait_for(|space| space.shortage.is_none()) => drop(room.map_err(|_| Closed)?),
+        }
+        Ok(())
+    }
+
+    /// Ends the orders, for whoever waits for them learns why, and tries again in a second: until then no block would be taken,
+    /// whatever work went into it.
+    async fn wait_for_time(&mut self, time: Timestamp) -> Result<(), Closed> {
+        if self.activity.borrow().too_early_for.is_none() {
+            tracing::warn!(
+                earliest = clock::rfc3339(time),
+                "nothing is mined: the next block would be too far ahead of this machine's clock; check it"
+            );
+        }
+        self.activity.send_modify(|activity| {
+            activity.hash_rate = 0.0;
+            activity.too_early_for = Some(time);
+        });
+        self.jobs.drain(..).for_each(|Job { mined, reply, .. }| drop(reply.send(mined)));
+        tokio::select! {
+            order = self.order() => self.take(order?),
+            () = tokio::time::sleep(PAUSE) => {}
         }
         Ok(())
     }

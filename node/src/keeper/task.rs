@@ -11,12 +11,16 @@ use std::{
 };
 
 use bard_chain::{
+    address::Address,
     branch::Branch,
     engine::{Effects, Engine, Outcome, Refused, Tip},
     hash::BlockId,
     invalid::Invalid,
     mempool::{Limits, Mempool},
-    rules::isolated::{CheckedTransaction, Isolated},
+    rules::{
+        in_chain::not_too_new,
+        isolated::{CheckedTransaction, Isolated},
+    },
     source::SourceError,
     template::Template,
     units::Height,
@@ -361,8 +365,7 @@ impl Task {
             }
             Request::Expire => self.expire()?,
             Request::Template { miner, reply } => {
-                let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, clock::now());
-                let _ = reply.send(template.map_err(Refused::from));
+                let _ = reply.send(self.template(miner));
             }
             Request::Branch { miner, reply } => {
                 let _ = reply.send(Branch::from_tip(&self.engine, &self.reader, miner).map_err(Refused::from));
@@ -383,6 +386,14 @@ impl Task {
             Request::Block { .. } | Request::Stop { .. } => {}
         }
         Ok(())
+    }
+
+    /// The next block to mine, unless it would be refused for its time, which no work on it changes.
+    fn template(&self, miner: Address) -> Result<Template, Refused> {
+        let now = clock::now();
+        let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, now)?;
+        not_too_new(self.engine.spec(), template.header(), now)?;
+        Ok(template)
     }
 
     fn placing(&self, id: &BlockId, parent: &BlockId) -> Placing {

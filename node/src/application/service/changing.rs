@@ -53,6 +53,7 @@ impl Service {
         let mined = self.parts().miner.mine(blocks).await?;
         if mined.len() < blocks as usize {
             self.check_room(mined.len(), blocks)?;
+            self.check_clock(mined.len(), blocks)?;
         }
         Ok(Reply::Mined(mined))
     }
@@ -65,6 +66,19 @@ impl Service {
                 Err(Failure::new(FailureKind::Unavailable, format!("{mined} of {blocks} blocks were mined: {why}")))
             }
         }
+    }
+
+    /// So it does where the next block would be refused for its time.
+    fn check_clock(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
+        let Some(time) = self.parts().miner.activity().too_early_for else { return Ok(()) };
+        let time = clock::rfc3339(time);
+        Err(Failure::new(
+            FailureKind::Unavailable,
+            format!(
+                "{mined} of {blocks} blocks were mined: the next one's time would be {time}, further ahead of this machine's clock \
+                 than the chain allows: check the clock"
+            ),
+        ))
     }
 
     pub(super) async fn set_mining(&self, enabled: bool, threads: Option<usize>) -> Result<Reply, Failure> {
