@@ -147,7 +147,8 @@ fn all_or_none() {
     assert_eq!(pool.admit_all(&twice, Timestamp::ZERO, node.ledger()), Err((1, PoolRefusal::AlreadyKnown)));
     assert_eq!(contents(&pool, &node), before);
 
-    assert_eq!(pool.admit_all(&group(&node, &["projector", "screen"]), Timestamp::ZERO, node.ledger()), Ok(()));
+    let whole = group(&node, &["projector", "screen"]);
+    assert_eq!(pool.admit_all(&whole, Timestamp::ZERO, node.ledger()), Ok(whole));
     assert_eq!(pool.len(), 3);
 }
 

@@ -60,10 +60,11 @@ impl Mempool {
         now: Timestamp,
         ledger: &V,
     ) -> Result<Admitted, PoolRefusal> {
-        self.readmit(transaction, now, now, ledger)
+        self.readmit(transaction, now, now, ledger, &mut Vec::new())
     }
 
-    /// Admits a transaction that came into a pool at an earlier time, `since`.
+    /// Admits a transaction that came into a pool at an earlier time, `since`. What can be mined now and could not before is added
+    /// to `ready`: it, if it does not wait, and those that waited for it.
     ///
     /// # Errors
     /// Why it is refused; the pool stays as it is.
@@ -73,11 +74,13 @@ impl Mempool {
         since: Timestamp,
         now: Timestamp,
         ledger: &V,
+        ready: &mut Vec<Arc<CheckedTransaction>>,
     ) -> Result<Admitted, PoolRefusal> {
-        self.let_in(Waiter { transaction, since, waits: now }, ledger)
+        self.let_in(Waiter { transaction, since, waits: now }, ledger, ready)
     }
 
-    /// Admits all of them, or none. None may wait, or take the place of another with its sender and nonce.
+    /// Admits all of them, or none. None may wait, or take the place of another with its sender and nonce. Returns what can be mined
+    /// now and could not before: all of them, and those that waited for them.
     ///
     /// # Errors
     /// Which one is refused, by its place, and why; the pool stays as it is.
@@ -86,20 +89,29 @@ impl Mempool {
         transactions: &[Arc<CheckedTransaction>],
         now: Timestamp,
         ledger: &V,
-    ) -> Result<(), (usize, PoolRefusal)> {
+    ) -> Result<Vec<Arc<CheckedTransaction>>, (usize, PoolRefusal)> {
         self.append(transactions, now, ledger)?;
+        let mut ready = transactions.to_vec();
         let senders: BTreeSet<_> = transactions.iter().map(|one| one.transaction().sender).collect();
         for sender in senders {
-            self.promote(sender, ledger).map_err(|error| (0, error.into()))?;
+            self.promote(sender, ledger, &mut ready).map_err(|error| (0, error.into()))?;
         }
-        Ok(())
+        Ok(ready)
     }
 
-    /// Lets one in, ready or to wait.
-    pub(super) fn let_in<V: View>(&mut self, one: Waiter, ledger: &V) -> Result<Admitted, PoolRefusal> {
+    /// Lets one in, ready or to wait. It and those that waited for it are added to `ready` if they can be mined.
+    pub(super) fn let_in<V: View>(
+        &mut self,
+        one: Waiter,
+        ledger: &V,
+        ready: &mut Vec<Arc<CheckedTransaction>>,
+    ) -> Result<Admitted, PoolRefusal> {
         let sender = one.transaction.transaction().sender;
         match self.enter(&one, ledger) {
-            Ok(()) => self.promote(sender, ledger).map(|()| Admitted::Ready).map_err(PoolRefusal::from),
+            Ok(()) => {
+                ready.push(one.transaction);
+                self.promote(sender, ledger, ready).map(|()| Admitted::Ready).map_err(PoolRefusal::from)
+            }
             Err(PoolRefusal::Fault(TransactionFault::NonceGap { nonce, expected })) => {
                 self.wait(one, nonce, expected, ledger).map(|()| Admitted::Waiting)
             }
@@ -122,13 +134,18 @@ impl Mempool {
         }
     }
 
-    /// Admits what waited for the transaction that just came.
-    pub(super) fn promote<V: View>(&mut self, sender: Address, ledger: &V) -> Result<(), SourceError> {
+    /// Admits what waited for the transaction that just came, and adds it to `ready`.
+    fn promote<V: View>(
+        &mut self,
+        sender: Address,
+        ledger: &V,
+        ready: &mut Vec<Arc<CheckedTransaction>>,
+    ) -> Result<(), SourceError> {
         while self.waiting.knows(&sender) {
             let next = self.next_nonce(&sender, ledger)?;
             let Some(waiter) = self.waiting.take(&sender, next) else { return Ok(()) };
             match self.enter(&waiter, ledger) {
-                Ok(()) => {}
+                Ok(()) => ready.push(waiter.transaction),
                 Err(PoolRefusal::Source(error)) => return Err(error),
                 Err(_) => {
                     add(&mut self.departures.impossible, 1);

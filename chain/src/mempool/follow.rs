@@ -70,7 +70,19 @@ pub struct Plan(Course);
 #[derive(Debug)]
 enum Course {
     Change(Box<Change>),
-    Whole(Box<Mempool>),
+    Whole(Box<Mempool>, Ready),
+}
+
+/// Transactions that can be mined now and could not before.
+type Ready = Vec<Arc<CheckedTransaction>>;
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Followed {
+    /// Transactions that waited for an earlier nonce and can be mined now.
+    pub ready: Vec<Arc<CheckedTransaction>>,
+    /// What the pool was before, where it was made anew: to drop it takes a while, in which nobody need wait.
+    pub before: Option<Box<Mempool>>,
 }
 
 /// What leaves, and what the new ledger holds.
@@ -143,12 +155,12 @@ impl Mempool {
     /// Where the ledger could not be read.
     pub fn plan<V: View>(&self, step: Step, now: Timestamp, ledger: &V) -> Result<Plan, SourceError> {
         if !step.undone.is_empty() {
-            return Ok(Plan(Course::Whole(Box::new(self.replayed(step, now, ledger)?))));
+            return self.replay(step, now, ledger).map(|(pool, ready)| Plan(Course::Whole(Box::new(pool), ready)));
         }
         let confirmed: BTreeSet<_> = step.confirmed.iter().filter_map(|id| self.book.place(id)).collect();
         // To let one in again costs about what it costs to take one out.
         if self.book.ready.len().saturating_sub(confirmed.len()) < confirmed.len() {
-            return Ok(Plan(Course::Whole(Box::new(self.replayed(step, now, ledger)?))));
+            return self.replay(step, now, ledger).map(|(pool, ready)| Plan(Course::Whole(Box::new(pool), ready)));
         }
         let mut ripple = Ripple::new(&self.book, ledger, usize::MAX);
         let Confirmed { accounts, items } = self.confirmed(&confirmed);
@@ -185,17 +197,16 @@ impl Mempool {
         Ok(Plan::change(change))
     }
 
-    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with. Where the pool was made anew, what it was
-    /// before is returned: to drop it takes a while, in which nobody need wait.
+    /// Does what a plan says. `now` is when, `ledger` that which the plan was made with.
     ///
     /// # Errors
     /// Where the ledger could not be read; [`Mempool::clear`] the pool then, for it may hold what cannot be mined.
-    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<Option<Box<Self>>, SourceError> {
+    pub fn take<V: View>(&mut self, plan: Plan, now: Timestamp, ledger: &V) -> Result<Followed, SourceError> {
         let change = match plan.0 {
             Course::Change(change) => *change,
-            Course::Whole(mut pool) => {
+            Course::Whole(mut pool, ready) => {
                 core::mem::swap(self, &mut pool);
-                return Ok(Some(pool));
+                return Ok(Followed { ready, before: Some(pool) });
             }
         };
         let mut left = self.book.remove_all(&change.gone);
@@ -209,16 +220,19 @@ impl Mempool {
         for (sender, nonce) in &change.waited {
             add(&mut self.departures.expired, usize::from(self.waiting.take(sender, *nonce).is_some()));
         }
+        let mut ready = Vec::new();
         for sender in &change.senders {
             for waiter in self.waiting.take_all(sender) {
-                self.come_back(waiter, &change.confirmed, ledger)?;
+                self.come_back(waiter, &change.confirmed, ledger, &mut ready)?;
             }
         }
+        let were_ready: BTreeSet<_> = gaps.iter().map(|entry| entry.transaction.id()).collect();
         for entry in gaps {
             let waiter = Waiter { transaction: entry.transaction, since: entry.since, waits: now };
-            self.come_back(waiter, &change.confirmed, ledger)?;
+            self.come_back(waiter, &change.confirmed, ledger, &mut ready)?;
         }
-        Ok(None)
+        ready.retain(|one| !were_ready.contains(&one.id()));
+        Ok(Followed { ready, before: None })
     }
 
     /// Lets one in again that was in the pool before.
@@ -227,12 +241,13 @@ impl Mempool {
         waiter: Waiter,
         confirmed: &BTreeSet<TransactionId>,
         ledger: &V,
+        ready: &mut Ready,
     ) -> Result<(), SourceError> {
         if confirmed.contains(&waiter.transaction.id()) {
             add(&mut self.departures.mined, 1);
             return Ok(());
         }
-        match self.let_in(waiter, ledger) {
+        match self.let_in(waiter, ledger, ready) {
             Ok(_) => {}
             Err(PoolRefusal::Source(error)) => return Err(error),
             Err(_) => add(&mut self.departures.impossible, 1),
@@ -245,6 +260,11 @@ impl Mempool {
     /// # Errors
     /// Where the ledger could not be read.
     pub fn replayed<V: View>(&self, step: Step, now: Timestamp, ledger: &V) -> Result<Self, SourceError> {
+        self.replay(step, now, ledger).map(|(pool, _)| pool)
+    }
+
+    /// [`Self::replayed`], and what waited and no longer does.
+    fn replay<V: View>(&self, step: Step, now: Timestamp, ledger: &V) -> Result<(Self, Ready), SourceError> {
         let mut pool = Self { departures: self.departures, ..Self::new(self.limits) };
         pool.book.next = self.book.next;
         // Places stay where nothing comes before them.
@@ -270,10 +290,13 @@ impl Mempool {
             }
         }
         pool.book.next = pool.book.next.max(self.book.next);
+        let mut ready = Vec::new();
+        let were_ready: BTreeSet<_> = gaps.iter().map(|waiter| waiter.transaction.id()).collect();
         for waiter in self.waiting.all().cloned().chain(gaps) {
-            pool.come_back(waiter, &step.confirmed, ledger)?;
+            pool.come_back(waiter, &step.confirmed, ledger, &mut ready)?;
         }
-        Ok(pool)
+        ready.retain(|one| !were_ready.contains(&one.id()));
+        Ok((pool, ready))
     }
 
     /// Drops everything.

@@ -37,7 +37,7 @@ use crate::{
 
 use self::{book::Book, waiting::WaitingRoom};
 pub use self::{
-    follow::{Plan, Step},
+    follow::{Followed, Plan, Step},
     refusal::PoolRefusal,
 };
 

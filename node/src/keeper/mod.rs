@@ -9,7 +9,7 @@ mod handle;
 mod signatures;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use handle::{Accepted, BlockReply, Closed, CutOff, Handle, Placing, Space, Submitted, Verdicts};
 pub(crate) use signatures::{Signatures, all_hold_in_parallel};

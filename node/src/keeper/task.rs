@@ -347,7 +347,7 @@ impl Task {
     fn answer(&mut self, request: Request) -> Result<(), KeeperError> {
         match request {
             Request::Admit { transactions, reply } => {
-                let _ = reply.send(self.admit(transactions));
+                let _ = reply.send(self.admit(&transactions));
             }
             Request::AdmitAll { transactions, reply } => {
                 let _ = reply.send(self.admit_all(&transactions));

@@ -7,16 +7,22 @@ use std::{path::Path, sync::Arc};
 use bard_chain::{
     address::Address,
     block::Block,
+    branch::Branch,
     encoding,
     engine::{Engine, Outcome, Refused},
-    pow,
+    hash::TransactionId,
+    invalid::Invalid,
+    mempool::Admitted,
+    pow, presets,
+    rules::isolated::Isolated,
     spec::ChainSpec,
     template::Template,
-    units::Height,
+    transaction::{Action, Transaction},
+    units::{Amount, Height, Nonce, Timestamp},
 };
 use tokio::sync::oneshot;
 
-use super::{Handle, Keeper, handle::Request, start};
+use super::{ChainEvent, CutOff, Handle, Keeper, handle::Request, start};
 use crate::{
     metrics::Metrics,
     store::{
@@ -25,15 +31,16 @@ use crate::{
     },
 };
 
-fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Keeper) {
+/// A keeper on a disk in memory.
+pub(crate) fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Keeper) {
     let Opened { store, restored, .. } = open_on_disk(disk, Path::new("/simulated"), Arc::clone(spec));
-    let metrics = Metrics::new("dev", "", bard_chain::units::Timestamp::ZERO);
+    let metrics = Metrics::new("dev", "", Timestamp::ZERO);
     let engine = Engine::restore(Arc::clone(spec), restored);
     start(engine, store.keeping_free(keep_free), bard_chain::mempool::Limits::default(), metrics.chain.clone()).unwrap()
 }
 
 /// The bytes of the next block, sealed.
-async fn mined(keeper: &Handle) -> Result<Vec<u8>, Refused> {
+pub(crate) async fn mined(keeper: &Handle) -> Result<Vec<u8>, Refused> {
     let template = keeper.template(Address::new([1; 32])).await.unwrap()?;
     let mut block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
     block.header.nonce = nonce_of(keeper, &template);
@@ -46,7 +53,7 @@ fn nonce_of(keeper: &Handle, template: &Template) -> u64 {
 }
 
 /// Blocks of a branch beside the chain, from the tip as it is now.
-async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
+pub(crate) async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
     let mut branch = keeper.branch(Address::new([2; 32])).await.unwrap().unwrap();
     let mut blocks = Vec::new();
     for _ in 0..count {
@@ -135,15 +142,75 @@ async fn a_block_that_rotted_costs_the_branch_that_needs_it_and_not_the_node() {
 }
 
 #[tokio::test]
+async fn nothing_is_mined_that_would_be_refused_for_its_time() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let Opened { mut store, restored, .. } = open_on_disk(&disk, Path::new("/simulated"), Arc::clone(&spec));
+    let mut engine = Engine::restore(Arc::clone(&spec), restored);
+    // As a clock has it that is an hour ahead.
+    let later = Timestamp::new(crate::clock::now().get() + 3_600_000);
+    let mut branch = Branch::from_tip(&engine, &store.newest(), Address::new([2; 32])).unwrap();
+    for _ in 0..12 {
+        let template = branch.template(&spec, later).unwrap();
+        let target = template.header().target.expand().unwrap().to_be_bytes();
+        let nonce = pow::search(spec.pow, template.digest().as_bytes(), 0, 1 << 24, &target).unwrap();
+        branch.go_on(&spec, &template, nonce, later).unwrap();
+        let block = Isolated::read(&spec, spec.chain_id(), &template.sealed(nonce)).unwrap();
+        let effects = engine.accept(&Arc::new(block), later, &store.newest()).unwrap();
+        store.append(&effects).unwrap();
+        engine.adopt(&effects);
+    }
+    store.sync().unwrap();
+    let metrics = Metrics::new("dev", "", Timestamp::ZERO);
+    let limits = bard_chain::mempool::Limits::default();
+    let (handle, ended) = start(engine, store.keeping_free(0), limits, metrics.chain.clone()).unwrap();
+    let refused = mined(&handle).await.unwrap_err();
+    assert!(matches!(refused, Refused::Invalid(Invalid::TimeTooNew { .. })), "{refused}");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_becomes_ready_is_told() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let key = presets::dev_key("alice").unwrap();
+    let sign = |nonce| {
+        let action = Action::Record { content_type: "text/plain".into(), bytes: b"hello".to_vec() };
+        encoding::encode(&Transaction::sign(spec.chain_id(), &key, Nonce::new(nonce), Amount::ZERO, action))
+    };
+    let all = handle.check_transactions((0..4).map(sign).collect()).await.unwrap();
+    let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+    let mut events = handle.events();
+    let mut told = || match events.try_recv() {
+        Ok(ChainEvent::Transactions { transactions }) => transactions.iter().map(|one| one.id()).collect(),
+        Ok(_) => vec![TransactionId::ZERO],
+        Err(_) => Vec::new(),
+    };
+    let changes = handle.watch_pool();
+    let admit = async |one: usize| handle.admit(vec![Arc::clone(&all[one])]).await.unwrap().remove(0).unwrap();
+    assert_eq!(admit(1).await, Admitted::Waiting);
+    assert!(told().is_empty());
+    assert!(changes.has_changed().unwrap(), "it is to be kept for the next run");
+    assert_eq!(admit(0).await, Admitted::Ready);
+    assert_eq!(told(), [all[0].id(), all[1].id()], "what waited for it, too");
+    // One that waits for what a block brings, which was in no pool here.
+    assert_eq!(admit(3).await, Admitted::Waiting);
+    let (other, _) = keeper(&SimDisk::default(), &spec, 0);
+    other.admit(all[..3].to_vec()).await.unwrap();
+    handle.accept(mined(&other).await.unwrap()).await.unwrap().unwrap();
+    assert_eq!(told(), [TransactionId::ZERO], "the block");
+    assert_eq!(told(), [all[3].id()]);
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_check_that_panics_costs_what_it_checked_and_not_the_node() {
     let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
     let (handle, ended) = keeper(&disk, &spec, 0);
-    let (reply, checked) = oneshot::channel::<()>();
-    handle.workers.spawn(move || {
-        let _reply = reply;
-        panic!("on purpose");
-    });
-    assert!(checked.await.is_err(), "whoever waits is told");
+    let cut_off = handle.check(|_| -> () { panic!("on purpose") }).await;
+    assert_eq!(cut_off, Err(CutOff), "whoever waits is told");
+    assert_eq!(handle.check_transactions(vec![vec![0]]).await.unwrap().len(), 1, "the next is checked");
     handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
     handle.stop().await;
     ended.ended().await.unwrap();

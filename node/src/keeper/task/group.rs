@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bard_chain::{
     engine::{Connected, Effects, Outcome},
     hash::BlockId,
-    mempool::Step,
+    mempool::{Followed, Step},
     rules::isolated,
     source::Source,
     units::Height,
@@ -13,10 +13,7 @@ use bard_chain::{
 use tokio::sync::oneshot;
 
 use super::{ChainEvent, KeeperError, Task};
-use crate::{
-    clock,
-    keeper::handle::{Accepted, BlockReply},
-};
+use crate::keeper::handle::{Accepted, BlockReply};
 
 /// How many blocks are written before the disk is asked to make them durable, while more are ready. It bounds what repeating
 /// would cost.
@@ -111,10 +108,10 @@ impl Task {
         self.store.sync()?;
         self.counts.committed(self.group.replies.len(), began.elapsed());
         let Group { replies, events, step, moved, .. } = std::mem::take(&mut self.group);
-        let mut spent = None;
+        let mut followed = Followed::default();
         if moved {
-            let planned = self.read_pool().plan(step, clock::now(), &self.reader);
-            spent = self.carry_out(planned.map(Some))?;
+            let planned = self.read_pool().plan(step, self.pool_time(), &self.reader);
+            followed = self.carry_out(planned.map(Some))?;
             self.tip.send_replace(self.engine.tip());
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -122,10 +119,11 @@ impl Task {
             // Nobody listening is fine.
             let _ = self.events.send(event);
         }
+        self.announce(followed.ready);
         for (reply, accepted) in replies {
             let _ = reply.send(Ok(accepted));
         }
-        drop(spent);
+        drop(followed.before);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use bard_chain::{
-    mempool::{Admitted, Mempool, Plan, PoolRefusal},
+    mempool::{Followed, Mempool, Plan, PoolRefusal},
     rules::isolated::CheckedTransaction,
     source::SourceError,
     units::Timestamp,
@@ -25,18 +25,23 @@ impl Task {
         self.pool.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When something comes into the pool: a clock that is behind the chain itself is wrong, and once it is set right, what came
+    /// by it would be too old at once.
+    pub(super) fn pool_time(&self) -> Timestamp {
+        clock::now().max(self.engine.tip().timestamp)
+    }
+
     /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait. What the pool
-    /// was before, where it was made anew, is dropped by whoever asked, once nobody waits.
+    /// was before, where it was made anew, is dropped by whoever asked, once nobody waits; who also tells of what is ready now.
     ///
     /// # Errors
     /// Where the store could not be read. The pool is out of date then, but has all that was submitted: what is kept of it for
     /// the next run must not be lost.
-    pub(super) fn carry_out(
-        &self,
-        planned: Result<Option<Plan>, SourceError>,
-    ) -> Result<Option<Box<Mempool>>, KeeperError> {
+    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<Followed, KeeperError> {
         let mut pool = self.write_pool();
-        let done = planned.and_then(|plan| plan.map_or(Ok(None), |plan| pool.take(plan, clock::now(), &self.reader)));
+        let nothing = || Ok(Followed::default());
+        let done =
+            planned.and_then(|plan| plan.map_or_else(nothing, |plan| pool.take(plan, self.pool_time(), &self.reader)));
         Ok(done.map_err(StoreError::from)?)
     }
 
@@ -48,51 +53,55 @@ impl Task {
         let planned = self.read_pool().expire(clock::now(), &self.reader);
         if !matches!(planned, Ok(None)) {
             let before = self.read_pool().departures();
-            drop(self.carry_out(planned)?);
+            let Followed { ready, before: _ } = self.carry_out(planned)?;
             let after = self.read_pool().departures();
             let expired = after.expired.saturating_sub(before.expired);
             let with_them = after.impossible.saturating_sub(before.impossible);
             tracing::info!(expired, with_them, "transactions were in the pool too long and left it");
-            self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
+            self.changed(ready);
         }
         Ok(())
     }
 
     /// Takes transactions back that were in the pool of an earlier run. How many, is the answer.
     pub(super) fn readmit(&self, transactions: Vec<(Timestamp, Arc<CheckedTransaction>)>) -> usize {
-        let now = clock::now();
+        let now = self.pool_time();
+        let (mut taken, mut ready) = (0_usize, Vec::new());
         let mut pool = self.write_pool();
-        let verdicts: Vec<_> =
-            transactions.iter().map(|(since, one)| pool.readmit(Arc::clone(one), *since, now, &self.reader)).collect();
+        for (since, one) in transactions {
+            let verdict = pool.readmit(one, since, now, &self.reader, &mut ready);
+            taken = taken.saturating_add(verdict.into_iter().count());
+        }
         drop(pool);
-        let both = transactions.into_iter().zip(&verdicts);
-        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|((_, one), _)| one).collect());
-        verdicts.iter().flatten().count()
+        if taken > 0 {
+            self.changed(ready);
+        }
+        taken
     }
 
-    pub(super) fn admit(&self, transactions: Vec<Arc<CheckedTransaction>>) -> Verdicts {
-        let now = clock::now();
+    pub(super) fn admit(&self, transactions: &[Arc<CheckedTransaction>]) -> Verdicts {
+        let now = self.pool_time();
         let mut verdicts = Verdicts::with_capacity(transactions.len());
+        let mut ready = Vec::new();
         for some in transactions.chunks(ADMITTED_AT_ONCE) {
             let mut pool = self.write_pool();
-            verdicts.extend(some.iter().map(|transaction| pool.admit(Arc::clone(transaction), now, &self.reader)));
+            let each = some.iter().map(|one| pool.readmit(Arc::clone(one), now, now, &self.reader, &mut ready));
+            verdicts.extend(each);
         }
         self.count(verdicts.iter().map(|verdict| verdict.as_ref().err()));
-        let both = transactions.into_iter().zip(&verdicts);
-        self.announce(both.filter(|(_, verdict)| **verdict == Ok(Admitted::Ready)).map(|(ready, _)| ready).collect());
+        if verdicts.iter().any(Result::is_ok) {
+            self.changed(ready);
+        }
         verdicts
     }
 
     pub(super) fn admit_all(&self, transactions: &[Arc<CheckedTransaction>]) -> Result<(), (usize, PoolRefusal)> {
-        let result = self.write_pool().admit_all(transactions, clock::now(), &self.reader);
+        let result = self.write_pool().admit_all(transactions, self.pool_time(), &self.reader);
         match &result {
-            Ok(()) => self.count(transactions.iter().map(|_| None)),
+            Ok(_) => self.count(transactions.iter().map(|_| None)),
             Err((_, refusal)) => self.count([Some(refusal)]),
         }
-        if result.is_ok() {
-            self.announce(transactions.to_vec());
-        }
-        result
+        result.map(|ready| self.changed(ready))
     }
 
     pub(super) fn count<'a>(&self, verdicts: impl IntoIterator<Item = Option<&'a PoolRefusal>>) {
@@ -106,11 +115,17 @@ impl Task {
         }
     }
 
-    pub(super) fn announce(&self, transactions: Vec<Arc<CheckedTransaction>>) {
-        if transactions.is_empty() {
-            return;
-        }
+    /// Tells that the pool changed, and what in it can be mined now and could not before.
+    pub(super) fn changed(&self, ready: Vec<Arc<CheckedTransaction>>) {
         self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
-        let _ = self.events.send(ChainEvent::Transactions { transactions });
+        self.announce(ready);
+    }
+
+    /// Tells what can be mined now and could not before.
+    pub(super) fn announce(&self, ready: Vec<Arc<CheckedTransaction>>) {
+        if !ready.is_empty() {
+            // Nobody listening is fine.
+            let _ = self.events.send(ChainEvent::Transactions { transactions: ready });
+        }
     }
 }
