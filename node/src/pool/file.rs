@@ -41,6 +41,31 @@ const FRAME_LEN: usize = 16;
 /// come to.
 const MAX_LEN: u64 = 1 << 30;
 
+/// So many files that could not be read are kept; for one more the last of them goes.
+const MAX_UNREADABLE: u32 = 3;
+
+/// What is wrong with the file, in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// Its content is not what was written.
+    Damaged(String),
+    /// The system does not give it back now. What is in it may be as good as ever.
+    Unreadable(String),
+}
+
+impl Problem {
+    fn unreadable(error: &io::Error) -> Self {
+        Self::Unreadable(format!("cannot be read ({error})"))
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Damaged(what) | Self::Unreadable(what)) = self;
+        f.write_str(what)
+    }
+}
+
 /// A transaction and when it came into the pool.
 pub(super) type Kept = (Timestamp, Arc<CheckedTransaction>);
 
@@ -56,11 +81,13 @@ pub(super) struct PoolFile {
     open: Option<File>,
     /// Bytes that were added since it was written anew.
     added: u64,
+    /// Whether what is there could not be read: nothing is written in its place before it is out of the way.
+    in_the_way: bool,
 }
 
 impl PoolFile {
     pub(super) fn new(dir: &Path, chain: ChainId) -> Self {
-        Self { path: dir.join(FILE), chain, open: None, added: 0 }
+        Self { path: dir.join(FILE), chain, open: None, added: 0, in_the_way: false }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -74,12 +101,12 @@ impl PoolFile {
 
     /// Reads it: all transactions up to the first damage, none longer than `max_len` bytes, and what is wrong with the file,
     /// in a line.
-    pub(super) fn read(&self, max_len: usize) -> (Vec<Found>, Option<String>) {
+    pub(super) fn read(&self, max_len: usize) -> (Vec<Found>, Option<Problem>) {
         let mut found = Vec::new();
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, None),
-            Err(error) => return (found, Some(format!("cannot be read ({error})"))),
+            Err(error) => return (found, Some(Problem::unreadable(&error))),
         };
         let mut input = BufReader::with_capacity(1 << 20, file.take(MAX_LEN));
         let problem = match self.read_header(&mut input) {
@@ -87,7 +114,8 @@ impl PoolFile {
                 match read_one(&mut input, max_len) {
                     Ok(Some(one)) => found.push(one),
                     Ok(None) => break None,
-                    Err(problem) => break Some(format!("{problem} after {} transactions", found.len())),
+                    Err(Problem::Damaged(what)) => break Some(Problem::Damaged(after(&what, found.len()))),
+                    Err(Problem::Unreadable(what)) => break Some(Problem::Unreadable(after(&what, found.len()))),
                 }
             },
             Err(problem) => Some(problem),
@@ -95,29 +123,55 @@ impl PoolFile {
         (found, problem)
     }
 
-    fn read_header(&self, input: &mut impl Read) -> Result<(), String> {
+    fn read_header(&self, input: &mut impl Read) -> Result<(), Problem> {
         let mut bytes = [0; HEADER_LEN];
-        input.read_exact(&mut bytes).map_err(|_| "is too short".to_owned())?;
+        input.read_exact(&mut bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => damaged("is too short"),
+            _ => Problem::unreadable(&error),
+        })?;
         if bytes == header(FORMAT, self.chain) {
             return Ok(());
         }
         let rest = &mut bytes.as_slice();
         let (magic, format): ([u8; 8], [u8; 4]) = (take(rest), take(rest));
         if magic == MAGIC && u32::from_le_bytes(format) > FORMAT {
-            return Err("is of a newer version of this software".to_owned());
+            return Err(damaged("is of a newer version of this software"));
         }
-        Err("is damaged, or of another chain".to_owned())
+        Err(damaged("is damaged, or of another chain"))
     }
 
     /// Copies it beside, in the place of one that was copied there before. Returns where to. It stays where it is until it is
     /// written anew: what is whole in it must outlive a loss of power until then.
     pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
         let aside = self.path.with_extension("log.damaged");
-        fs::copy(&self.path, &aside).map(|_| aside)
+        fs::copy(&self.path, &aside)?;
+        File::open(&aside)?.sync_all()?;
+        whole_file::sync_dir(&aside)?;
+        Ok(aside)
+    }
+
+    /// Moves it out of the way, for it cannot be read now. Returns where to. Until that is done, nothing is written.
+    pub(super) fn make_way(&mut self) -> io::Result<PathBuf> {
+        self.in_the_way = true;
+        let mut names = (1..=MAX_UNREADABLE).map(|number| self.path.with_extension(format!("log.unreadable-{number}")));
+        // What cannot be looked for may be there.
+        let free = names.clone().find(|aside| matches!(aside.try_exists(), Ok(false)));
+        let aside = free.or_else(|| names.next_back()).ok_or(io::ErrorKind::AlreadyExists)?;
+        match fs::rename(&self.path, &aside) {
+            // Somebody else made way.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+        whole_file::sync_dir(&aside)?;
+        self.in_the_way = false;
+        Ok(aside)
     }
 
     /// Writes it anew with these transactions, durably and whole.
     pub(super) fn rewrite(&mut self, all: &[Kept]) -> io::Result<()> {
+        if self.in_the_way {
+            self.make_way()?;
+        }
         let head = header(FORMAT, self.chain);
         let file = whole_file::write_by(&self.path, Readers::Owner, |file| {
             let mut output = BufWriter::with_capacity(1 << 20, file);
@@ -147,6 +201,14 @@ impl PoolFile {
     }
 }
 
+fn damaged(what: &str) -> Problem {
+    Problem::Damaged(what.to_owned())
+}
+
+fn after(what: &str, count: usize) -> String {
+    format!("{what} after {count} transactions")
+}
+
 fn header(format: u32, chain: ChainId) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];
     let fields = MAGIC.into_iter().chain(format.to_le_bytes()).chain(*chain.as_bytes());
@@ -171,29 +233,28 @@ fn write_one(output: &mut impl Write, (since, transaction): &Kept) -> io::Result
 }
 
 /// The next transaction; `None` at the end of the file.
-fn read_one(input: &mut impl Read, max_len: usize) -> Result<Option<Found>, String> {
+fn read_one(input: &mut impl Read, max_len: usize) -> Result<Option<Found>, Problem> {
     let mut frame = Vec::with_capacity(FRAME_LEN);
-    let trouble = |error: io::Error| format!("cannot be read ({error})");
-    input.by_ref().take(FRAME_LEN as u64).read_to_end(&mut frame).map_err(trouble)?;
+    input.by_ref().take(FRAME_LEN as u64).read_to_end(&mut frame).map_err(|error| Problem::unreadable(&error))?;
     match frame.len() {
         0 => return Ok(None),
         FRAME_LEN => {}
-        _ => return Err("breaks off".to_owned()),
+        _ => return Err(damaged("breaks off")),
     }
     let rest = &mut frame.as_slice();
     let (length, since, expected): ([u8; 4], [u8; 8], [u8; 4]) = (take(rest), take(rest), take(rest));
     let wanted = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     if wanted > max_len {
-        return Err("is damaged".to_owned());
+        return Err(damaged("is damaged"));
     }
     let mut bytes = vec![0; wanted];
     match input.read_exact(&mut bytes) {
         Ok(()) if crc(length, since, &bytes) == u32::from_le_bytes(expected) => {
             Ok(Some((Timestamp::new(u64::from_le_bytes(since)), bytes)))
         }
-        Ok(()) => Err("is damaged".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err("breaks off".to_owned()),
-        Err(error) => Err(trouble(error)),
+        Ok(()) => Err(damaged("is damaged")),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(damaged("breaks off")),
+        Err(error) => Err(Problem::unreadable(&error)),
     }
 }
 
@@ -288,9 +349,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         PoolFile::new(dir.path(), ChainId::ZERO).rewrite(&some(1)).expect("written");
         let (found, problem) = file(dir.path()).read(1_000);
-        assert_eq!((found.len(), problem.as_deref()), (0, Some("is damaged, or of another chain")));
+        assert_eq!((found.len(), problem), (0, Some(damaged("is damaged, or of another chain"))));
         fs::write(dir.path().join(FILE), header(FORMAT + 1, presets::dev().chain_id())).expect("written");
-        assert_eq!(file(dir.path()).read(1_000).1.as_deref(), Some("is of a newer version of this software"));
+        assert_eq!(file(dir.path()).read(1_000).1, Some(damaged("is of a newer version of this software")));
         let mut writer = file(dir.path());
         let aside = writer.set_aside().expect("copied");
         assert!(aside.ends_with("pool.log.damaged") && aside.exists());
@@ -298,5 +359,46 @@ mod tests {
         writer.rewrite(&[]).expect("written");
         assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None));
         assert!(aside.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_moved_and_nothing_is_written_over_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let aside = |number: u32| path.with_extension(format!("log.unreadable-{number}"));
+        // A directory can be opened, and not read.
+        let in_the_way = |mark: &str| {
+            fs::create_dir(&path).expect("made");
+            fs::write(path.join(mark), "").expect("written");
+        };
+        in_the_way("first");
+        let mut writer = file(dir.path());
+        let (found, problem) = writer.read(1_000);
+        assert!(found.is_empty() && matches!(problem, Some(Problem::Unreadable(_))), "{problem:?}");
+        assert_eq!(writer.make_way().expect("moved"), aside(1));
+        writer.rewrite(&some(2)).expect("written");
+        assert_eq!(file(dir.path()).read(1_000).0.len(), 2);
+        assert!(aside(1).join("first").exists());
+        // Where it cannot be moved, not even a new file takes its name, until it can.
+        fs::remove_file(&path).expect("removed");
+        in_the_way("second");
+        for number in 2..=MAX_UNREADABLE {
+            fs::create_dir(aside(number)).expect("made");
+            fs::write(aside(number).join("full"), "").expect("written");
+        }
+        let mut writer = file(dir.path());
+        for _ in 0..2 {
+            writer.make_way().expect_err("there is no place for it");
+            writer.rewrite(&some(2)).expect_err("it is in the way");
+            assert!(path.join("second").exists());
+        }
+        fs::remove_dir_all(aside(2)).expect("removed");
+        writer.rewrite(&some(2)).expect("written");
+        assert!(aside(2).join("second").exists());
+        assert_eq!(file(dir.path()).read(1_000), (found_of(2), None));
+    }
+
+    fn found_of(count: u64) -> Vec<Found> {
+        found(&some(count))
     }
 }

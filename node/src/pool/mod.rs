@@ -7,10 +7,24 @@
 //! of the blocks that were undone are taken back first. Nothing that is wrong with either stops the node.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
-use bard_chain::{hash::TransactionId, rules::isolated::CheckedTransaction, units::Timestamp};
+use bard_chain::{
+    address::Address,
+    encoding,
+    hash::TransactionId,
+    rules::isolated::CheckedTransaction,
+    transaction::{self, Transaction},
+    units::{Nonce, Timestamp},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -18,7 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::file::FILE;
-use self::file::{Found, Kept, PoolFile};
+use self::file::{Found, Kept, PoolFile, Problem};
 use crate::{
     clock,
     keeper::{self, Closed},
@@ -93,16 +107,12 @@ pub struct Task {
 /// # Errors
 /// Where the keeper is gone. What is wrong with the file is a line of the log.
 pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task), Closed> {
-    let file = PoolFile::new(dir, keeper.chain());
+    let mut file = PoolFile::new(dir, keeper.chain());
     let max_len = keeper.spec().max_block_len();
     let work = move || {
         let (found, problem) = file.read(max_len);
         if let Some(problem) = problem {
-            let aside = file.set_aside().map_or_else(
-                |error| format!("it cannot be set aside ({error}) and will be replaced"),
-                |to| format!("it is set aside as {}", to.display()),
-            );
-            tracing::warn!("{} {problem}: {aside}, and what comes before the damage is taken", file.path().display());
+            make_room(&mut file, &problem);
         }
         (file, found)
     };
@@ -115,7 +125,12 @@ pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task),
             Vec::new()
         })
     };
-    let Ok(undone) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
+    let work = move || {
+        let (mut undone, mut found) = (work(), found);
+        leave_the_latest(&mut undone, &mut found);
+        (undone, found)
+    };
+    let Ok((undone, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
     // Before what waits: later transactions of the same senders do.
     for (all, whence) in [(undone, "blocks that were undone"), (found, "the pool of an earlier run")] {
         if !all.is_empty() {
@@ -123,10 +138,56 @@ pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task),
             tracing::info!(taken, of = count, "transactions of {whence} are back");
         }
     }
-    keeper.expire().await?;
+    // What is too old leaves when the task first looks at the pool: a clock that is wrong when the machine starts is mostly right by
+    // then.
     let (sender, additions) = mpsc::channel(QUEUE);
     let task = Task { keeper, file: Some(file), additions, kept: HashSet::new(), failing: false, empty: false };
     Ok((Journal(sender), task))
+}
+
+/// Sees to it that what is wrong with the file is not lost when it is written anew, and says so.
+fn make_room(file: &mut PoolFile, problem: &Problem) {
+    let path = file.path().display().to_string();
+    match problem {
+        Problem::Damaged(_) => {
+            let aside = file.set_aside().map_or_else(
+                |error| format!("it cannot be set aside ({error}) and will be replaced"),
+                |to| format!("it is set aside as {}", to.display()),
+            );
+            tracing::warn!("{path} {problem}: {aside}, and what comes before the damage is taken");
+        }
+        Problem::Unreadable(_) => {
+            let aside = file.make_way().map_or_else(
+                |error| format!("nothing is written in its place until it can be moved ({error})"),
+                |to| format!("it is moved to {}", to.display()),
+            );
+            tracing::warn!("{path} {problem}: {aside}, and what was read of it is taken");
+        }
+    }
+}
+
+/// The sender and the nonce of a transaction, of which the chain takes one alone.
+fn place(bytes: &[u8]) -> Option<(Address, Nonce)> {
+    let Transaction { sender, nonce, .. } = encoding::decode(bytes, bytes.len()).ok()?;
+    Some((sender, nonce))
+}
+
+/// Where transactions that differ have one sender and nonce, leaves the one that came last: an older one, undone long ago, would
+/// otherwise keep out the one that took its place in the pool since and was acknowledged.
+fn leave_the_latest(undone: &mut Vec<Found>, found: &mut Vec<Found>) {
+    let all = undone.iter().chain(found.iter());
+    let latest: HashMap<_, _> = all.filter_map(|(_, bytes)| Some((place(bytes)?, transaction::id_of(bytes)))).collect();
+    let is_latest = |(_, bytes): &Found| {
+        place(bytes).is_some_and(|place| latest.get(&place).is_some_and(|id| *id == transaction::id_of(bytes)))
+    };
+    undone.retain(is_latest);
+    found.retain(is_latest);
+}
+
+/// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back
+/// since; but a clock that is behind the chain itself is wrong, and made none of them older.
+fn came(since: Timestamp, now: Timestamp, tip: Timestamp) -> Timestamp {
+    since.min(now.max(tip))
 }
 
 /// Admits transactions of an earlier run by the ordinary door. What a block confirmed since, or what no longer applies, is
@@ -141,9 +202,8 @@ async fn take_back(keeper: &keeper::Handle, found: Vec<Found>) -> Result<usize, 
         }
         // What is checked in vain is lost from the pool, and the node starts all the same.
         let Ok(checked) = keeper.check_transactions(bytes).await else { continue };
-        // A time that is still to come is that of a clock which was set back since.
-        let now = clock::now();
-        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((since.min(now), one.ok()?)));
+        let (now, tip) = (clock::now(), keeper.tip().timestamp);
+        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((came(since, now, tip), one.ok()?)));
         taken += keeper.readmit(good.collect()).await?;
     }
 }
@@ -212,7 +272,10 @@ impl Task {
         }
     }
 
-    async fn append(&mut self, all: Vec<Kept>) -> Result<(), NotKept> {
+    async fn append(&mut self, mut all: Vec<Kept>) -> Result<(), NotKept> {
+        // As the pool itself has it: no earlier than the tip.
+        let tip = self.keeper.tip().timestamp;
+        all.iter_mut().for_each(|(since, _)| *since = tip.max(*since));
         let ids: Vec<TransactionId> = all.iter().map(|(_, one)| one.id()).collect();
         self.write(move |file| file.append(&all)).await?;
         self.kept.extend(ids);

@@ -1,0 +1,113 @@
+//! What an earlier run left comes back, whatever the clock says and whatever was undone meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, sync::Arc};
+
+use bard_chain::{
+    address::Address,
+    encoding, presets,
+    transaction::{Action, Transaction},
+    units::{Amount, Nonce},
+};
+
+use super::*;
+use crate::{
+    keeper::tests::{branch, keeper, mined},
+    store::tests::{easy_spec, simulated::SimDisk},
+};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+fn pay(keeper: &keeper::Handle, nonce: u64, amount: u64) -> Vec<u8> {
+    let action = Action::Transfer { to: Address::new([3; 32]), amount: Amount::new(amount) };
+    let key = presets::dev_key("alice").unwrap();
+    encoding::encode(&Transaction::sign(keeper.chain(), &key, Nonce::new(nonce), Amount::new(1), action))
+}
+
+async fn checked(keeper: &keeper::Handle, bytes: Vec<u8>) -> Arc<CheckedTransaction> {
+    keeper.check_transactions(vec![bytes]).await.unwrap().remove(0).unwrap()
+}
+
+/// Leaves a file with transactions that came into the pool at these times.
+async fn leave(dir: &Path, keeper: &keeper::Handle, all: &[(Timestamp, Vec<u8>)]) {
+    let mut kept = Vec::new();
+    for (since, bytes) in all {
+        kept.push((*since, checked(keeper, bytes.clone()).await));
+    }
+    PoolFile::new(dir, keeper.chain()).rewrite(&kept).unwrap();
+}
+
+fn pooled(keeper: &keeper::Handle) -> Vec<Vec<u8>> {
+    keeper.pool().transactions().map(|one| one.bytes().to_vec()).collect()
+}
+
+#[tokio::test]
+async fn what_was_undone_does_not_keep_out_what_took_its_place() {
+    let (disk, spec) = (SimDisk::default(), easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let heavier = branch(&handle, 2).await;
+    let (old, next) = (pay(&handle, 0, 5), pay(&handle, 1, 6));
+    let both = vec![checked(&handle, old).await, checked(&handle, next.clone()).await];
+    handle.admit(both).await.unwrap();
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    for block in heavier {
+        handle.accept(block).await.unwrap().unwrap();
+    }
+    handle.stop().await;
+    ended.ended().await.unwrap();
+
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let dir = tempfile::tempdir().unwrap();
+    let new = pay(&handle, 0, 7);
+    leave(dir.path(), &handle, &[(clock::now(), new.clone())]).await;
+    let _kept = open(dir.path(), handle.clone()).await.unwrap();
+    assert_eq!(pooled(&handle), [new, next], "what was acknowledged last");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_at_the_start_loses_nothing_at_once() {
+    let (disk, spec) = (SimDisk::default(), easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let dir = tempfile::tempdir().unwrap();
+    let one = pay(&handle, 0, 5);
+    // As seen by a clock that is a month ahead.
+    let long_ago = Timestamp::new(clock::now().get() - 30 * DAY_MS);
+    leave(dir.path(), &handle, &[(long_ago, one.clone())]).await;
+    let _kept = open(dir.path(), handle.clone()).await.unwrap();
+    assert_eq!(pooled(&handle), [one]);
+    handle.expire().await.unwrap();
+    handle.template(Address::new([1; 32])).await.unwrap().unwrap();
+    assert!(pooled(&handle).is_empty(), "what is too old leaves when the pool is looked at");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[test]
+fn a_clock_behind_the_chain_makes_nothing_older() {
+    let (tip, came_at) = (Timestamp::new(100 * DAY_MS), Timestamp::new(99 * DAY_MS));
+    let behind = Timestamp::new(5 * DAY_MS);
+    assert_eq!(came(came_at, behind, tip), came_at);
+    assert_eq!(came(Timestamp::new(101 * DAY_MS), behind, tip), tip);
+    let right = Timestamp::new(102 * DAY_MS);
+    assert_eq!(came(Timestamp::new(101 * DAY_MS), right, tip), Timestamp::new(101 * DAY_MS));
+    assert_eq!(came(Timestamp::new(200 * DAY_MS), right, tip), right, "a clock that was set back since");
+}
+
+#[test]
+fn of_each_sender_and_nonce_the_last_stays_wherever_it_is() {
+    let chain = presets::dev().chain_id();
+    let key = presets::dev_key("alice").unwrap();
+    let pay = |nonce, amount| {
+        let action = Action::Transfer { to: Address::new([3; 32]), amount: Amount::new(amount) };
+        let signed = Transaction::sign(chain, &key, Nonce::new(nonce), Amount::ZERO, action);
+        (Timestamp::ZERO, encoding::encode(&signed))
+    };
+    let mut undone = vec![pay(0, 1), pay(0, 2), pay(1, 1), pay(2, 1), (Timestamp::ZERO, vec![7])];
+    let mut found = vec![pay(0, 3), pay(1, 1), pay(0, 4)];
+    leave_the_latest(&mut undone, &mut found);
+    assert_eq!(undone, [pay(1, 1), pay(2, 1)]);
+    assert_eq!(found, [pay(1, 1), pay(0, 4)], "the same one twice does no harm");
+}
