@@ -177,14 +177,19 @@ pub(super) fn flush(index: &Index, shared: &Shared) -> Result<(), IndexError> {
     Ok(())
 }
 
-/// [`flush`] if the disk has room for it. An index that runs out of space cannot be read any more either, until the node is
-/// started again.
-fn flush_with_room(index: &Index, shared: &Shared, disk: &dyn Disk) -> Result<(), Trouble> {
+/// How many bytes of free space writing the oldest frozen layer wants, where the disk has fewer. An index that runs out of space
+/// cannot be read any more either, until it is opened again.
+pub(super) fn lacking_room(shared: &Shared, disk: &dyn Disk) -> Option<u64> {
     let entries = shared.state().frozen.front().map_or(0, |frozen| frozen.layer.len() as u64);
     let length = disk.length(super::open::INDEX).ok().flatten().unwrap_or(0);
     let rewritten = entries.saturating_mul(PAGE_BYTES).min(length);
     let needed = rewritten.saturating_add(entries.saturating_mul(ENTRY_BYTES));
-    if disk.free_bytes().is_some_and(|free| free < needed) {
+    disk.free_bytes().filter(|free| *free < needed).map(|_| needed)
+}
+
+/// [`flush`] if the disk has room for it.
+fn flush_with_room(index: &Index, shared: &Shared, disk: &dyn Disk) -> Result<(), Trouble> {
+    if let Some(needed) = lacking_room(shared, disk) {
         return Err(Trouble::Full(needed));
     }
     flush(index, shared).map_err(|error| Trouble::Failed(error.to_string()))

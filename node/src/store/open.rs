@@ -25,7 +25,7 @@ use super::{
     base::{self, UNFINISHED_LOG},
     disk::{Dir, DirLock, Disk, KEEP_FREE_DEFAULT},
     error::StoreError,
-    flusher::{Flusher, flush},
+    flusher::{Flusher, flush, lacking_room},
     index::{Index, IndexError},
     log::{Log, LogReader, Record},
     overlay::{Counts, Entry, Frozen, Head, Layer, Sight, State},
@@ -210,14 +210,18 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// Takes the index as far as it goes, and replays the rest of the log on top.
-    fn recover(&self) -> Result<Recovered, Failure> {
-        let failed = |error| match error {
+    fn index_failure(&self, error: IndexError) -> Failure {
+        match error {
             IndexError::Damaged(what) => Failure::Index(what),
             IndexError::Io(source) => StoreError::io("use", self.index_path())(source).into(),
             IndexError::OtherFormat => Failure::OtherFormat,
             IndexError::InUse => StoreError::Locked { dir: self.dir.into() }.into(),
-        };
+        }
+    }
+
+    /// Takes the index as far as it goes, and replays the rest of the log on top.
+    fn recover(&self) -> Result<Recovered, Failure> {
+        let failed = |error| self.index_failure(error);
         if !self.has(INDEX)? {
             self.begin_index().map_err(StoreError::io("create", self.index_path()))?;
         }
@@ -240,12 +244,26 @@ impl Opening<'_> {
         let state = State::new(index.snapshot().map_err(failed)?, head);
         let shared = Shared::new(Arc::clone(&self.spec), Arc::clone(&self.genesis), self.log.clone(), state);
         let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Newest };
-        let end = self.replay(&index, &reader)?;
+        match self.catch_up(&index, &reader) {
+            Ok(end) => Ok(Recovered { index, reader, end }),
+            Err(failure) => Err(match (failure, reader.shared.index_failed()) {
+                // What the file system does not give back may be as good as ever.
+                (Failure::Index(_), Some(why)) => {
+                    StoreError::io("read", self.index_path())(std::io::Error::other(why.to_owned())).into()
+                }
+                (other, _) => other,
+            }),
+        }
+    }
+
+    /// Replays what the index lacks, and makes sure that it adds up to what the tip commits to.
+    fn catch_up(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
+        let end = self.replay(index, reader)?;
         let head = reader.head();
         if reader.known(&head.tip)?.header.state_root != head.commitment.root() {
             return Err(Failure::Index("what it adds up to is not what the tip commits to".into()));
         }
-        Ok(Recovered { index, reader, end })
+        Ok(end)
     }
 
     /// What the index holds at first.
@@ -279,7 +297,10 @@ impl Opening<'_> {
             at = record.mark.end;
             if reader.shared.state().active.is_large() {
                 reader.shared.state_mut().freeze();
-                flush(index, &reader.shared).map_err(SourceError::from)?;
+                if let Some(needed) = lacking_room(&reader.shared, self.disk) {
+                    return Err(StoreError::Full { path: self.dir.into(), needed }.into());
+                }
+                flush(index, &reader.shared).map_err(|error| self.index_failure(error))?;
             }
         }
         // A log that begins with a state got its name when all of that was on the disk.

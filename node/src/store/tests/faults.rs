@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use bard_chain::units::Timestamp;
 
 use super::{
-    chain::Node,
+    chain::{Chain, Node, spec},
     picture::{Picture, Story},
     simulated::{Fault, SimDisk},
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, open::INDEX, overlay::LARGE_COMMITS};
 
 /// Every so many operations one is made to fail.
 const STRIDE: usize = 2;
@@ -125,5 +125,62 @@ fn a_disk_that_takes_no_writes_is_refused_with_that_reason() {
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
         assert!(error.to_string().contains("mounted read-only"), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_what_is_replayed_costs_no_index() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(2 * LARGE_COMMITS);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    // A node that is killed before the index has any of it.
+    node.store.flusher.stop();
+    node.take_all(&chain.blocks);
+    drop(node);
+    let files = disk.files();
+    let index = |disk: &SimDisk| disk.files().get(INDEX).cloned();
+    for more in [0, 4096, 100_000, 400_000] {
+        let disk = SimDisk::holding(files.clone());
+        disk.hold_at_most(Some(disk.used() + more));
+        let error = Node::on(&disk).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{more} bytes: {error}");
+        assert!(index(&disk).is_some(), "it is where it was");
+        assert_eq!(disk.files().len(), files.len(), "and nothing was set aside");
+        disk.hold_at_most(None);
+        let node = Node::on(&disk).unwrap();
+        assert_eq!(node.repairs, Vec::<String>::new());
+        node.assert_is(&chain);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_while_the_log_is_replayed_costs_no_index() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(LARGE_COMMITS + 8);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.store.flusher.stop();
+    node.take_all(&chain.blocks);
+    drop(node);
+    let files = disk.files();
+    let whole = SimDisk::holding(files.clone());
+    drop(Node::on(&whole).unwrap());
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+        let mut failed = 0;
+        for at in (0..whole.count()).step_by(3) {
+            let disk = SimDisk::holding(files.clone());
+            disk.fail(Some(Fault { at, kind, lasting: true }));
+            if let Err(error) = Node::on(&disk) {
+                assert!(matches!(error, StoreError::Io { .. } | StoreError::Full { .. }), "{error}");
+                assert_eq!(disk.files().len(), files.len(), "nothing was set aside at {at}");
+                failed += 1;
+            }
+            disk.fail(None);
+            let node = Node::on(&disk).unwrap();
+            assert_eq!(node.repairs, Vec::<String>::new(), "{kind} at operation {at}");
+            assert_eq!(node.engine.tip(), chain.engine.tip());
+        }
+        assert!(failed > 5, "{failed}");
     }
 }
