@@ -20,6 +20,7 @@ const PASSED_ON: &[(&str, &str, &[&str])] = &[
             "unfinished",
             "was of another version of this software: it was made anew from",
             "set aside as",
+            "was suspect: it was checked, and is whole",
         ],
     ),
     ("node/src/tracker/mod.rs", "…", &["tasks did not stop in time and were cut off"]),

@@ -6,6 +6,7 @@ mod refusals;
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, RwLock},
     thread,
 };
@@ -157,7 +158,15 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     };
     // Whoever asks a node that says it is ready hears at once that its disk is nearly full.
     task.look_at_space();
-    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || task.run(requests))?;
+    let reader = task.reader.clone();
+    let run = move || {
+        // What the disk garbled may make the index's library panic, and would again at every start.
+        catch_unwind(AssertUnwindSafe(|| task.run(requests))).unwrap_or_else(|_| {
+            reader.suspect_index();
+            Err(KeeperError::Panicked)
+        })
+    };
+    let thread = thread::Builder::new().name("keeper".to_owned()).spawn(run)?;
     Ok((handle, Keeper { thread }))
 }
 

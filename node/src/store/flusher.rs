@@ -1,6 +1,7 @@
 //! The thread that brings the index up to date, one frozen layer at a time.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -14,6 +15,7 @@ use super::{
     error::StoreError,
     index::{Index, IndexError},
     reader::Shared,
+    suspect::Suspicion,
 };
 
 /// So many layers wait for the index at most; with one more, syncing waits.
@@ -54,7 +56,12 @@ impl Flusher {
         let (outbox, results) = sync_channel(MAX_WAITING.saturating_add(1));
         let run = move || {
             for () in inbox {
-                if outbox.send(flush_with_room(&index, &shared, &*disk)).is_err() {
+                let flushed = catch_unwind(AssertUnwindSafe(|| flush_with_room(&index, &shared, &*disk)));
+                let result = flushed.unwrap_or_else(|panic| {
+                    shared.suspect_index(Suspicion::Possible);
+                    resume_unwind(panic)
+                });
+                if outbox.send(result).is_err() {
                     return;
                 }
             }
@@ -192,5 +199,10 @@ fn flush_with_room(index: &Index, shared: &Shared, disk: &dyn Disk) -> Result<()
     if let Some(needed) = lacking_room(shared, disk) {
         return Err(Trouble::Full(needed));
     }
-    flush(index, shared).map_err(|error| Trouble::Failed(error.to_string()))
+    flush(index, shared).map_err(|error| {
+        if matches!(error, IndexError::Damaged(_)) {
+            shared.suspect_index(Suspicion::Certain);
+        }
+        Trouble::Failed(error.to_string())
+    })
 }

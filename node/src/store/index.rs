@@ -56,8 +56,9 @@ pub(super) const FORMAT: u32 = 3;
 const CACHE_BYTES: usize = 12 << 20;
 /// The longest encoded value, in bytes.
 const MAX_VALUE_LEN: usize = 4096;
-/// An index up to this long, in bytes, is checked whole when opened: at most about half a second.
-const CHECKED_LEN: u64 = 256 << 20;
+/// An index up to this long, in bytes, is checked whole when opened: at most about half a second. In a longer one the ledger is
+/// added up afterwards ([`super::suspect`]).
+pub(super) const CHECKED_LEN: u64 = 256 << 20;
 
 /// Why an index cannot be used.
 #[derive(Debug)]
@@ -120,13 +121,13 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens the index `name` of a directory, or creates an empty one, and checks it.
-    pub(super) fn open(disk: &dyn Disk, name: &str) -> Result<Self, IndexError> {
+    /// Opens the index `name` of a directory, or creates an empty one, and checks it if it is not longer than `checked_len`.
+    pub(super) fn open(disk: &dyn Disk, name: &str, checked_len: u64) -> Result<Self, IndexError> {
         let length = disk.length(name).map_err(IndexError::Io)?.unwrap_or(0);
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let mut database = disk.database(&builder, name)?;
-        if (1..=CHECKED_LEN).contains(&length) {
+        if (1..=checked_len).contains(&length) {
             database.check_integrity()?;
         }
         Ok(Self { database })

@@ -23,7 +23,7 @@
 //! | `plan.rs` | what a record changes |
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
 //! | `chunks.rs` | how histories lie in the index |
-//! | `open.rs` | recovery |
+//! | `open.rs`, `suspect.rs` | recovery, and how an index that is garbled is noticed |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs`, `undone.rs` | what happened to an account, an item or a record; the branches near the tip, and what left the chain |
 //! | `past.rs` | what an account or an item was at an earlier height |
@@ -48,6 +48,7 @@ mod plan;
 mod reader;
 mod recent;
 mod record;
+mod suspect;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undone;
@@ -82,6 +83,7 @@ use self::{
     overlay::{Head, Sight},
     plan::plan,
     record::Payload,
+    suspect::Checking,
 };
 
 /// The store, for the one who writes.
@@ -93,6 +95,8 @@ pub struct Store {
     appended: Vec<Arc<Isolated>>,
     log: Log,
     flusher: Flusher,
+    /// Where the index was not checked when it was opened.
+    checking: Option<Checking>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// Less free space than this, in bytes, and nothing more is stored.
@@ -221,13 +225,13 @@ impl Store {
         self.flusher.finish(&self.reader.shared)
     }
 
-    /// A block that the effects speak of.
-    /// Why the store is of no more use, though nothing that is stored is lost: its index cannot be read any more. Blocks would
-    /// be refused that are right, for ever.
+    /// Why the store is of no more use, though nothing that is stored is lost: its index cannot be read any more, or is garbled.
+    /// Blocks would be refused that are right, for ever.
     pub fn failure(&self) -> Option<StoreError> {
         self.reader.shared.index_failed().map(|why| StoreError::Index(why.to_owned()))
     }
 
+    /// A block that the effects speak of.
     fn body_of(&self, effects: &Effects, id: &BlockId) -> Result<Arc<Isolated>, SourceError> {
         let stored = effects.stored.iter().map(|(block, _)| block);
         let mut known = stored.chain(effects.connected.iter().map(|connected| &connected.block));
@@ -247,6 +251,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.flusher.stop();
+        self.checking = None;
         // Readers that are still about must not keep the files from whoever opens them next.
         self.reader.shared.state_mut().snapshot = None;
     }

@@ -26,12 +26,13 @@ use super::{
     disk::{Dir, DirLock, Disk, KEEP_FREE_DEFAULT},
     error::StoreError,
     flusher::{Flusher, flush, lacking_room},
-    index::{Index, IndexError},
+    index::{CHECKED_LEN, Index, IndexError, Snapshot},
     log::{Log, LogReader, Record},
     overlay::{Counts, Entry, Frozen, Head, Layer, Sight, State},
     plan::plan,
     reader::{Shared, StoreReader},
     record::Commit,
+    suspect::{self, Checking, SUSPECT, Suspicion},
 };
 
 /// The log's name in the data directory.
@@ -71,7 +72,9 @@ impl From<SourceError> for Failure {
 /// A data directory about to be opened.
 struct Opening<'a> {
     dir: &'a Path,
-    disk: &'a dyn Disk,
+    disk: Arc<dyn Disk>,
+    /// An index up to this long, in bytes, is checked whole.
+    checked_len: u64,
     spec: Arc<ChainSpec>,
     genesis: Arc<Isolated>,
     log: LogReader,
@@ -85,21 +88,24 @@ struct Recovered {
     reader: StoreReader,
     /// Where the last whole record of the log ends, in bytes.
     end: u64,
+    /// What the ledger in the index adds up to, as the index says, where nobody looked.
+    unchecked: Option<(Snapshot, Commitment)>,
 }
 
 pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
     let disk = Dir(dir.to_path_buf());
     disk.create_dir().map_err(StoreError::io("create", dir))?;
     let lock = DirLock::take(dir)?;
-    open_on(Arc::new(disk), dir, Some(lock), spec)
+    open_on(Arc::new(disk), dir, Some(lock), spec, CHECKED_LEN)
 }
 
-/// Opens the store on a disk, which messages call `dir`.
+/// Opens the store on a disk, which messages call `dir`. An index up to `checked_len` bytes long is checked whole before it is used.
 pub(super) fn open_on(
     disk: Arc<dyn Disk>,
     dir: &Path,
     lock: Option<DirLock>,
     spec: Arc<ChainSpec>,
+    checked_len: u64,
 ) -> Result<Opened, StoreError> {
     // Of a start from a snapshot that did not come to its end.
     if disk.length(UNFINISHED_LOG).map_err(StoreError::io("look for", dir.join(UNFINISHED_LOG)))?.is_some() {
@@ -110,9 +116,9 @@ pub(super) fn open_on(
     log.sync()?;
     let log_len = reader.file_len().map_err(StoreError::io("read", dir.join(LOG)))?;
     let genesis = Arc::new(Isolated::genesis(&spec));
-    let opening = Opening { dir, disk: &*disk, spec, genesis, log: reader, log_len };
+    let opening = Opening { dir, disk: Arc::clone(&disk), checked_len, spec, genesis, log: reader, log_len };
     let mut repairs = Vec::new();
-    let Recovered { index, reader, end } = opening.recover_or_rebuild(&mut repairs)?;
+    let Recovered { index, reader, end, unchecked } = opening.recover_or_rebuild(&mut repairs)?;
     if end < log_len {
         let dropped = log_len.saturating_sub(end);
         repairs.push(format!("{LOG} ended in an unfinished write: its last {dropped} bytes were dropped"));
@@ -122,8 +128,11 @@ pub(super) fn open_on(
     let dir = dir.to_path_buf();
     let flusher = Flusher::start(index, Arc::clone(&reader.shared), Arc::clone(&disk), dir.clone())
         .map_err(StoreError::io("start the thread that writes", dir.join(INDEX)))?;
-    let store =
-        Store { reader, appended: Vec::new(), log, flusher, disk, dir, keep_free: KEEP_FREE_DEFAULT, _lock: lock };
+    let check = |(snapshot, expected)| Checking::start(snapshot, expected, Arc::clone(&reader.shared));
+    let checking = unchecked.map(check).transpose();
+    let checking = checking.map_err(StoreError::io("start the thread that checks", dir.join(INDEX)))?;
+    let (appended, keep_free) = (Vec::new(), KEEP_FREE_DEFAULT);
+    let store = Store { reader, appended, log, flusher, checking, disk, dir, keep_free, _lock: lock };
     Ok(Opened { store, restored, repairs })
 }
 
@@ -148,21 +157,36 @@ impl Opening<'_> {
             let what = if began { "unfinished" } else { "missing" };
             repairs.push(format!("{INDEX} was {what}: it was made anew from {LOG}"));
         }
-        // What a disk has garbled must not keep the node from starting, whatever it makes the index's library do.
-        let first = catch_unwind(AssertUnwindSafe(|| self.recover()))
-            .unwrap_or_else(|_| Err(Failure::Index("it is garbled".into())));
+        let suspicion = suspect::found(&*self.disk).map_err(StoreError::io("look for", self.dir.join(SUSPECT)))?;
+        let suspicion = if self.has(INDEX)? { suspicion } else { None };
+        let first = match suspicion {
+            Some(Suspicion::Certain) => Err(Failure::Index("it was found garbled when it was used".into())),
+            // What a disk has garbled must not keep the node from starting, whatever it makes the index's library do.
+            _ => catch_unwind(AssertUnwindSafe(|| self.recover(suspicion)))
+                .unwrap_or_else(|_| Err(Failure::Index("it is garbled".into()))),
+        };
         repairs.push(match first {
-            Ok(recovered) => return Ok(recovered),
+            Ok(recovered) => {
+                self.clear_suspicion()?;
+                repairs.extend(suspicion.map(|_| format!("{INDEX} was suspect: it was checked, and is whole")));
+                return Ok(recovered);
+            }
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Index(why)) => self.set_aside(&why)?,
             Err(Failure::OtherFormat) => self.discard()?,
         });
-        self.recover().map_err(|failure| match failure {
+        self.clear_suspicion()?;
+        self.recover(None).map_err(|failure| match failure {
             Failure::Store(error) => error,
             // Made anew, it is what the log says: then the log makes no sense.
             Failure::Index(why) => self.senseless(&why),
             Failure::OtherFormat => self.senseless("the index has another format again"),
         })
+    }
+
+    /// What was suspected of the index that was there is no longer so, or the index no longer there.
+    fn clear_suspicion(&self) -> Result<(), StoreError> {
+        suspect::clear(&*self.disk).map_err(StoreError::io("delete", self.dir.join(SUSPECT)))
     }
 
     fn senseless(&self, why: &str) -> StoreError {
@@ -189,7 +213,8 @@ impl Opening<'_> {
             Some(name) => self.disk.rename(INDEX, name),
             None => self.disk.remove(INDEX),
         };
-        done.map_err(StoreError::io("set aside", self.index_path()))?;
+        // Before anything says that there is no more to suspect.
+        done.and_then(|()| self.disk.sync_dir()).map_err(StoreError::io("set aside", self.index_path()))?;
         let fate = free.map_or_else(|| "deleted".to_owned(), |name| format!("set aside as {name}"));
         Ok(format!("{INDEX} could not be used ({why}): it was {fate} and made anew from {LOG}"))
     }
@@ -219,13 +244,16 @@ impl Opening<'_> {
         }
     }
 
-    /// Takes the index as far as it goes, and replays the rest of the log on top.
-    fn recover(&self) -> Result<Recovered, Failure> {
+    /// Takes the index as far as it goes, and replays the rest of the log on top. One that is suspect is checked before, however
+    /// long it is.
+    fn recover(&self, suspicion: Option<Suspicion>) -> Result<Recovered, Failure> {
         let failed = |error| self.index_failure(error);
         if !self.has(INDEX)? {
             self.begin_index().map_err(StoreError::io("create", self.index_path()))?;
         }
-        let index = Index::open(self.disk, INDEX).map_err(failed)?;
+        let checked_len = suspicion.map_or(self.checked_len, |_| u64::MAX);
+        let length = self.disk.length(INDEX).map_err(StoreError::io("look for", self.index_path()))?;
+        let index = Index::open(&*self.disk, INDEX, checked_len).map_err(failed)?;
         let head = match index.head(self.log.salt()).map_err(failed)? {
             Some(head) => head,
             None => {
@@ -241,11 +269,26 @@ impl Opening<'_> {
                 "it stands for more than {LOG} holds: the disk lost the end of that file, or an older copy is in its place"
             )));
         }
+        if suspicion.is_some()
+            && let snapshot = index.snapshot().map_err(failed)?
+            && let Some(why) = suspect::wrong(&snapshot, &head.commitment, &|| true).map_err(failed)?
+        {
+            return Err(Failure::Index(why));
+        }
         let state = State::new(index.snapshot().map_err(failed)?, head);
-        let shared = Shared::new(Arc::clone(&self.spec), Arc::clone(&self.genesis), self.log.clone(), state);
+        let (spec, genesis) = (Arc::clone(&self.spec), Arc::clone(&self.genesis));
+        let shared = Shared::new(spec, genesis, self.log.clone(), state, Arc::clone(&self.disk));
         let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Newest };
         match self.catch_up(&index, &reader) {
-            Ok(end) => Ok(Recovered { index, reader, end }),
+            Ok(end) => {
+                let mut unchecked = None;
+                if length.is_some_and(|length| length > checked_len)
+                    && let Some(head) = index.head(self.log.salt()).map_err(failed)?
+                {
+                    unchecked = Some((index.snapshot().map_err(failed)?, head.commitment));
+                }
+                Ok(Recovered { index, reader, end, unchecked })
+            }
             Err(failure) => Err(match (failure, reader.shared.index_failed()) {
                 // What the file system does not give back may be as good as ever.
                 (Failure::Index(_), Some(why)) => {
@@ -297,7 +340,7 @@ impl Opening<'_> {
             at = record.mark.end;
             if reader.shared.state().active.is_large() {
                 reader.shared.state_mut().freeze();
-                if let Some(needed) = lacking_room(&reader.shared, self.disk) {
+                if let Some(needed) = lacking_room(&reader.shared, &*self.disk) {
                     return Err(StoreError::Full { path: self.dir.into(), needed }.into());
                 }
                 flush(index, &reader.shared).map_err(|error| self.index_failure(error))?;

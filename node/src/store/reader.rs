@@ -2,7 +2,10 @@
 
 use std::{
     ops::Bound,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bard_chain::{
@@ -20,6 +23,7 @@ use bard_chain::{
 };
 
 use super::{
+    disk::Disk,
     history::{Events, HistoryKey},
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
@@ -27,6 +31,7 @@ use super::{
     overlay::{Counts, Entry, Head, Layer, SideKey, Sight, State},
     recent::Recent,
     record::Location,
+    suspect::Suspicion,
 };
 
 /// What the store and all its readers share.
@@ -36,25 +41,39 @@ pub(super) struct Shared {
     pub(super) log: LogReader,
     pub(super) recent: Recent,
     state: RwLock<State>,
-    /// How the file system failed when the index was read: no more of it is read until the store is opened anew.
-    index_failed: OnceLock<String>,
+    /// How the file system failed when the index was read, or how it was found garbled: no more of it is read until the store is opened anew.
+    pub(super) index_failed: OnceLock<String>,
+    /// Whether the next start was left to know that the index makes no sense.
+    condemned: AtomicBool,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 impl Shared {
-    pub(super) fn new(spec: Arc<ChainSpec>, genesis: Arc<Isolated>, log: LogReader, state: State) -> Self {
+    pub(super) fn new(
+        spec: Arc<ChainSpec>,
+        genesis: Arc<Isolated>,
+        log: LogReader,
+        state: State,
+        disk: Arc<dyn Disk>,
+    ) -> Self {
         let (recent, state, index_failed) = (Recent::default(), RwLock::new(state), OnceLock::new());
-        Self { spec, genesis, log, recent, state, index_failed }
+        Self { spec, genesis, log, recent, state, index_failed, condemned: AtomicBool::new(false), disk }
     }
 
-    /// What was read of the index. That the file system failed is kept for whoever writes to see.
+    /// What was read of the index. That the file system failed is kept for whoever writes to see; that something makes no sense,
+    /// for the next start: a question that can be asked again stops nobody now.
     pub(super) fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
-        if let Err(IndexError::Io(error)) = &read {
-            self.index_failed.get_or_init(|| error.to_string());
+        match &read {
+            Err(IndexError::Io(error)) => drop(self.index_failed.get_or_init(|| error.to_string())),
+            Err(IndexError::Damaged(_)) if !self.condemned.swap(true, Ordering::Relaxed) => {
+                self.suspect_index(Suspicion::Certain);
+            }
+            _ => {}
         }
         Ok(read?)
     }
 
-    /// How the file system failed when the index was read, if it did.
+    /// How the file system failed when the index was read, or how the index was found garbled, if it was so.
     pub(super) fn index_failed(&self) -> Option<&str> {
         self.index_failed.get().map(String::as_str)
     }

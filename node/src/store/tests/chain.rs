@@ -23,7 +23,7 @@ use bard_chain::{
 };
 
 use super::{history::Expected, simulated::SimDisk};
-use crate::store::{Counts, Opened, Store, StoreError, StoreReader, open};
+use crate::store::{Counts, Opened, Store, StoreError, StoreReader, index::CHECKED_LEN, open};
 
 /// The `dev` chain, but that every other hash seals a block, and that a reorganisation is soon too deep.
 pub(super) fn spec() -> Arc<ChainSpec> {
@@ -185,8 +185,13 @@ impl Node {
 
     /// On a disk in memory.
     pub(super) fn on(disk: &SimDisk) -> Result<Self, StoreError> {
-        let spec = spec();
-        let opened = open::open_on(Arc::new(disk.clone()), Path::new("/simulated"), None, Arc::clone(&spec))?;
+        Self::with_index_checked(disk, CHECKED_LEN)
+    }
+
+    /// On a disk in memory, the index checked before it is used if it is no longer than this.
+    pub(super) fn with_index_checked(disk: &SimDisk, checked_len: u64) -> Result<Self, StoreError> {
+        let (spec, on) = (spec(), Arc::new(disk.clone()));
+        let opened = open::open_on(on, Path::new("/simulated"), None, Arc::clone(&spec), checked_len)?;
         let Opened { store, restored, repairs } = opened;
         Ok(Self { engine: Engine::restore(spec, restored), store: store.keeping_free(0), repairs })
     }

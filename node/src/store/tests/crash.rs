@@ -129,7 +129,8 @@ impl Recording {
     }
 
     /// The matrix of a story: after each operation, all that can be read is as it was after one of the blocks that may be
-    /// the last. In the table, its number, and `-` where a torn end was dropped, `i` where the index was made anew.
+    /// the last. In the table, its number, and `-` where a torn end was dropped, `i` where the index was made anew, `s` where
+    /// it was suspect.
     pub(super) fn matrix(&self, story: &Story, stride: usize) -> Vec<String> {
         self.crash(stride, |files, allowed, whole| self.reopens(story, files, allowed, whole))
     }
@@ -165,6 +166,7 @@ impl Recording {
         match repairs.first() {
             None => " ",
             Some(line) if line.contains("unfinished write") => "-",
+            Some(line) if line.contains("it was checked, and is whole") => "s",
             Some(line)
                 if ["was missing", "was unfinished", "another version"].iter().any(|what| line.contains(what)) =>
             {

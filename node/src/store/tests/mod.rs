@@ -16,16 +16,17 @@ mod reading;
 mod recovery;
 pub(crate) mod simulated;
 mod starts;
+mod suspicion;
 
 use std::{path::Path, sync::Arc};
 
 use bard_chain::spec::ChainSpec;
 
-use super::{Opened, open};
+use super::{Opened, index, open};
 
 /// Opens a store on a disk in memory, for the tests of who uses it.
 pub(crate) fn open_on_disk(disk: &simulated::SimDisk, dir: &Path, spec: Arc<ChainSpec>) -> Opened {
-    open::open_on(Arc::new(disk.clone()), dir, None, spec).unwrap()
+    open::open_on(Arc::new(disk.clone()), dir, None, spec, index::CHECKED_LEN).unwrap()
 }
 
 /// A chain on which every other hash seals a block.

@@ -11,7 +11,7 @@ use super::{
     picture::Story,
     simulated::SimDisk,
 };
-use crate::store::{disk::Disk, index, open::INDEX};
+use crate::store::{disk::Disk, index, open::INDEX, suspect::SUSPECT};
 
 const LOG: &str = "chain.log";
 
@@ -46,6 +46,11 @@ fn crash_matrix_of_starts() {
     let shorter = closed(&story, all - 1);
     let mut ahead = whole.clone();
     ahead.insert(LOG.into(), whole[LOG][..shorter[LOG].len()].to_vec());
+    let suspect = |content: &[u8]| {
+        let mut files = killed(&story, 4);
+        files.insert(SUSPECT.into(), content.to_vec());
+        files
+    };
     let log_alone = Files::from([(LOG.into(), whole[LOG].clone())]);
     let starts = [
         Recording::of_opening("an empty directory", Files::new(), 0),
@@ -57,6 +62,8 @@ fn crash_matrix_of_starts() {
         Recording::of_opening("an index without its end", without_the_last(whole.clone(), INDEX, 9_000), all)
             .which_sets_aside(),
         Recording::of_opening("an index that is ahead of the log", ahead, all - 1).which_sets_aside(),
+        Recording::of_opening("an index that may be garbled", suspect(b""), all),
+        Recording::of_opening("an index that was found garbled", suspect(b"garbled"), all).which_sets_aside(),
     ];
     for start in starts {
         print(&start.matrix(&story, 1));

@@ -1,0 +1,147 @@
+//! An index that is too long to be checked when it is opened, and is garbled: it is noticed, and made anew.
+
+use redb::{Builder, ReadableDatabase, TableDefinition};
+
+use super::{
+    chain::{Chain, Node, key, spec},
+    simulated::SimDisk,
+};
+use crate::store::{
+    StoreError,
+    disk::Disk,
+    index::IndexError,
+    open::INDEX,
+    suspect::{self, SUSPECT, Suspicion},
+};
+
+const ACCOUNTS: TableDefinition<'_, &[u8; 32], (u64, u64)> = TableDefinition::new("accounts");
+
+/// The disk of a node in whose index there is a balance that nobody has; every page of it is as it was written.
+fn garbled(chain: &Chain) -> SimDisk {
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let disk = SimDisk::holding(disk.files());
+    let database = disk.database(&Builder::new(), INDEX).unwrap();
+    let address = key("carol").address();
+    let read = database.begin_read().unwrap().open_table(ACCOUNTS).unwrap();
+    let (balance, nonce) = read.get(address.as_bytes()).unwrap().unwrap().value();
+    drop(read);
+    let write = database.begin_write().unwrap();
+    write.open_table(ACCOUNTS).unwrap().insert(address.as_bytes(), (balance + 1, nonce)).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    SimDisk::holding(disk.files())
+}
+
+fn chain() -> Chain {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(5);
+    chain
+}
+
+/// Opens a disk whose index is taken for too long to be checked.
+fn unchecked(disk: &SimDisk) -> Node {
+    Node::with_index_checked(disk, 0).unwrap()
+}
+
+#[test]
+fn a_ledger_that_does_not_add_up_ends_the_store_and_is_made_anew() {
+    let chain = chain();
+    let disk = garbled(&chain);
+    let mut node = unchecked(&disk);
+    node.store.checking.as_mut().unwrap().ended();
+    let failure = node.store.failure().unwrap();
+    assert!(matches!(failure, StoreError::Index(_)), "{failure}");
+    assert!(failure.to_string().ends_with("what it holds does not add up to what it says"), "{failure}");
+    assert!(disk.files().contains_key(SUSPECT));
+    drop(node);
+
+    let node = unchecked(&disk);
+    assert_eq!(node.repairs.len(), 1);
+    assert!(node.repairs[0].contains("found garbled when it was used") && node.repairs[0].contains("set aside"));
+    node.assert_is(&chain);
+    assert!(!disk.files().contains_key(SUSPECT));
+    node.store.close().unwrap();
+    let mut node = unchecked(&disk);
+    assert_eq!(node.repairs, Vec::<String>::new());
+    node.store.checking.as_mut().unwrap().ended();
+    assert!(node.store.failure().is_none(), "what is whole adds up");
+    node.assert_is(&chain);
+}
+
+#[test]
+fn flipped_bits_do_no_harm_for_long() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let files = disk.files();
+    let (length, mut found) = (files[INDEX].len(), 0);
+    for at in (0..length).step_by(length / 90) {
+        let mut rotten = files.clone();
+        rotten.get_mut(INDEX).unwrap()[at] ^= 0x10;
+        let disk = SimDisk::holding(rotten);
+        let mut node = unchecked(&disk);
+        if let Some(checking) = &mut node.store.checking {
+            checking.ended();
+        }
+        if node.store.failure().is_none() {
+            continue;
+        }
+        found += 1;
+        drop(node);
+        unchecked(&disk).assert_is(&chain);
+    }
+    assert!(found > 0);
+}
+
+#[test]
+fn what_makes_no_sense_when_it_is_read_is_made_anew_at_the_next_start() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    for _ in 0..2 {
+        let read = node.store.reader.shared.read::<()>(Err(IndexError::Damaged("a history is garbled".into())));
+        assert!(read.is_err() && node.store.failure().is_none());
+    }
+    node.store.close().unwrap();
+    let node = Node::on(&disk).unwrap();
+    assert_eq!(node.repairs.len(), 1);
+    node.assert_is(&chain);
+    assert!(!disk.files().contains_key(SUSPECT));
+}
+
+#[test]
+fn what_is_only_suspect_is_checked() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.reader().suspect_index();
+    node.store.close().unwrap();
+    let node = unchecked(&disk);
+    assert!(node.store.checking.is_none(), "it was checked before");
+    assert_eq!(node.repairs, ["index.redb was suspect: it was checked, and is whole"]);
+    node.assert_is(&chain);
+    drop(node);
+    assert_eq!(unchecked(&disk).repairs, Vec::<String>::new());
+
+    let disk = garbled(&chain);
+    suspect::leave(&disk, Suspicion::Possible).unwrap();
+    let node = unchecked(&disk);
+    assert!(node.repairs[0].contains("set aside"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+    drop(node);
+    suspect::leave(&disk, Suspicion::Certain).unwrap();
+    suspect::leave(&disk, Suspicion::Possible).unwrap();
+    assert_eq!(suspect::found(&disk).unwrap(), Some(Suspicion::Certain), "it does not get better by itself");
+    disk.remove(INDEX).unwrap();
+    let node = unchecked(&disk);
+    assert_eq!(node.repairs.len(), 1);
+    assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+}
