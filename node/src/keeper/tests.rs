@@ -141,20 +141,19 @@ async fn a_block_that_rotted_costs_the_branch_that_needs_it_and_not_the_node() {
     ended.ended().await.unwrap();
 }
 
-#[tokio::test]
-async fn nothing_is_mined_that_would_be_refused_for_its_time() {
-    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
-    let Opened { mut store, restored, .. } = open_on_disk(&disk, Path::new("/simulated"), Arc::clone(&spec));
-    let mut engine = Engine::restore(Arc::clone(&spec), restored);
-    // As a clock has it that is an hour ahead.
+/// A keeper whose last blocks were taken by a clock that was an hour ahead of what it is now.
+pub(crate) fn keeper_ahead(spec: &Arc<ChainSpec>) -> (Handle, Keeper) {
+    let Opened { mut store, restored, .. } =
+        open_on_disk(&SimDisk::default(), Path::new("/simulated"), Arc::clone(spec));
+    let mut engine = Engine::restore(Arc::clone(spec), restored);
     let later = Timestamp::new(crate::clock::now().get() + 3_600_000);
     let mut branch = Branch::from_tip(&engine, &store.newest(), Address::new([2; 32])).unwrap();
     for _ in 0..12 {
-        let template = branch.template(&spec, later).unwrap();
+        let template = branch.template(spec, later).unwrap();
         let target = template.header().target.expand().unwrap().to_be_bytes();
         let nonce = pow::search(spec.pow, template.digest().as_bytes(), 0, 1 << 24, &target).unwrap();
-        branch.go_on(&spec, &template, nonce, later).unwrap();
-        let block = Isolated::read(&spec, spec.chain_id(), &template.sealed(nonce)).unwrap();
+        branch.go_on(spec, &template, nonce, later).unwrap();
+        let block = Isolated::read(spec, spec.chain_id(), &template.sealed(nonce)).unwrap();
         let effects = engine.accept(&Arc::new(block), later, &store.newest()).unwrap();
         store.append(&effects).unwrap();
         engine.adopt(&effects);
@@ -162,7 +161,12 @@ async fn nothing_is_mined_that_would_be_refused_for_its_time() {
     store.sync().unwrap();
     let metrics = Metrics::new("dev", "", Timestamp::ZERO);
     let limits = bard_chain::mempool::Limits::default();
-    let (handle, ended) = start(engine, store.keeping_free(0), limits, metrics.chain.clone()).unwrap();
+    start(engine, store.keeping_free(0), limits, metrics.chain.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn nothing_is_mined_that_would_be_refused_for_its_time() {
+    let (handle, ended) = keeper_ahead(&crate::store::tests::easy_spec());
     let refused = mined(&handle).await.unwrap_err();
     assert!(matches!(refused, Refused::Invalid(Invalid::TimeTooNew { .. })), "{refused}");
     handle.stop().await;
@@ -170,15 +174,31 @@ async fn nothing_is_mined_that_would_be_refused_for_its_time() {
 }
 
 #[tokio::test]
+async fn what_comes_by_a_clock_that_is_behind_the_chain_is_no_older_than_that() {
+    let (handle, ended) = keeper_ahead(&crate::store::tests::easy_spec());
+    let all = handle.check_transactions((0..3).map(|nonce| record(&handle, nonce)).collect()).await.unwrap();
+    let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+    handle.admit(vec![Arc::clone(&all[2])]).await.unwrap();
+    handle.admit_all(all[..1].to_vec()).await.unwrap().unwrap();
+    handle.readmit(vec![(handle.tip().timestamp, Arc::clone(&all[1]))]).await.unwrap();
+    let came: Vec<_> = handle.pool().contents().map(|(since, _)| since).collect();
+    assert_eq!(came, [handle.tip().timestamp; 3]);
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+/// The bytes of a record that alice signs.
+fn record(keeper: &Handle, nonce: u64) -> Vec<u8> {
+    let action = Action::Record { content_type: "text/plain".into(), bytes: b"hello".to_vec() };
+    let key = presets::dev_key("alice").unwrap();
+    encoding::encode(&Transaction::sign(keeper.chain(), &key, Nonce::new(nonce), Amount::ZERO, action))
+}
+
+#[tokio::test]
 async fn whatever_becomes_ready_is_told() {
     let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
     let (handle, ended) = keeper(&disk, &spec, 0);
-    let key = presets::dev_key("alice").unwrap();
-    let sign = |nonce| {
-        let action = Action::Record { content_type: "text/plain".into(), bytes: b"hello".to_vec() };
-        encoding::encode(&Transaction::sign(spec.chain_id(), &key, Nonce::new(nonce), Amount::ZERO, action))
-    };
-    let all = handle.check_transactions((0..4).map(sign).collect()).await.unwrap();
+    let all = handle.check_transactions((0..4).map(|nonce| record(&handle, nonce)).collect()).await.unwrap();
     let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
     let mut events = handle.events();
     let mut told = || match events.try_recv() {
