@@ -22,7 +22,7 @@ use bard_chain::{
 };
 use tokio::sync::oneshot;
 
-use super::{ChainEvent, CutOff, Handle, Keeper, handle::Request, start};
+use super::{ChainEvent, Closed, CutOff, Handle, Keeper, KeeperError, handle::Request, start};
 use crate::{
     metrics::Metrics,
     store::{
@@ -137,6 +137,25 @@ async fn a_block_that_rotted_costs_the_branch_that_needs_it_and_not_the_node() {
     assert!(matches!(refused, Err(Refused::Source(_))), "{refused:?}");
     assert_eq!(handle.tip(), tip, "nothing was changed");
     handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_keeper_that_panics_has_the_index_checked_at_the_next_start() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    let next = mined(&handle).await.unwrap();
+    disk.panic_once();
+    assert_eq!(handle.accept(next.clone()).await, Err(Closed));
+    assert!(matches!(ended.ended().await, Err(KeeperError::Panicked)));
+    drop(handle);
+    let open = || open_on_disk(&disk, Path::new("/simulated"), Arc::clone(&spec));
+    assert_eq!(open().repairs, ["index.redb was suspect: it was checked, and is whole"]);
+    assert_eq!(open().repairs, Vec::<String>::new());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    handle.accept(next).await.unwrap().unwrap();
     handle.stop().await;
     ended.ended().await.unwrap();
 }

@@ -222,6 +222,8 @@ struct Inner {
     /// How often there was no space.
     overruns: usize,
     read_only: bool,
+    /// Whether the next operation panics, as the library of a garbled index may.
+    panics: bool,
 }
 
 impl fmt::Debug for Op {
@@ -248,6 +250,7 @@ impl Inner {
     fn perform(&mut self, op: Op) -> io::Result<()> {
         let number = self.asked;
         self.asked += 1;
+        assert!(!std::mem::take(&mut self.panics), "on purpose");
         if self.read_only {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
@@ -326,6 +329,10 @@ impl SimDisk {
     /// How often something did not fit.
     pub(super) fn overruns(&self) -> usize {
         self.inner().overruns
+    }
+
+    pub(crate) fn panic_once(&self) {
+        self.inner().panics = true;
     }
 
     pub(super) fn make_read_only(&self) {
