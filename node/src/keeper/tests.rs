@@ -15,7 +15,7 @@ use bard_chain::{
     mempool::Admitted,
     pow, presets,
     rules::isolated::Isolated,
-    spec::ChainSpec,
+    spec::{ChainSpec, Difficulty},
     template::Template,
     transaction::{Action, Transaction},
     units::{Amount, Height, Nonce, Timestamp},
@@ -137,6 +137,47 @@ async fn a_block_that_rotted_costs_the_branch_that_needs_it_and_not_the_node() {
     assert!(matches!(refused, Err(Refused::Source(_))), "{refused:?}");
     assert_eq!(handle.tip(), tip, "nothing was changed");
     handle.accept(mined(&handle).await.unwrap()).await.unwrap().expect("the node lives");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_branch_of_fewer_blocks_another_may_leave_as_far_back_as_before() {
+    const DEPTH: u64 = 6;
+    let easy = crate::store::tests::easy_spec();
+    let interval = easy.target_interval_ms;
+    // A block that comes at once makes the next one four times as hard.
+    let difficulty = Difficulty::Asert { half_life_ms: interval / 2 };
+    let spec = Arc::new(ChainSpec { max_reorg_depth: DEPTH, difficulty, ..(*easy).clone() });
+    let (handle, ended) = keeper(&SimDisk::default(), &spec, 0);
+    let mut time = spec.genesis_time.get();
+    let mut main = handle.branch(Address::new([2; 32])).await.unwrap().unwrap();
+    let next = async |branch: &mut Branch, time: u64| {
+        let template = branch.template(&spec, Timestamp::new(time)).unwrap();
+        let nonce = nonce_of(&handle, &template);
+        branch.go_on(&spec, &template, nonce, Timestamp::new(time)).unwrap();
+        handle.accept(template.sealed(nonce)).await.unwrap().unwrap().outcome
+    };
+    let mut left = Vec::new();
+    for height in 1..=46 {
+        time += interval;
+        assert_eq!(next(&mut main, time).await, Outcome::Extended);
+        if [37, 40].contains(&height) {
+            left.push((main.clone(), time));
+        }
+    }
+    let (mut short, mut time) = left.pop().unwrap();
+    for outcome in [Outcome::SideBranch, Outcome::SideBranch, Outcome::Reorganised] {
+        time += 1;
+        assert_eq!(next(&mut short, time).await, outcome);
+    }
+    assert_eq!(handle.tip().height, Height::new(43));
+    let (mut deep, mut time) = left.pop().unwrap();
+    while handle.tip().id != deep.id() {
+        time += 1;
+        next(&mut deep, time).await;
+    }
+    assert_eq!(handle.tip().height, Height::new(41));
     handle.stop().await;
     ended.ended().await.unwrap();
 }
