@@ -29,6 +29,7 @@ use super::{
     lately::Lately,
     log::Mark,
     overlay::{Counts, Entry, Frozen, Head, Layer, SideKey},
+    reader::closed,
 };
 
 type Id = [u8; 32];
@@ -71,6 +72,8 @@ pub(super) enum IndexError {
     Io(std::io::Error),
     /// Another store of this process, or another process, has it open.
     InUse,
+    /// The store was closed while it was read.
+    Closed,
 }
 
 impl std::fmt::Display for IndexError {
@@ -80,6 +83,7 @@ impl std::fmt::Display for IndexError {
             Self::Io(error) => error.fmt(f),
             Self::OtherFormat => f.write_str("it has another format"),
             Self::InUse => f.write_str("it is in use"),
+            Self::Closed => f.write_str("it is closed"),
         }
     }
 }
@@ -89,6 +93,7 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
         use std::io::ErrorKind::{InvalidData, UnexpectedEof};
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::DatabaseClosed => Self::Closed,
             // After a failure of the file system nothing more is read or written until it is opened anew.
             redb::Error::PreviousIo => Self::Io(std::io::Error::other("an earlier read or write of it failed")),
             redb::Error::Io(error) if !matches!(error.kind(), InvalidData | UnexpectedEof) => Self::Io(error),
@@ -99,6 +104,9 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
 
 impl From<IndexError> for SourceError {
     fn from(error: IndexError) -> Self {
+        if matches!(error, IndexError::Closed) {
+            return closed();
+        }
         Self(format!("the index cannot be read, start the node again to have it repaired: {error}"))
     }
 }

@@ -250,8 +250,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.flusher.stop();
         self.checking = None;
+        self.flusher.stop();
         // Readers that are still about must not keep the files from whoever opens them next.
         self.reader.shared.state_mut().snapshot = None;
     }

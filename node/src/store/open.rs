@@ -241,6 +241,7 @@ impl Opening<'_> {
             IndexError::Io(source) => StoreError::io("use", self.index_path())(source).into(),
             IndexError::OtherFormat => Failure::OtherFormat,
             IndexError::InUse => StoreError::Locked { dir: self.dir.into() }.into(),
+            IndexError::Closed => StoreError::Index(error.to_string()).into(),
         }
     }
 

@@ -116,6 +116,23 @@ fn what_makes_no_sense_when_it_is_read_is_made_anew_at_the_next_start() {
 }
 
 #[test]
+fn who_still_reads_when_the_store_is_closed_raises_no_suspicion() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let node = unchecked(&disk);
+    let shared = std::sync::Arc::clone(&node.store.reader.shared);
+    node.store.close().unwrap();
+    // As redb says of what is not in its memory.
+    let read = shared.read::<()>(Err(redb::Error::DatabaseClosed.into())).unwrap_err();
+    assert_eq!(read.0, "the store is closed");
+    assert!(shared.index_failed().is_none() && !disk.files().contains_key(SUSPECT));
+    unchecked(&disk).assert_is(&chain);
+}
+
+#[test]
 fn what_is_only_suspect_is_checked() {
     let chain = chain();
     let disk = SimDisk::default();
