@@ -34,8 +34,8 @@ use crate::{
 #[error("the node is stopping")]
 pub struct Closed;
 
-/// A check of transactions ended in a panic, which nothing that anybody sends should be able to cause: a fault of this software, and
-/// of nobody who sent them.
+/// A check of transactions ended in a panic, which nothing that anybody sends should be able to cause: a fault of this software,
+/// and of nobody who sent them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the check of the transactions was cut off by a fault of this node, whose log says where")]
 pub struct CutOff;
@@ -276,8 +276,8 @@ impl Handle {
         .await
     }
 
-    /// Does something on the threads that check. There are some as long as anybody has a handle, so that there is no answer says that
-    /// it panicked.
+    /// Does something on the threads that check. There are some as long as anybody has a handle, so that there is no answer says
+    /// that it panicked.
     pub(super) async fn check<T: Send + 'static>(
         &self,
         check: impl FnOnce(&Self) -> T + Send + 'static,

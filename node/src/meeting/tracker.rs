@@ -220,9 +220,23 @@ impl Tracker {
     fn registration(&self) -> Option<Registration> {
         let seen = self.network.reachability().borrow().external.clone();
         let external = self.external.iter().cloned().chain(seen);
-        let own = external.chain(self.network.listen_addresses());
-        let addresses = announced(own.filter_map(|address| address.with_p2p(self.own.peer).ok()), &self.server);
+        let own = in_turns(external, self.network.listen_addresses().into_iter());
+        let own = own.into_iter().filter_map(|address| address.with_p2p(self.own.peer).ok());
+        let addresses = announced(own, &self.server);
         (!addresses.is_empty()).then_some(Registration { addresses })
+    }
+}
+
+/// One of each as long as there are some, for a tracker takes the first few, and neither kind is to take all of their places.
+fn in_turns<T>(mut one: impl Iterator<Item = T>, mut other: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all.extend(one.next());
+        all.extend(other.next());
+        if all.len() == before {
+            return all;
+        }
     }
 }
 
@@ -252,6 +266,13 @@ async fn ask(client: Client, own: Own, api: HostPort) -> Option<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_known_from_outside_leave_room_for_those_listened_on() {
+        assert_eq!(in_turns(0..3, 10..15), [0, 10, 1, 11, 2, 12, 13, 14]);
+        assert_eq!(in_turns(0..2, 10..10), [0, 1]);
+        assert_eq!(in_turns(0..20, 30..31)[..3], [0, 30, 1]);
+    }
 
     #[test]
     fn what_means_this_machine_is_for_trackers_on_it() {

@@ -1,8 +1,9 @@
 //! The suspicion that the index is garbled, and what comes of it.
 //!
-//! A short index is checked whole whenever it is opened. A long one is not, for that would take minutes: a thread adds up the ledger in
-//! it afterwards, and compares the sum with the commitment beside it. Where that differs, where something read of the index makes
-//! no sense, or where a thread that works with it panics, a file is left beside the index, by which the next start knows.
+//! A short index is checked whole whenever it is opened. A long one is not, for that would take minutes: a thread adds up the
+//! ledger in it afterwards, and compares the sum with the commitment beside it. Where that differs, where something read of the
+//! index makes no sense, or where a thread that works with it panics, a file is left beside the index, by which the next start
+//! knows.
 
 use std::{
     io,
@@ -96,7 +97,8 @@ impl StoreReader {
     }
 }
 
-/// The commitment to the ledger that an index holds, made from nothing; `None` where `goes_on`, which is asked now and then, says no.
+/// The commitment to the ledger that an index holds, made from nothing; `None` where `goes_on`, which is asked now and then, says
+/// no.
 pub(super) fn sum(snapshot: &Snapshot, goes_on: &dyn Fn() -> bool) -> Result<Option<Commitment>, IndexError> {
     let mut sum = Commitment::default();
     let mut accounts = snapshot.accounts_in(&(Bound::Unbounded, Bound::Unbounded))?;
