@@ -209,12 +209,14 @@ fn the_documented_curl_follows() {
         node.get("/metrics").body.lines().any(|line| line == "bard_events_followers 1.0")
     });
     let mined = node.mine(1).swap_remove(0);
-    drop(node);
+    let mut told = BufReader::new(curl.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line == "event: block"), "the block is told");
+    let data = told.next().unwrap_or_default();
+    assert!(data.starts_with("data: {\"height\":1,") && data.contains(&mined), "{data}");
     // It ends with the stream.
-    let mut told = String::new();
-    curl.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    drop(node);
+    told.for_each(drop);
     assert!(curl.wait().unwrap().code().is_some());
-    assert!(told.contains("event: block\ndata: {\"height\":1,") && told.contains(&mined), "{told}");
 }
 
 /// Allows as many sockets as the system does: those of both sides, for the node inherits what is allowed here.

@@ -138,8 +138,8 @@ pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task),
             tracing::info!(taken, of = count, "transactions of {whence} are back");
         }
     }
-    // What is too old leaves when the task first looks at the pool: a clock that is wrong when the machine starts is mostly right by
-    // then.
+    // What is too old leaves when the task first looks at the pool: a clock that is wrong when the machine starts is mostly right
+    // by then.
     let (sender, additions) = mpsc::channel(QUEUE);
     let task = Task { keeper, file: Some(file), additions, kept: HashSet::new(), failing: false, empty: false };
     Ok((Journal(sender), task))

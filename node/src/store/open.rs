@@ -99,7 +99,8 @@ pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreErro
     open_on(Arc::new(disk), dir, Some(lock), spec, CHECKED_LEN)
 }
 
-/// Opens the store on a disk, which messages call `dir`. An index up to `checked_len` bytes long is checked whole before it is used.
+/// Opens the store on a disk, which messages call `dir`. An index up to `checked_len` bytes long is checked whole before it is
+/// used.
 pub(super) fn open_on(
     disk: Arc<dyn Disk>,
     dir: &Path,
