@@ -1,7 +1,7 @@
 //! Events: what programs are told, that nothing is lost or told twice, and what they may cost.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::TcpStream,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
