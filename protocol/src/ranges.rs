@@ -1,5 +1,6 @@
 //! How many inbound connections one range of addresses may have: a stranger with a hosting account has a whole one to himself.
-//! Private networks, this machine and relays have no limit but that of all connections: a class shares one address.
+//! Private networks, this machine and relays have no limit but that of all connections: a class shares one address. Only of those
+//! that are being made a host of a private network has as few at once as a range: each takes a moment, or leads nowhere.
 
 use core::{
     net::IpAddr,
@@ -24,7 +25,8 @@ use crate::{
 /// Inbound connections of one range at least, however few there may be at all; beyond that half of all. A class behind the
 /// router of its school is one range, and must fit; where there are too many in all, the fullest range makes room first.
 const LEAST_PER_RANGE: usize = 16;
-/// Inbound connections of one range that are being made, half of all: half-open ones are cheap, and have few places together.
+/// Inbound connections of one range, or of one host of a private network, that are being made, half of all: half-open ones are
+/// cheap, and have few places together.
 const MAX_PENDING_PER_RANGE: usize = 16;
 
 /// Addresses that are likely one party's: the first 24 bits of IPv4, the first 48 of IPv6.
@@ -56,6 +58,23 @@ impl Range {
     }
 }
 
+/// Who is likely one party while connections are being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// A range of the internet.
+    Range(Range),
+    /// A host of a private network.
+    Host(IpAddr),
+}
+
+impl Origin {
+    /// Whose an address is; `None` of this machine, where many nodes may start at once, and of relays.
+    fn of(address: &Multiaddr) -> Option<Self> {
+        let ip = address::ip(address).filter(|ip| !ip.to_canonical().is_loopback() && !is_relayed(address))?;
+        Some(Range::of_ip(ip).map_or(Self::Host(ip.to_canonical()), Self::Range))
+    }
+}
+
 /// The range has as many connections as it may.
 #[derive(Debug, thiserror::Error)]
 #[error("too many connections from one range of addresses")]
@@ -70,7 +89,7 @@ pub(crate) struct Ranges {
     connections: HashMap<ConnectionId, Range>,
     counts: BTreeMap<Range, usize>,
     /// Those that are being made; as bounded as these are.
-    pending: HashMap<ConnectionId, Range>,
+    pending: HashMap<ConnectionId, Origin>,
 }
 
 impl Ranges {
@@ -92,12 +111,12 @@ impl Ranges {
 
     /// A connection is being made.
     fn begin(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), RangeIsFull> {
-        let Some(range) = Range::of(remote) else { return Ok(()) };
+        let Some(origin) = Origin::of(remote) else { return Ok(()) };
         self.admit(remote)?;
-        if self.pending.values().filter(|pending| **pending == range).count() >= MAX_PENDING_PER_RANGE {
+        if self.pending.values().filter(|pending| **pending == origin).count() >= MAX_PENDING_PER_RANGE {
             return Err(RangeIsFull);
         }
-        self.pending.insert(id, range);
+        self.pending.insert(id, origin);
         Ok(())
     }
 
@@ -209,10 +228,13 @@ mod tests {
         }
         assert!(ranges.begin(id(98), &address("/ip4/8.8.8.99/tcp/1")).is_err());
         assert!(ranges.begin(id(99), &address("/ip4/8.8.9.1/tcp/1")).is_ok());
+        let mut begin = |number, from: &str| ranges.begin(id(number), &address(from)).is_ok();
         for number in 100..200 {
-            assert!(ranges.begin(id(number), &address("/ip4/10.0.0.1/tcp/1")).is_ok(), "a class behind one address");
+            assert_eq!(begin(number, "/ip4/10.0.0.1/tcp/1"), number < 100 + MAX_PENDING_PER_RANGE, "a few at once");
+            assert!(begin(1_000 + number, "/ip4/127.0.0.1/tcp/1"), "nodes of this machine");
         }
-        assert_eq!(ranges.pending.len(), MAX_PENDING_PER_RANGE + 1);
+        assert!(begin(200, "/ip4/10.0.0.2/tcp/1"), "another machine of the same network");
+        assert_eq!(ranges.pending.len(), 2 * MAX_PENDING_PER_RANGE + 2);
     }
 
     #[test]

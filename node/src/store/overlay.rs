@@ -133,17 +133,17 @@ impl Layer {
         self.commits >= LARGE_COMMITS || self.bytes >= LARGE_BYTES
     }
 
-    /// Estimated memory, in bytes: keys, values and what holds them.
+    /// Estimated memory, in bytes: keys, values, and what is held twice while two sequences become one.
     fn weight(&self) -> usize {
         let weigh = |count: usize, each: usize| count.saturating_mul(each);
         let events = self.histories.iter().filter_map(|(_, events)| events.as_ref());
         let apart = events.filter(|events| events.spilled()).map(|events| events.capacity());
         weigh(self.blocks.len(), 400)
             .saturating_add(weigh(self.heights.len().saturating_add(self.sides.len()), 80))
-            .saturating_add(weigh(self.accounts.len(), 60))
+            .saturating_add(weigh(self.accounts.len(), 80))
             .saturating_add(weigh(self.items.len(), 150))
-            .saturating_add(weigh(self.transactions.len(), 60))
-            .saturating_add(weigh(self.histories.len(), 120))
+            .saturating_add(weigh(self.transactions.len(), 80))
+            .saturating_add(weigh(self.histories.len(), 160))
             .saturating_add(apart.sum())
     }
 }
