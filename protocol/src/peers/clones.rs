@@ -7,7 +7,7 @@
 use core::{net::IpAddr, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
 
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use crate::{
     address::{ip, is_loopback, is_relayed},
@@ -18,6 +18,9 @@ use crate::{
 const MAX_TOLD: usize = 16;
 /// How long an address that was tried is not tried again.
 const RETRY: Duration = Duration::from_secs(600);
+/// How long one of two that are told of each other leaves it to the other to look. Both at once would take what comes for their
+/// own dials, and neither would find a copy.
+const YIELD: Duration = Duration::from_secs(30);
 /// Ends of connections that wait for their other end, of each kind. While there are more, nothing is certain and nothing
 /// is reported: whoever floods this node with connections may hide a copy, and not feign one.
 const MAX_ENDS: usize = 128;
@@ -44,10 +47,18 @@ struct Incoming {
     own_id: bool,
 }
 
+/// An address of ourselves that others told of.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// Since when, or when it was tried.
+    since: Duration,
+    tried: bool,
+}
+
 /// What was met, each with its time.
 #[derive(Debug, Default)]
 pub(crate) struct Clones {
-    told: BTreeMap<Multiaddr, Duration>,
+    told: BTreeMap<Multiaddr, Told>,
     /// Dials that met our own id, at most [`MAX_ENDS`].
     outgoing: Vec<(Multiaddr, Duration)>,
     /// At most [`MAX_ENDS`].
@@ -58,15 +69,25 @@ pub(crate) struct Clones {
 }
 
 impl Clones {
-    /// Somebody tells of our own id at an address that is not ours. Returns whether to dial it, to see who is there.
-    pub(crate) fn heard_of_ourselves(&mut self, address: &Multiaddr, now: Duration) -> bool {
-        self.told.retain(|_, tried| now.saturating_sub(*tried) < RETRY);
+    /// Somebody tells of our own id at an address that is not one of `ours`. Returns whether to dial it, to see who is there.
+    pub(crate) fn heard_of_ourselves(&mut self, address: &Multiaddr, ours: &[Multiaddr], now: Duration) -> bool {
+        self.told.retain(|_, told| now.saturating_sub(told.since) < RETRY);
         let (address, _) = split_peer_id(address.clone());
-        if self.told.len() >= MAX_TOLD || self.told.contains_key(&address) {
+        if let Some(told) = self.told.get_mut(&address) {
+            let due = !told.tried && now.saturating_sub(told.since) >= YIELD;
+            if due {
+                *told = Told { since: now, tried: true };
+            }
+            return due;
+        }
+        if self.told.len() >= MAX_TOLD {
             return false;
         }
-        self.told.insert(address, now);
-        true
+        // Whoever is there compares the same places, and comes to the opposite.
+        let own = ours.iter().filter(|own| !is_loopback(own)).filter_map(place).min();
+        let tried = own.is_none_or(|own| place(&address).is_none_or(|other| own < other));
+        self.told.insert(address, Told { since: now, tried });
+        tried
     }
 
     /// A dial to `address` has met our own id.
@@ -154,10 +175,17 @@ pub(crate) fn two_places(first: &[Multiaddr], second: &[Multiaddr]) -> bool {
     !first.is_empty() && !second.is_empty() && first.is_disjoint(&second)
 }
 
+/// Host and port of an address, over whichever transport.
+fn place(address: &Multiaddr) -> Option<(IpAddr, u16)> {
+    let port = address.iter().find_map(|part| match part {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
+        _ => None,
+    });
+    ip(address).zip(port)
+}
+
 #[cfg(test)]
 mod tests {
-    use libp2p::multiaddr::Protocol;
-
     use super::*;
 
     const HERE: &str = "/ip4/10.0.0.1/tcp/6000";
@@ -186,16 +214,34 @@ mod tests {
     #[test]
     fn what_is_told_of_ourselves_is_tried_now_and_then() {
         let mut clones = Clones::default();
-        assert!(clones.heard_of_ourselves(&address(HERE), at(0)));
+        let mut heard = |address: &Multiaddr, millis| clones.heard_of_ourselves(address, &[], at(millis));
+        assert!(heard(&address(HERE), 0));
         let named = address(HERE).with(Protocol::P2p(libp2p::PeerId::random()));
-        assert!(!clones.heard_of_ourselves(&named, at(599_000)), "the same address");
+        assert!(!heard(&named, 599_000), "the same address");
         for port in 1..MAX_TOLD {
-            assert!(clones.heard_of_ourselves(&address(&format!("/ip4/10.0.0.3/tcp/{port}")), at(1)));
+            assert!(heard(&address(&format!("/ip4/10.0.0.3/tcp/{port}")), 1));
         }
-        assert!(!clones.heard_of_ourselves(&address(THERE), at(2)), "enough");
-        assert!(clones.heard_of_ourselves(&address(HERE), at(600_000)));
-        assert!(!clones.heard_of_ourselves(&address(THERE), at(600_000)));
-        assert!(clones.heard_of_ourselves(&address(THERE), at(600_001)), "room again");
+        assert!(!heard(&address(THERE), 2), "enough");
+        assert!(heard(&address(HERE), 600_000));
+        assert!(!heard(&address(THERE), 600_000));
+        assert!(heard(&address(THERE), 600_001), "room again");
+    }
+
+    #[test]
+    fn of_two_that_are_told_of_each_other_one_looks_first() {
+        let own = |place: &str| addresses(&["/ip4/127.0.0.1/tcp/1", &format!("{place}/quic-v1")]);
+        for (here, there) in
+            [("/ip4/10.0.0.1/udp/6000", "/ip4/10.0.0.2/udp/6000"), ("/ip4/10.0.0.1/udp/6000", "/ip4/10.0.0.1/udp/6001")]
+        {
+            let (mut one, mut other) = (Clones::default(), Clones::default());
+            let of_other = address(&there.replace("udp", "tcp"));
+            assert!(one.heard_of_ourselves(&of_other, &own(here), at(0)));
+            let of_one = address(&here.replace("udp", "tcp"));
+            let mut heard = |millis| other.heard_of_ourselves(&of_one, &own(there), at(millis));
+            assert!(!heard(0) && !heard(29_999), "it is left to the one");
+            assert!(heard(30_000), "who seems not to look");
+            assert!(!heard(60_000) && !heard(630_000) && heard(660_000), "now and then from then on");
+        }
     }
 
     #[test]

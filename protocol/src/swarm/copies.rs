@@ -28,8 +28,8 @@ impl Driver {
         let ours: Vec<Multiaddr> = self.listeners.iter().map(|(_, address)| split_peer_id(address.clone()).0).collect();
         let external: Vec<Multiaddr> = self.swarm.external_addresses().map(|at| split_peer_id(at.clone()).0).collect();
         for address in addresses.iter().map(|address| split_peer_id(address.clone()).0) {
-            if !ours.contains(&address) && !external.contains(&address) && self.clones.heard_of_ourselves(&address, now)
-            {
+            let is_ours = ours.contains(&address) || external.contains(&address);
+            if !is_ours && self.clones.heard_of_ourselves(&address, &ours, now) {
                 debug!(%address, "somebody tells of this node at an address that it does not have");
                 let options = DialOpts::unknown_peer_id().address(address).allocate_new_port().build();
                 // An error means that there is nothing to look at.
