@@ -177,11 +177,18 @@ impl Tree {
         self.trim(spec, &id);
     }
 
-    /// [`Self::insert`] of many, parents before children, of which none is the next tip: only when all are held it is seen which
-    /// are too many, or a parent might be forgotten before its child comes.
+    /// [`Self::insert`] of many, parents before children, of which none is the next tip: only when twice as many are held as may
+    /// be it is seen which are too many, or a parent might be forgotten before its child comes. More at a time, and somebody who
+    /// had made a great many would make this take for ever. A child of what was forgotten is left out.
     pub fn insert_all(&mut self, spec: &ChainSpec, all: impl IntoIterator<Item = (BlockId, Node)>) {
         for (id, node) in all {
+            if node.header.height > self.base && self.get(&node.header.parent).is_none() {
+                continue;
+            }
             self.hold(id, node);
+            if self.side_blocks() > most_side_blocks(spec).saturating_mul(2) {
+                self.trim(spec, &BlockId::ZERO);
+            }
         }
         self.trim(spec, &BlockId::ZERO);
     }
