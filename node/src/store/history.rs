@@ -293,7 +293,7 @@ pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> Vec<(HistoryKey, E
         };
         let sender = transaction.sender;
         note(&Subject::Account(&sender), false, None);
-        if let Some(to) = recipient(&transaction.action).filter(|to| **to != sender) {
+        if let Some(to) = transaction.action.recipient().filter(|to| **to != sender) {
             note(&Subject::Account(to), !matches!(transaction.action, Action::Transfer { .. }), None);
         }
         let mut add = |subject: &Subject<'_>, custody| note(subject, false, custody);
@@ -315,13 +315,6 @@ pub(super) fn of_block(spec: &ChainSpec, block: &Isolated) -> Vec<(HistoryKey, E
         same
     });
     all
-}
-
-const fn recipient(action: &Action) -> Option<&Address> {
-    match action {
-        Action::Transfer { to, .. } | Action::ItemTransfer { to, .. } => Some(to),
-        Action::Record { .. } | Action::ItemRequest { .. } | Action::ItemRelease { .. } => None,
-    }
 }
 
 /// The item of a valid transaction, which is the sender's unless the transaction asks for it, and whose it becomes.
