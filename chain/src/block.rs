@@ -2,11 +2,12 @@
 
 use crate::{
     address::Address,
-    array_form, encoding,
-    hash::{BlockId, Domain, Hash32},
+    array_form,
+    encoding::{self, EncodingError},
+    hash::{BlockId, Domain, Hash32, TransactionId},
     pow::PowFunction,
     target::CompactTarget,
-    transaction::Transaction,
+    transaction::{self, Transaction},
     units::{Height, Timestamp},
 };
 
@@ -86,6 +87,27 @@ pub struct Block {
 
 array_form!(Block { header: Header, transactions: Vec<Transaction> });
 
+/// Reads a block, and the ids of its transactions, which are the hashes of the very bytes that it is compared with.
+///
+/// # Errors
+/// As [`encoding::decode`].
+pub fn read(bytes: &[u8], limit: usize) -> Result<(Block, Vec<TransactionId>), EncodingError> {
+    let block: Block = encoding::decode_any_spelling(bytes, limit)?;
+    let heads =
+        [encoding::array_head(2), encoding::encode(&block.header), encoding::array_head(block.transactions.len())];
+    let mut rest = bytes;
+    for head in heads {
+        rest = rest.strip_prefix(head.as_slice()).ok_or(EncodingError::NotCanonical)?;
+    }
+    let mut ids = Vec::with_capacity(block.transactions.len());
+    for transaction in &block.transactions {
+        let part = encoding::encode(transaction);
+        rest = rest.strip_prefix(part.as_slice()).ok_or(EncodingError::NotCanonical)?;
+        ids.push(transaction::id_of(&part));
+    }
+    if rest.is_empty() { Ok((block, ids)) } else { Err(EncodingError::NotCanonical) }
+}
+
 /// The canonical bytes of a block from its header and the canonical bytes of its transactions.
 pub fn assemble(header: &Header, transactions: &[&[u8]]) -> Vec<u8> {
     let head = encoding::encode(header);
@@ -103,6 +125,12 @@ pub fn assemble(header: &Header, transactions: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        hash::ChainId,
+        signature::SecretKey,
+        transaction::{Action, ItemName},
+        units::{Amount, Nonce},
+    };
 
     fn header() -> Header {
         Header {
@@ -135,20 +163,44 @@ mod tests {
 
     #[test]
     fn a_block_is_the_sum_of_its_parts() {
-        let key = crate::signature::SecretKey::from_seed(&[1; 32]);
-        let action = crate::transaction::Action::Record { content_type: "text/plain".into(), bytes: vec![1; 200] };
-        let one = Transaction::sign(
-            crate::hash::ChainId::ZERO,
-            &key,
-            crate::units::Nonce::ZERO,
-            crate::units::Amount::ZERO,
-            action,
-        );
+        let key = SecretKey::from_seed(&[1; 32]);
+        let action = Action::Record { content_type: "text/plain".into(), bytes: vec![1; 200] };
+        let one = Transaction::sign(ChainId::ZERO, &key, Nonce::ZERO, Amount::ZERO, action);
         for count in [0, 1, 23, 24, 255, 256, 300] {
             let block = Block { header: header(), transactions: vec![one.clone(); count] };
             let part = encoding::encode(&one);
-            assert_eq!(assemble(&header(), &vec![part.as_slice(); count]), encoding::encode(&block), "{count}");
+            let bytes = encoding::encode(&block);
+            assert_eq!(assemble(&header(), &vec![part.as_slice(); count]), bytes, "{count}");
+            assert_eq!(read(&bytes, bytes.len()), Ok((block, vec![one.id(); count])), "{count}");
         }
+    }
+
+    #[test]
+    fn a_block_has_one_spelling() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let action = Action::ItemRequest { item: ItemName::new("projector") };
+        let (nonce, fee) = (Nonce::ZERO, Amount::ZERO);
+        let one = Transaction::sign(ChainId::ZERO, &key, nonce, fee, action);
+        let bytes = encoding::encode(&Block { header: header(), transactions: vec![one; 2] });
+        // Each head of up to 23 also has a spelling of one byte more, and what is one byte longer is read as the same, or not
+        // at all.
+        let (mut spelled, mut longer) = (0, bytes.clone());
+        for at in 0..bytes.len() {
+            longer.splice(at..=at, [bytes[at] & 0xe0 | 0x18, bytes[at] & 0x1f]);
+            let same = encoding::decode_any_spelling::<Block>(&longer, longer.len()).is_ok();
+            assert!(read(&longer, longer.len()).is_err(), "at {at}");
+            spelled += usize::from(same && read(&longer, longer.len()) == Err(EncodingError::NotCanonical));
+            longer.clone_from(&bytes);
+        }
+        // The block, its header and list, version of both and height; of each transaction itself, version, nonce, fee and the
+        // action with its number and name.
+        assert!(spelled > 12, "{spelled} second spellings were tried");
+        assert_eq!(
+            read(&bytes, bytes.len() - 1),
+            Err(EncodingError::TooLong { length: bytes.len(), limit: bytes.len() - 1 })
+        );
+        longer.push(0);
+        assert!(read(&longer, longer.len()).is_err(), "something follows");
     }
 
     #[test]

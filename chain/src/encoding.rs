@@ -31,11 +31,22 @@ pub enum EncodingError {
     NotCanonical,
 }
 
+/// Room for what is encoded, in bytes: a transfer, its body, a header fit. To grow from nothing, as thousands of them would for
+/// each full block, costs more than writing them.
+const USUAL_LEN: usize = 256;
+
 /// The canonical bytes of `value`.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_into(value, Vec::with_capacity(USUAL_LEN))
+}
+
+fn encode_into<T: Serialize>(value: &T, mut bytes: Vec<u8>) -> Vec<u8> {
     // Writing to memory cannot fail, and no type of the chain refuses to be written; were one to, its empty encoding would
     // be refused by every reader.
-    serde_cbor::to_vec(value).unwrap_or_default()
+    if serde_cbor::to_writer(&mut bytes, value).is_err() {
+        bytes.clear();
+    }
+    bytes
 }
 
 /// What an array of so many elements begins with (RFC 8949 section 3, major type 4).
@@ -69,12 +80,17 @@ pub(crate) fn push_number(bytes: &mut Vec<u8>, number: u64) {
 /// # Errors
 /// See [`EncodingError`].
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, EncodingError> {
+    let value: T = decode_any_spelling(bytes, limit)?;
+    let canonical = encode_into(&value, Vec::with_capacity(bytes.len()));
+    if canonical == bytes { Ok(value) } else { Err(EncodingError::NotCanonical) }
+}
+
+/// [`decode`], but that whoever calls it has to see to it that the form is the canonical one.
+pub(crate) fn decode_any_spelling<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, EncodingError> {
     if bytes.len() > limit {
         return Err(EncodingError::TooLong { length: bytes.len(), limit });
     }
-    let value: T =
-        serde_cbor::from_slice(bytes).map_err(|error| EncodingError::Malformed { offset: error.offset() })?;
-    if encode(&value) == bytes { Ok(value) } else { Err(EncodingError::NotCanonical) }
+    serde_cbor::from_slice(bytes).map_err(|error| EncodingError::Malformed { offset: error.offset() })
 }
 
 /// Reads the first element of an array of two, and passes over the second: enough to tell what the bytes claim to be, before

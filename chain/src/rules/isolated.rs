@@ -55,9 +55,8 @@ impl Unsigned {
     pub fn read(spec: &ChainSpec, bytes: &[u8]) -> Result<Self, Invalid> {
         let limit = spec.max_block_len();
         check_length(spec, bytes.len())?;
-        let block: Block = encoding::decode(bytes, limit).map_err(Invalid::Encoding)?;
+        let (block, transaction_ids) = block::read(bytes, limit).map_err(Invalid::Encoding)?;
         let id = check_header(spec, &block.header)?;
-        let transaction_ids: Vec<_> = block.transactions.iter().map(Transaction::id).collect();
         check_root(&block.header, &transaction_ids)?;
         for (index, transaction) in (0..).zip(&block.transactions) {
             check_fields(spec, transaction).map_err(|fault| Invalid::Transaction { index, fault })?;
