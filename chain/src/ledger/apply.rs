@@ -51,11 +51,11 @@ pub fn apply_block<V: View>(spec: &ChainSpec, base: V, block: &Block) -> Result<
         fees = fees.checked_add(transaction.fee).ok_or(ApplyError::Fault(Invalid::RewardOverflow))?;
     }
     let miner = block.header.miner;
-    let mut account = ledger.account(&miner)?;
+    let before = ledger.account(&miner)?;
     let reward = spec.subsidy.at(block.header.height).checked_add(fees);
-    let balance = reward.and_then(|reward| account.balance.checked_add(reward));
-    account.balance = balance.ok_or(ApplyError::Fault(Invalid::RewardOverflow))?;
-    ledger.set_account(miner, account)?;
+    let balance = reward.and_then(|reward| before.balance.checked_add(reward));
+    let balance = balance.ok_or(ApplyError::Fault(Invalid::RewardOverflow))?;
+    ledger.change_account(miner, before, Account { balance, ..before });
     Ok(ledger.into_delta())
 }
 
@@ -64,7 +64,8 @@ pub fn apply_block<V: View>(spec: &ChainSpec, base: V, block: &Block) -> Result<
 /// # Errors
 /// The rule that forbids it.
 pub fn apply_transaction<V: View>(ledger: &mut Overlay<V>, transaction: &Transaction) -> Applied {
-    let mut sender = ledger.account(&transaction.sender)?;
+    let before = ledger.account(&transaction.sender)?;
+    let mut sender = before;
     check_nonce(transaction.nonce, sender.nonce)?;
     let amount = match &transaction.action {
         Action::Transfer { amount, .. } => *amount,
@@ -84,19 +85,23 @@ pub fn apply_transaction<V: View>(ledger: &mut Overlay<V>, transaction: &Transac
             None
         }
         // The whole supply fits in an amount, so this cannot overflow while money is conserved.
-        Action::Transfer { to, amount } => Some((*to, credited(ledger, to, *amount)?)),
+        Action::Transfer { to, amount } => {
+            let account = ledger.account(to)?;
+            Some((*to, account, credited(account, *amount)?))
+        }
         Action::Record { .. }
         | Action::ItemRequest { .. }
         | Action::ItemRelease { .. }
         | Action::ItemTransfer { .. } => None,
     };
 
-    ledger.set_account(transaction.sender, sender)?;
-    if let Some((to, account)) = paid {
-        ledger.set_account(to, account)?;
-    }
+    // The one step that can fail comes before any change.
     if let Some((name, holder)) = holder_after {
         ledger.set_item(name, Some(Item { holder }))?;
+    }
+    ledger.change_account(transaction.sender, before, sender);
+    if let Some((to, before, account)) = paid {
+        ledger.change_account(to, before, account);
     }
     Ok(())
 }
@@ -136,14 +141,9 @@ fn holder_after<V: View>(
 }
 
 /// An account with `amount` more.
-fn credited<V: View>(
-    ledger: &Overlay<V>,
-    to: &Address,
-    amount: Amount,
-) -> Result<Account, ApplyError<TransactionFault>> {
-    let mut account = ledger.account(to)?;
-    account.balance = account.balance.checked_add(amount).ok_or(TransactionFault::Overflow)?;
-    Ok(account)
+fn credited(account: Account, amount: Amount) -> Result<Account, TransactionFault> {
+    let balance = account.balance.checked_add(amount).ok_or(TransactionFault::Overflow)?;
+    Ok(Account { balance, ..account })
 }
 
 #[cfg(test)]

@@ -176,6 +176,11 @@ impl<V: View> Overlay<V> {
         Ok(())
     }
 
+    /// Changes an account that was just read here, as `before`: the base is not asked a second time.
+    pub fn change_account(&mut self, address: Address, before: Account, after: Account) {
+        self.delta.accounts.entry(address).and_modify(|known| known.after = after).or_insert(Change { before, after });
+    }
+
     /// Changes an item.
     ///
     /// # Errors
