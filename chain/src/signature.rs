@@ -6,8 +6,7 @@
 //! A public key says in 32 bytes which point of the curve is meant; finding the point is a quarter of the work on a signature
 //! in a batch. Who checks many signatures of the same people keeps their points: [`all_hold_with`].
 
-use core::{convert::Infallible, fmt, iter};
-use std::collections::{BTreeMap, btree_map::Entry};
+use core::{convert::Infallible, fmt};
 
 use curve25519_dalek::{
     EdwardsPoint, Scalar, constants::ED25519_BASEPOINT_POINT, edwards::CompressedEdwardsY,
@@ -160,30 +159,50 @@ pub fn all_hold_with(claims: &[Claim], key_of: &mut dyn FnMut(&Address) -> Optio
     }
 }
 
+/// What one claim brings into the equation.
+struct Term {
+    s: Scalar,
+    k: Scalar,
+    r: EdwardsPoint,
+}
+
+impl Term {
+    /// `None` where something is no point or no canonical number.
+    fn of(claim: &Claim) -> Option<Self> {
+        let [r, s] = claim.signature.halves();
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s))?;
+        let k = Sha512::new().chain_update(r).chain_update(claim.signer.as_bytes());
+        let k = Scalar::from_hash(k.chain_update(claim.message.as_bytes()));
+        Some(Self { s, k, r: CompressedEdwardsY(r).decompress()? })
+    }
+}
+
 /// Whether 8 · (−Σ zᵢsᵢ · B + Σ zᵢ · Rᵢ + Σ zᵢkᵢ · Aᵢ) is zero (ZIP-215, batch validation); `None` where something is no point
 /// or no canonical number. The terms of one signer are one.
 #[allow(clippy::arithmetic_side_effects, reason = "numbers modulo the order of the group do not overflow")]
 fn equation_holds(claims: &[Claim], key_of: &mut dyn FnMut(&Address) -> Option<PublicKey>) -> Option<bool> {
-    let mut coefficients = Coefficients::of(claims);
-    let mut signers = BTreeMap::new();
-    let (mut of_base, mut factors, mut points) = (Scalar::ZERO, Vec::new(), Vec::new());
-    for claim in claims {
-        let ([r, s], z) = (claim.signature.halves(), coefficients.next());
-        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s))?;
-        let k = Sha512::new().chain_update(r).chain_update(claim.signer.as_bytes());
-        let k = Scalar::from_hash(k.chain_update(claim.message.as_bytes()));
+    let terms: Vec<Term> = claims.iter().map(Term::of).collect::<Option<_>>()?;
+    let mut coefficients = Coefficients::over(&terms);
+    let mut of_base = Scalar::ZERO;
+    let (mut factors, mut points) = (Vec::with_capacity(claims.len()), Vec::with_capacity(claims.len()));
+    let mut of_signers = Vec::with_capacity(claims.len());
+    for (Term { s, k, r }, claim) in terms.iter().zip(claims) {
+        let z = coefficients.next();
         of_base -= z * s;
         factors.push(z);
-        points.push(CompressedEdwardsY(r).decompress()?);
-        match signers.entry(claim.signer) {
-            Entry::Vacant(new) => drop(new.insert((z * k, key_of(&claim.signer)?.0))),
-            Entry::Occupied(mut known) => known.get_mut().0 += z * k,
-        }
+        points.push(*r);
+        of_signers.push((claim.signer, z * k));
     }
-    let scalars = iter::once(&of_base).chain(signers.values().map(|(factor, _)| factor)).chain(&factors);
-    let all = iter::once(&ED25519_BASEPOINT_POINT).chain(signers.values().map(|(_, key)| key)).chain(&points);
-    let sum = EdwardsPoint::vartime_multiscalar_mul(scalars, all);
-    Some(sum.is_small_order())
+    // Equal ones lie together then.
+    of_signers.sort_unstable_by_key(|(signer, _)| *signer);
+    for same in of_signers.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((signer, _)) = same.first() else { continue };
+        factors.push(same.iter().map(|(_, factor)| factor).sum());
+        points.push(key_of(signer)?.0);
+    }
+    factors.push(of_base);
+    points.push(ED25519_BASEPOINT_POINT);
+    Some(EdwardsPoint::vartime_multiscalar_mul(&factors, &points).is_small_order())
 }
 
 /// The random coefficients of a batch, drawn from a hash of all that is checked: whoever made the claims could not know
@@ -197,6 +216,16 @@ impl Coefficients {
             transcript.update(claim.signer.as_bytes());
             transcript.update(claim.message.as_bytes());
             transcript.update(claim.signature.as_bytes());
+        }
+        Self(transcript.finalize_xof())
+    }
+
+    /// The same of half as many bytes: k is itself a hash of all of a claim but s.
+    fn over(terms: &[Term]) -> Self {
+        let mut transcript = Domain::SignatureBatch.hasher();
+        for Term { s, k, .. } in terms {
+            transcript.update(s.as_bytes());
+            transcript.update(k.as_bytes());
         }
         Self(transcript.finalize_xof())
     }

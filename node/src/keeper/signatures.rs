@@ -99,7 +99,9 @@ impl Known {
     fn remember(&mut self, keys: Vec<(Address, PublicKey)>) {
         for (signer, key) in keys {
             if self.young.len() >= GENERATION {
-                self.old = std::mem::take(&mut self.young);
+                // Both tables are kept: one that grows from nothing hashes every key anew each time it doubles.
+                std::mem::swap(&mut self.young, &mut self.old);
+                self.young.clear();
             }
             self.young.insert(signer, key);
         }
