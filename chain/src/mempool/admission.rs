@@ -122,10 +122,8 @@ impl Mempool {
     /// Lets one in that can be mined.
     pub(super) fn enter<V: View>(&mut self, one: &Waiter, ledger: &V) -> Result<(), PoolRefusal> {
         let body = one.transaction.transaction();
-        if self.contains(&one.transaction.id()) {
-            return Err(PoolRefusal::AlreadyKnown);
-        }
         match self.book.place_of(&body.sender, body.nonce) {
+            Some(_) if self.contains(&one.transaction.id()) => Err(PoolRefusal::AlreadyKnown),
             Some(place) => self.replace(place, &one.transaction, one.since, ledger),
             None => {
                 let alone = core::slice::from_ref(&one.transaction);
@@ -193,17 +191,24 @@ impl Mempool {
         ledger: &V,
     ) -> Result<Seen, (usize, PoolRefusal)> {
         let mut overlay = Overlay::new(End { book: &self.book, ledger, gone });
-        let mut counts: BTreeMap<Address, usize> = BTreeMap::new();
+        // One alone is the usual case, and has none of the group before it.
+        let alone = group.len() == 1;
+        let mut before: BTreeMap<Address, usize> = BTreeMap::new();
         let mut ids = BTreeSet::new();
         for (index, one) in group.iter().enumerate() {
             let sender = one.transaction().sender;
-            if self.contains(&one.id()) || !ids.insert(one.id()) {
+            if self.contains(&one.id()) || !(alone || ids.insert(one.id())) {
                 return Err((index, PoolRefusal::AlreadyKnown));
             }
-            let count = counts.entry(sender).or_insert_with(|| self.book.count(&sender));
             match apply_transaction(&mut overlay, one.transaction()) {
-                Ok(()) if *count < self.limits.per_sender => *count = count.saturating_add(1),
-                Ok(()) => return Err((index, PoolRefusal::SenderFull { limit: self.limits.per_sender })),
+                Ok(()) => {
+                    let mut none = 0;
+                    let before = if alone { &mut none } else { before.entry(sender).or_default() };
+                    if self.book.count(&sender).saturating_add(*before) >= self.limits.per_sender {
+                        return Err((index, PoolRefusal::SenderFull { limit: self.limits.per_sender }));
+                    }
+                    *before = before.saturating_add(1);
+                }
                 Err(ApplyError::Fault(fault)) => return Err((index, fault.into())),
                 Err(ApplyError::Source(error)) => return Err((index, error.into())),
             }

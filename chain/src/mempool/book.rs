@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::fee_rate;
+use super::{fee_rate, few::Few};
 use crate::{
     address::Address,
     hash::TransactionId,
@@ -45,11 +45,11 @@ pub(super) struct Strand {
     /// As the ledger at the tip has it.
     pub(super) base: Account,
     /// What transactions do to it, by place.
-    pub(super) moves: BTreeMap<u64, Move>,
+    pub(super) moves: Few<u64, Move>,
     /// The sum of the changes.
     sum: i128,
     /// The places of its own transactions, by nonce: they ascend.
-    pub(super) own: BTreeMap<Nonce, u64>,
+    pub(super) own: Few<Nonce, u64>,
     /// Its place among those that make room.
     key: Option<Key>,
 }
@@ -60,7 +60,7 @@ pub(super) struct ItemStrand {
     /// As the ledger at the tip has it; `None` where nobody ever named it.
     pub(super) base: Option<Item>,
     /// Who holds it after a transaction, by place.
-    pub(super) holders: BTreeMap<u64, Option<Address>>,
+    pub(super) holders: Few<u64, Option<Address>>,
 }
 
 /// The last transaction of a sender among those that make room: what pays least goes first, of equals what came last.
@@ -238,11 +238,17 @@ impl Book {
 
     fn insert(&mut self, place: u64, transaction: Arc<CheckedTransaction>, since: Timestamp, before: &Delta) {
         let body = transaction.transaction();
+        let mut floor = fee_rate(&transaction);
         for (address, one) in moves(body) {
             let base = || before.accounts.get(&address).map(|change| change.before).unwrap_or_default();
             let strand = self.accounts.entry(address).or_insert_with(|| Strand { base: base(), ..Strand::default() });
             strand.moves.insert(place, one);
             strand.sum = strand.sum.saturating_add(i128::from(one.change));
+            if one.own {
+                let earlier = strand.own.range(..body.nonce).next_back().and_then(|(_, place)| self.ready.get(place));
+                floor = earlier.map_or(floor, |earlier| floor.min(earlier.floor));
+                strand.own.insert(body.nonce, place);
+            }
         }
         if let Some((name, holder)) = holder(body) {
             let base = || before.items.get(name).and_then(|change| change.before);
@@ -250,11 +256,7 @@ impl Book {
                 self.items.entry(name.clone()).or_insert_with(|| ItemStrand { base: base(), ..ItemStrand::default() });
             strand.holders.insert(place, holder);
         }
-        let (sender, nonce) = (body.sender, body.nonce);
-        let floor = fee_rate(&transaction).min(self.floor_before(&sender, nonce));
-        if let Some(strand) = self.accounts.get_mut(&sender) {
-            strand.own.insert(nonce, place);
-        }
+        let sender = body.sender;
         self.places.insert(transaction.id(), place);
         self.bytes = self.bytes.saturating_add(transaction.bytes().len());
         self.ready.insert(place, Entry { transaction, since, floor });

@@ -10,6 +10,7 @@
 //! | room | |
 //! |---|---|
 //! | `book` | the ready transactions, in their order, and what each account and item goes through because of them |
+//! | `few` | a map of that little |
 //! | `ripple` | what would follow from one of them leaving or changing: decides, changes nothing |
 //! | `admission` | how one comes in, alone, in a group, or in the place of another |
 //! | `room` | how room is made, and what is too old |
@@ -18,6 +19,7 @@
 
 mod admission;
 mod book;
+mod few;
 mod follow;
 mod refusal;
 mod ripple;
