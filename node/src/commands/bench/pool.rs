@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Transactions, each of another sender whom the node has not seen before.
-const TRANSACTIONS: u32 = 32 * 1_024;
+const TRANSACTIONS: u32 = 128 * 1_024;
 /// Batches whose answers are waited for at once.
 const AHEAD: usize = 4;
 
