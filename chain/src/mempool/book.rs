@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{fee_rate, few::Few};
+use super::{fee_rate, few::Few, spread::Spread};
 use crate::{
     address::Address,
     hash::TransactionId,
@@ -71,8 +71,9 @@ pub(super) type Key = (u128, Reverse<u64>, Address);
 pub(super) struct Book {
     /// By place.
     pub(super) ready: BTreeMap<u64, Entry>,
-    places: BTreeMap<TransactionId, u64>,
-    pub(super) accounts: BTreeMap<Address, Strand>,
+    places: Spread<TransactionId, u64>,
+    /// Each in a place of its own: what is searched is short then.
+    pub(super) accounts: Spread<Address, Box<Strand>>,
     pub(super) items: BTreeMap<ItemName, ItemStrand>,
     /// The last transaction of every sender.
     pub(super) cheapest: BTreeSet<Key>,
@@ -194,7 +195,7 @@ impl Book {
 
     /// The account after all of it; `None` where nothing in it has to do with the account.
     pub(super) fn account(&self, address: &Address) -> Option<Account> {
-        self.accounts.get(address).map(Strand::end)
+        self.accounts.get(address).map(|strand| strand.end())
     }
 
     /// The item after all of it; `None` where nothing in it has to do with the item.
@@ -241,7 +242,8 @@ impl Book {
         let mut floor = fee_rate(&transaction);
         for (address, one) in moves(body) {
             let base = || before.accounts.get(&address).map(|change| change.before).unwrap_or_default();
-            let strand = self.accounts.entry(address).or_insert_with(|| Strand { base: base(), ..Strand::default() });
+            let new = || Box::new(Strand { base: base(), ..Strand::default() });
+            let Some(strand) = self.accounts.get_or_insert_with(address, new) else { continue };
             strand.moves.insert(place, one);
             strand.sum = strand.sum.saturating_add(i128::from(one.change));
             if one.own {

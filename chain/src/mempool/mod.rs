@@ -10,7 +10,7 @@
 //! | room | |
 //! |---|---|
 //! | `book` | the ready transactions, in their order, and what each account and item goes through because of them |
-//! | `few` | a map of that little |
+//! | `few`, `spread` | the maps of that |
 //! | `ripple` | what would follow from one of them leaving or changing: decides, changes nothing |
 //! | `admission` | how one comes in, alone, in a group, or in the place of another |
 //! | `room` | how room is made, and what is too old |
@@ -24,6 +24,7 @@ mod follow;
 mod refusal;
 mod ripple;
 mod room;
+mod spread;
 mod waiting;
 
 use std::sync::Arc;
