@@ -33,6 +33,11 @@ use super::{
 };
 
 type Id = [u8; 32];
+type HalfId = [u8; 16];
+
+fn half(id: &TransactionId) -> &HalfId {
+    id.as_bytes().first_chunk().unwrap_or(&[0; 16])
+}
 
 const BLOCKS: TableDefinition<'_, &Id, &[u8]> = TableDefinition::new("blocks");
 const HEIGHTS: TableDefinition<'_, u64, &Id> = TableDefinition::new("heights");
@@ -40,7 +45,10 @@ const SIDES: TableDefinition<'_, (u64, u64, &Id), ()> = TableDefinition::new("si
 const ACCOUNTS: TableDefinition<'_, &Id, (u64, u64)> = TableDefinition::new("accounts");
 /// The holder, or nothing where the item is free.
 const ITEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("items");
-const TRANSACTIONS: TableDefinition<'_, &Id, (u64, u32)> = TableDefinition::new("transactions");
+/// By the first half of the id, which nobody can make another transaction for: these keys come in no order, and the shorter they
+/// are, the fewer pages are written anew for those of a layer. Whoever finds a place here looks whether the id there is the right
+/// one, as after a reorganisation.
+const TRANSACTIONS: TableDefinition<'_, &HalfId, (u64, u32)> = TableDefinition::new("transactions");
 /// In chunks ([`super::chunks`]).
 const HISTORIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -51,8 +59,9 @@ const LOG_KEY: &str = "log";
 const COMMITMENT_KEY: &str = "commitment";
 const STAMP_KEY: &str = "stamp";
 /// What the tables hold, and how; an index of another format is made anew. In format 1 there were no histories, and items
-/// that are held were not counted; in format 2 they did not say which blocks changed an account.
-pub(super) const FORMAT: u32 = 3;
+/// that are held were not counted; in format 2 they did not say which blocks changed an account; in format 3 transactions had
+/// their whole ids as keys.
+pub(super) const FORMAT: u32 = 4;
 /// Memory for pages of the index, in bytes.
 const CACHE_BYTES: usize = 12 << 20;
 /// The longest encoded value, in bytes.
@@ -256,8 +265,8 @@ fn write_transactions(transaction: &WriteTransaction, layer: &Layer) -> Result<(
     let mut transactions = transaction.open_table(TRANSACTIONS)?;
     for (id, place) in layer.transactions.iter() {
         match place {
-            Some(place) => transactions.insert(id.as_bytes(), place)?,
-            None => transactions.remove(id.as_bytes())?,
+            Some(place) => transactions.insert(half(id), place)?,
+            None => transactions.remove(half(id))?,
         };
     }
     Ok(())
@@ -290,7 +299,7 @@ pub(super) struct Snapshot {
     sides: ReadOnlyTable<(u64, u64, &'static Id), ()>,
     accounts: ReadOnlyTable<&'static Id, (u64, u64)>,
     items: ReadOnlyTable<&'static str, &'static [u8]>,
-    transactions: ReadOnlyTable<&'static Id, (u64, u32)>,
+    transactions: ReadOnlyTable<&'static HalfId, (u64, u32)>,
     histories: ReadOnlyTable<&'static [u8], &'static [u8]>,
     heights_lately: Lately<u64, Option<BlockId>>,
     accounts_lately: Lately<Address, Option<Account>>,
@@ -366,7 +375,7 @@ impl Snapshot {
 
     /// Height and index of a transaction.
     pub(super) fn transaction(&self, id: &TransactionId) -> Result<Option<(u64, u32)>, IndexError> {
-        Ok(self.transactions.get(id.as_bytes())?.map(|place| place.value()))
+        Ok(self.transactions.get(half(id))?.map(|place| place.value()))
     }
 
     /// The active chain in a range of heights.
