@@ -99,13 +99,17 @@ pub fn read(bytes: &[u8], limit: usize) -> Result<(Block, Vec<TransactionId>), E
     for head in heads {
         rest = rest.strip_prefix(head.as_slice()).ok_or(EncodingError::NotCanonical)?;
     }
-    let mut ids = Vec::with_capacity(block.transactions.len());
+    let mut parts = Vec::with_capacity(block.transactions.len());
     for transaction in &block.transactions {
-        let part = encoding::encode(transaction);
-        rest = rest.strip_prefix(part.as_slice()).ok_or(EncodingError::NotCanonical)?;
-        ids.push(transaction::id_of(&part));
+        let canonical = encoding::encode(transaction);
+        let (part, after) = rest.split_at_checked(canonical.len()).ok_or(EncodingError::NotCanonical)?;
+        if part != canonical {
+            return Err(EncodingError::NotCanonical);
+        }
+        parts.push(part);
+        rest = after;
     }
-    if rest.is_empty() { Ok((block, ids)) } else { Err(EncodingError::NotCanonical) }
+    if rest.is_empty() { Ok((block, transaction::ids_of(&parts))) } else { Err(EncodingError::NotCanonical) }
 }
 
 /// The canonical bytes of a block from its header and the canonical bytes of its transactions.

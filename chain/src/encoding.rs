@@ -40,6 +40,13 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_into(value, Vec::with_capacity(USUAL_LEN))
 }
 
+/// [`encode`], after what is in `prefix`.
+pub(crate) fn encode_after<T: Serialize>(prefix: &[u8], value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_LEN);
+    bytes.extend_from_slice(prefix);
+    encode_into(value, bytes)
+}
+
 fn encode_into<T: Serialize>(value: &T, mut bytes: Vec<u8>) -> Vec<u8> {
     // Writing to memory cannot fail, and no type of the chain refuses to be written; were one to, its empty encoding would
     // be refused by every reader.

@@ -19,7 +19,7 @@
 //! - Everything hashed has exactly one spelling ([`encoding`]).
 //!
 //! # Who may import whom
-//! Ground (`units hash encoding target pow`) < data (`address signature transaction block merkle`) < `rules`, `ledger`, `spec`
+//! Ground (`units hash hash_many encoding target pow`) < data (`address signature transaction block merkle`) < `rules`, `ledger`, `spec`
 //! < `tree` < `engine` < `mempool`, `template`, `branch`, `receipt`, `snapshot`.
 
 #![cfg_attr(
@@ -42,6 +42,7 @@ pub mod difficulty;
 pub mod encoding;
 pub mod engine;
 pub mod hash;
+mod hash_many;
 pub mod invalid;
 pub mod ledger;
 pub mod mempool;

@@ -3,21 +3,35 @@
 use crate::{
     array_form,
     hash::{Domain, Hash32, TransactionId},
+    hash_many::hash_all,
 };
 
 /// The deepest tree that a proof may be of: far more leaves than any block holds.
 const MAX_DEPTH: usize = 32;
 
 /// The root over `leaves`; of none, the hash of nothing.
+///
+/// The tree is made from below, level by level: two and two make one, and the last of an odd number goes up as it is. That is the
+/// shape of the standard, which splits from above at the largest power of two.
 pub fn root(leaves: &[TransactionId]) -> Hash32 {
-    match leaves {
-        [] => Domain::MerkleLeaf.hash(&[]),
-        [leaf] => leaf_hash(leaf),
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node_hash(&root(left), &root(right))
-        }
+    let bytes: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.as_bytes().as_slice()).collect();
+    let mut level = hash_all(Domain::MerkleLeaf, &bytes);
+    while level.len() > 1 {
+        let (pairs, odd) = level.as_chunks::<2>();
+        let pairs: Vec<[u8; 64]> = pairs.iter().map(|[left, right]| pair(left, right)).collect();
+        let odd = odd.first().copied();
+        level = hash_all(Domain::MerkleNode, &pairs);
+        level.extend(odd);
     }
+    level.first().copied().unwrap_or_else(|| Domain::MerkleLeaf.hash(&[]))
+}
+
+fn pair(left: &Hash32, right: &Hash32) -> [u8; 64] {
+    let mut both = [0; 64];
+    let (first, second) = both.split_at_mut(32);
+    first.copy_from_slice(left.as_bytes());
+    second.copy_from_slice(right.as_bytes());
+    both
 }
 
 /// That a transaction is in a block.
@@ -105,6 +119,28 @@ mod tests {
 
     fn leaves(count: u8) -> Vec<TransactionId> {
         (0..count).map(|i| TransactionId::new([i; 32])).collect()
+    }
+
+    /// As RFC 9162 section 2.1.1 defines it.
+    fn by_definition(leaves: &[TransactionId]) -> Hash32 {
+        match leaves {
+            [] => Domain::MerkleLeaf.hash(&[]),
+            [leaf] => leaf_hash(leaf),
+            _ => {
+                let (left, right) = leaves.split_at(split(leaves.len()));
+                node_hash(&by_definition(left), &by_definition(right))
+            }
+        }
+    }
+
+    #[test]
+    fn the_root_of_every_size_is_that_of_the_definition() {
+        let leaves: Vec<_> = (0..260_u16)
+            .map(|i| TransactionId::new([i.to_be_bytes(); 16].concat().try_into().expect("32 bytes")))
+            .collect();
+        for size in 0..=leaves.len() {
+            assert_eq!(root(&leaves[..size]), by_definition(&leaves[..size]), "{size}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     address::Address,
     array_form, encoding,
     hash::{ChainId, Domain, Hash32, TransactionId},
+    hash_many::hash_all,
     signature::{Claim, SecretKey, Signature},
     units::{Amount, Nonce},
 };
@@ -204,8 +205,12 @@ impl Transaction {
 
     /// The hash that the sender signs: of the chain's id and all fields but the signature.
     pub fn signing_hash(&self, chain: ChainId) -> Hash32 {
-        let body = encoding::encode(&(self.version, &self.sender, self.nonce, self.fee, &self.action));
-        Domain::TransactionSigning.hash(&[chain.as_bytes(), &body])
+        Domain::TransactionSigning.hash(&[&self.signed_bytes(chain)])
+    }
+
+    fn signed_bytes(&self, chain: ChainId) -> Vec<u8> {
+        let body = (self.version, &self.sender, self.nonce, self.fee, &self.action);
+        encoding::encode_after(chain.as_bytes(), &body)
     }
 
     /// What the signature claims.
@@ -217,6 +222,19 @@ impl Transaction {
     pub fn id(&self) -> TransactionId {
         id_of(&encoding::encode(self))
     }
+}
+
+/// What the signatures of several transactions claim, in their order: [`Transaction::claim`] of each.
+pub fn claims<'a>(chain: ChainId, transactions: impl Iterator<Item = &'a Transaction>) -> Vec<Claim> {
+    let (transactions, signed): (Vec<_>, Vec<_>) = transactions.map(|one| (one, one.signed_bytes(chain))).unzip();
+    let messages = hash_all(Domain::TransactionSigning, &signed);
+    let claim = |(one, message): (&Transaction, _)| Claim { signer: one.sender, message, signature: one.signature };
+    transactions.into_iter().zip(messages).map(claim).collect()
+}
+
+/// The ids of several transactions from the canonical bytes of each, in their order.
+pub fn ids_of<B: AsRef<[u8]>>(all: &[B]) -> Vec<TransactionId> {
+    hash_all(Domain::TransactionId, all).into_iter().map(|id| TransactionId::new(*id.as_bytes())).collect()
 }
 
 /// The id of a transaction from its canonical bytes.

@@ -142,7 +142,7 @@ impl Unsigned {
         let Isolated { block, transaction_ids, .. } = &self.whole;
         let one = |at: &usize| Some((*at, transaction_ids.get(*at)?, block.transactions.get(*at)?));
         let unknown = || self.unchecked.iter().filter_map(one).filter(|(_, id, _)| !known(id));
-        let claims: Vec<_> = unknown().map(|(.., transaction)| transaction.claim(chain)).collect();
+        let claims = transaction::claims(chain, unknown().map(|(.., transaction)| transaction));
         if all_hold(&claims) {
             return Ok(self.whole);
         }
@@ -267,13 +267,20 @@ pub fn check_transactions<B: AsRef<[u8]>>(
     all_hold: CheckClaims<'_>,
 ) -> Vec<Result<CheckedTransaction, TransactionFault>> {
     let read: Vec<_> = all.iter().map(|bytes| read_transaction(spec, bytes.as_ref())).collect();
-    let claims: Vec<_> = read.iter().flatten().map(|checked| checked.transaction.claim(chain)).collect();
+    let claims = transaction::claims(chain, read.iter().flatten());
+    let good: Vec<&[u8]> =
+        all.iter().zip(&read).filter(|(_, read)| read.is_ok()).map(|(bytes, _)| bytes.as_ref()).collect();
+    let mut ids = transaction::ids_of(&good).into_iter();
     let together = all_hold(&claims);
-    let alone = |checked: CheckedTransaction| match together || checked.transaction.claim(chain).holds() {
-        true => Ok(checked),
-        false => Err(TransactionFault::Signature),
+    let checked = |(read, bytes): (Result<Transaction, _>, &B)| {
+        let transaction = read?;
+        let id = ids.next().unwrap_or_else(|| transaction.id());
+        match together || transaction.claim(chain).holds() {
+            true => Ok(CheckedTransaction { id, transaction, bytes: bytes.as_ref().into() }),
+            false => Err(TransactionFault::Signature),
+        }
     };
-    read.into_iter().map(|result| result.and_then(alone)).collect()
+    read.into_iter().zip(all).map(checked).collect()
 }
 
 /// Takes transactions of a block that was checked for right: a reorganisation brought them back.
@@ -287,10 +294,10 @@ pub fn from_block(block: &Isolated) -> Vec<CheckedTransaction> {
     .collect()
 }
 
-fn read_transaction(spec: &ChainSpec, bytes: &[u8]) -> Result<CheckedTransaction, TransactionFault> {
+fn read_transaction(spec: &ChainSpec, bytes: &[u8]) -> Result<Transaction, TransactionFault> {
     let transaction: Transaction = encoding::decode(bytes, spec.max_block_len()).map_err(TransactionFault::Encoding)?;
     check_fields(spec, &transaction)?;
-    Ok(CheckedTransaction { id: transaction::id_of(bytes), transaction, bytes: bytes.into() })
+    Ok(transaction)
 }
 
 fn check_fields(spec: &ChainSpec, transaction: &Transaction) -> Result<(), TransactionFault> {
