@@ -14,6 +14,9 @@
 //! | 4 | CRC-32C of both and of the bytes |
 //! | | its canonical bytes |
 //!
+//! The first of them is none, but the id of the tip that the pool stood on: 32 bytes, which no transaction is as short as, and no time.
+//! A version of this software that does not know of it passes over it as over any that is wrong.
+//!
 //! What is in it says nothing of what is true: each transaction is checked again, signature included, when it is read.
 
 use std::{
@@ -23,7 +26,11 @@ use std::{
     sync::Arc,
 };
 
-use bard_chain::{hash::ChainId, rules::isolated::CheckedTransaction, units::Timestamp};
+use bard_chain::{
+    hash::{BlockId, ChainId},
+    rules::isolated::CheckedTransaction,
+    units::Timestamp,
+};
 
 use crate::whole_file::{self, Readers};
 
@@ -37,6 +44,8 @@ const FORMAT: u32 = 1;
 const HEADER_LEN: usize = 48;
 /// Length of what precedes a transaction, in bytes.
 const FRAME_LEN: usize = 16;
+/// Length of the id of a block, in bytes.
+const ID_LEN: usize = 32;
 /// The longest such file that is read, in bytes: more than the largest pool, and what is submitted before it is written anew,
 /// come to.
 const MAX_LEN: u64 = 1 << 30;
@@ -72,6 +81,17 @@ pub(super) type Kept = (Timestamp, Arc<CheckedTransaction>);
 /// The same, as it was read.
 pub(super) type Found = (Timestamp, Vec<u8>);
 
+/// What the file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    /// The tip that the pool stood on when it was written anew: what was confirmed there is in no pool, and in no file.
+    pub(super) tip: Option<BlockId>,
+    /// All transactions up to the first damage.
+    pub(super) found: Vec<Found>,
+    /// What is wrong with it.
+    pub(super) problem: Option<Problem>,
+}
+
 /// The file, to be written.
 #[derive(Debug)]
 pub(super) struct PoolFile {
@@ -99,20 +119,28 @@ impl PoolFile {
         self.added
     }
 
-    /// Reads it: all transactions up to the first damage, none longer than `max_len` bytes, and what is wrong with the file,
-    /// in a line.
-    pub(super) fn read(&self, max_len: usize) -> (Vec<Found>, Option<Problem>) {
-        let mut found = Vec::new();
-        let file = match File::open(&self.path) {
+    /// Reads it, transactions up to `max_len` bytes long.
+    pub(super) fn read(&self, max_len: usize) -> Content {
+        self.read_at(&self.path, max_len).unwrap_or_default()
+    }
+
+    /// Reads a file; `None` where there is none.
+    fn read_at(&self, path: &Path, max_len: usize) -> Option<Content> {
+        let mut content = Content::default();
+        let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, None),
-            Err(error) => return (found, Some(Problem::unreadable(&error))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(Content { problem: Some(Problem::unreadable(&error)), ..content }),
         };
         let mut input = BufReader::with_capacity(1 << 20, file.take(MAX_LEN));
-        let problem = match self.read_header(&mut input) {
+        let Content { tip, found, problem } = &mut content;
+        *problem = match self.read_header(&mut input) {
             Ok(()) => loop {
                 match read_one(&mut input, max_len) {
-                    Ok(Some(one)) => found.push(one),
+                    Ok(Some((since, bytes))) => match <[u8; ID_LEN]>::try_from(bytes.as_slice()) {
+                        Ok(id) => *tip = Some(BlockId::new(id)),
+                        Err(_) => found.push((since, bytes)),
+                    },
                     Ok(None) => break None,
                     Err(Problem::Damaged(what)) => break Some(Problem::Damaged(after(&what, found.len()))),
                     Err(Problem::Unreadable(what)) => break Some(Problem::Unreadable(after(&what, found.len()))),
@@ -120,7 +148,7 @@ impl PoolFile {
             },
             Err(problem) => Some(problem),
         };
-        (found, problem)
+        Some(content)
     }
 
     fn read_header(&self, input: &mut impl Read) -> Result<(), Problem> {
@@ -167,8 +195,8 @@ impl PoolFile {
         Ok(aside)
     }
 
-    /// Writes it anew with these transactions, durably and whole.
-    pub(super) fn rewrite(&mut self, all: &[Kept]) -> io::Result<()> {
+    /// Writes it anew with these transactions, of a pool that stands on `tip`, durably and whole.
+    pub(super) fn rewrite(&mut self, tip: &BlockId, all: &[Kept]) -> io::Result<()> {
         if self.in_the_way {
             self.make_way()?;
         }
@@ -176,7 +204,8 @@ impl PoolFile {
         let file = whole_file::write_by(&self.path, Readers::Owner, |file| {
             let mut output = BufWriter::with_capacity(1 << 20, file);
             output.write_all(&head)?;
-            all.iter().try_for_each(|one| write_one(&mut output, one))?;
+            write_one(&mut output, Timestamp::ZERO, tip.as_bytes())?;
+            all.iter().try_for_each(|(since, one)| write_one(&mut output, *since, one.bytes()))?;
             output.flush()
         })?;
         self.open = Some(file);
@@ -188,8 +217,8 @@ impl PoolFile {
     pub(super) fn append(&mut self, some: &[Kept]) -> io::Result<()> {
         let file = self.open.as_mut().ok_or_else(|| io::Error::other("it could not be written before"))?;
         let mut bytes = Vec::new();
-        for one in some {
-            write_one(&mut bytes, one)?;
+        for (since, one) in some {
+            write_one(&mut bytes, *since, one.bytes())?;
         }
         if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
             // Half a transaction would hide what comes after it: without this file, the next one is a new one.
@@ -221,9 +250,8 @@ fn crc(length: [u8; 4], since: [u8; 8], bytes: &[u8]) -> u32 {
     [since.as_slice(), bytes].into_iter().fold(crc32c::crc32c(&length), crc32c::crc32c_append)
 }
 
-/// Writes a transaction with its frame.
-fn write_one(output: &mut impl Write, (since, transaction): &Kept) -> io::Result<()> {
-    let bytes = transaction.bytes();
+/// Writes a transaction, or what stands before all of them, with its frame.
+fn write_one(output: &mut impl Write, since: Timestamp, bytes: &[u8]) -> io::Result<()> {
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?.to_le_bytes();
     let since = since.get().to_le_bytes();
     output.write_all(&length)?;
@@ -266,139 +294,4 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 #[cfg(test)]
-mod tests {
-    use bard_chain::{
-        encoding, presets,
-        rules::isolated::{self, check_transactions},
-        transaction::{Action, Transaction},
-        units::{Amount, Nonce},
-    };
-
-    use super::*;
-
-    fn some(count: u64) -> Vec<Kept> {
-        let (spec, key) = (presets::dev(), presets::dev_key("alice").expect("known"));
-        let record =
-            |nonce: u64| Action::Record { content_type: "text/plain".into(), bytes: nonce.to_le_bytes().into() };
-        let sign = |nonce| Transaction::sign(spec.chain_id(), &key, Nonce::new(nonce), Amount::ZERO, record(nonce));
-        let bytes: Vec<_> = (0..count).map(|nonce| encoding::encode(&sign(nonce))).collect();
-        let checked = check_transactions(&spec, spec.chain_id(), &bytes, &isolated::in_batches).into_iter();
-        let kept = checked.zip(0..).map(|(one, at)| (Timestamp::new(at), Arc::new(one.expect("right"))));
-        kept.collect()
-    }
-
-    fn found(kept: &[Kept]) -> Vec<Found> {
-        kept.iter().map(|(since, one)| (*since, one.bytes().to_vec())).collect()
-    }
-
-    fn file(dir: &Path) -> PoolFile {
-        PoolFile::new(dir, presets::dev().chain_id())
-    }
-
-    #[test]
-    fn what_is_written_and_added_is_read() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut writer = file(dir.path());
-        assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None), "no file is an empty one");
-        let all = some(5);
-        assert!(writer.append(&all[..1]).is_err(), "nothing to add to");
-        writer.rewrite(&all[..3]).expect("written");
-        assert_eq!(writer.added(), 0);
-        writer.append(&all[3..4]).expect("added");
-        writer.append(&all[4..]).expect("added");
-        assert!(writer.added() > 0);
-        assert_eq!(file(dir.path()).read(1_000), (found(&all), None));
-        writer.rewrite(&all[4..]).expect("written");
-        assert_eq!(file(dir.path()).read(1_000), (found(&all[4..]), None));
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left beside it");
-    }
-
-    #[test]
-    fn damage_costs_what_comes_after_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let all = some(3);
-        file(dir.path()).rewrite(&all).expect("written");
-        let whole = fs::read(dir.path().join(FILE)).expect("read");
-        let read = |bytes: &[u8]| {
-            fs::write(dir.path().join(FILE), bytes).expect("written");
-            file(dir.path()).read(1_000)
-        };
-        let expected = found(&all);
-        let mut ends = vec![HEADER_LEN];
-        for (_, one) in &all {
-            ends.push(ends[ends.len() - 1] + FRAME_LEN + one.bytes().len());
-        }
-        for length in 0..whole.len() {
-            let (found, problem) = read(&whole[..length]);
-            let complete = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
-            assert_eq!(found, expected[..complete], "cut to {length} bytes");
-            assert_eq!(problem.is_none(), ends.contains(&length), "cut to {length} bytes: {problem:?}");
-        }
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x40;
-            let (found, problem) = read(&bytes);
-            let intact = ends.iter().filter(|end| **end <= at).count().saturating_sub(1);
-            assert_eq!(found, expected[..intact], "byte {at} changed");
-            assert!(problem.is_some(), "byte {at} changed");
-        }
-    }
-
-    #[test]
-    fn the_file_of_another_chain_or_version_is_told_apart() {
-        let dir = tempfile::tempdir().expect("a directory");
-        PoolFile::new(dir.path(), ChainId::ZERO).rewrite(&some(1)).expect("written");
-        let (found, problem) = file(dir.path()).read(1_000);
-        assert_eq!((found.len(), problem), (0, Some(damaged("is damaged, or of another chain"))));
-        fs::write(dir.path().join(FILE), header(FORMAT + 1, presets::dev().chain_id())).expect("written");
-        assert_eq!(file(dir.path()).read(1_000).1, Some(damaged("is of a newer version of this software")));
-        let mut writer = file(dir.path());
-        let aside = writer.set_aside().expect("copied");
-        assert!(aside.ends_with("pool.log.damaged") && aside.exists());
-        assert!(dir.path().join(FILE).exists(), "nothing is lost before there is a new one");
-        writer.rewrite(&[]).expect("written");
-        assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None));
-        assert!(aside.exists());
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_moved_and_nothing_is_written_over_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join(FILE);
-        let aside = |number: u32| path.with_extension(format!("log.unreadable-{number}"));
-        // A directory can be opened, and not read.
-        let in_the_way = |mark: &str| {
-            fs::create_dir(&path).expect("made");
-            fs::write(path.join(mark), "").expect("written");
-        };
-        in_the_way("first");
-        let mut writer = file(dir.path());
-        let (found, problem) = writer.read(1_000);
-        assert!(found.is_empty() && matches!(problem, Some(Problem::Unreadable(_))), "{problem:?}");
-        assert_eq!(writer.make_way().expect("moved"), aside(1));
-        writer.rewrite(&some(2)).expect("written");
-        assert_eq!(file(dir.path()).read(1_000).0.len(), 2);
-        assert!(aside(1).join("first").exists());
-        // Where it cannot be moved, not even a new file takes its name, until it can.
-        fs::remove_file(&path).expect("removed");
-        in_the_way("second");
-        for number in 2..=MAX_UNREADABLE {
-            fs::create_dir(aside(number)).expect("made");
-            fs::write(aside(number).join("full"), "").expect("written");
-        }
-        let mut writer = file(dir.path());
-        for _ in 0..2 {
-            writer.make_way().expect_err("there is no place for it");
-            writer.rewrite(&some(2)).expect_err("it is in the way");
-            assert!(path.join("second").exists());
-        }
-        fs::remove_dir_all(aside(2)).expect("removed");
-        writer.rewrite(&some(2)).expect("written");
-        assert!(aside(2).join("second").exists());
-        assert_eq!(file(dir.path()).read(1_000), (found_of(2), None));
-    }
-
-    fn found_of(count: u64) -> Vec<Found> {
-        found(&some(count))
-    }
-}
+mod tests;

@@ -6,12 +6,18 @@ use std::{path::Path, sync::Arc};
 
 use bard_chain::{
     address::Address,
-    encoding, presets,
+    encoding,
+    hash::BlockId,
+    presets,
     transaction::{Action, Transaction},
-    units::{Amount, Nonce},
+    units::{Amount, Nonce, Timestamp},
 };
 
-use super::*;
+use super::{
+    earlier::{came, leave_the_latest},
+    file::Found,
+    *,
+};
 use crate::{
     keeper::tests::{branch, keeper, mined},
     store::tests::{easy_spec, simulated::SimDisk},
@@ -29,40 +35,79 @@ async fn checked(keeper: &keeper::Handle, bytes: Vec<u8>) -> Arc<CheckedTransact
     keeper.check_transactions(vec![bytes]).await.unwrap().remove(0).unwrap()
 }
 
-/// Leaves a file with transactions that came into the pool at these times.
-async fn leave(dir: &Path, keeper: &keeper::Handle, all: &[(Timestamp, Vec<u8>)]) {
+/// Leaves a file with transactions that came into the pool at these times, when it stood on `tip`.
+async fn leave(dir: &Path, keeper: &keeper::Handle, tip: BlockId, all: &[Found]) {
     let mut kept = Vec::new();
     for (since, bytes) in all {
         kept.push((*since, checked(keeper, bytes.clone()).await));
     }
-    PoolFile::new(dir, keeper.chain()).rewrite(&kept).unwrap();
+    PoolFile::new(dir, keeper.chain()).rewrite(&tip, &kept).unwrap();
 }
 
 fn pooled(keeper: &keeper::Handle) -> Vec<Vec<u8>> {
     keeper.pool().transactions().map(|one| one.bytes().to_vec()).collect()
 }
 
-#[tokio::test]
-async fn what_was_undone_does_not_keep_out_what_took_its_place() {
-    let (disk, spec) = (SimDisk::default(), easy_spec());
-    let (handle, ended) = keeper(&disk, &spec, 0);
-    let heavier = branch(&handle, 2).await;
-    let (old, next) = (pay(&handle, 0, 5), pay(&handle, 1, 6));
-    let both = vec![checked(&handle, old).await, checked(&handle, next.clone()).await];
-    handle.admit(both).await.unwrap();
+/// A chain that these were mined on and that left for `longer` blocks, and the tip that it had.
+async fn undo(disk: &SimDisk, all: &[Vec<u8>], longer: usize) -> BlockId {
+    let (handle, ended) = keeper(disk, &easy_spec(), 0);
+    let heavier = branch(&handle, longer).await;
+    for one in all {
+        let one = checked(&handle, one.clone()).await;
+        handle.admit(vec![one]).await.unwrap().remove(0).unwrap();
+    }
     handle.accept(mined(&handle).await.unwrap()).await.unwrap().unwrap();
+    let tip = handle.tip().id;
     for block in heavier {
         handle.accept(block).await.unwrap().unwrap();
     }
+    assert!(!handle.reader().is_active(&tip).unwrap());
     handle.stop().await;
     ended.ended().await.unwrap();
+    tip
+}
+
+/// For whoever only signs.
+fn signer() -> keeper::Handle {
+    keeper(&SimDisk::default(), &easy_spec(), 0).0
+}
+
+#[tokio::test]
+async fn what_was_undone_does_not_keep_out_what_took_its_place() {
+    let (disk, spec, signer) = (SimDisk::default(), easy_spec(), signer());
+    let (old, next) = (pay(&signer, 0, 5), pay(&signer, 1, 6));
+    let tip = undo(&disk, &[old, next.clone()], 2).await;
 
     let (handle, ended) = keeper(&disk, &spec, 0);
     let dir = tempfile::tempdir().unwrap();
     let new = pay(&handle, 0, 7);
-    leave(dir.path(), &handle, &[(clock::now(), new.clone())]).await;
+    leave(dir.path(), &handle, tip, &[(clock::now(), new.clone())]).await;
     let _kept = open(dir.path(), handle.clone()).await.unwrap();
     assert_eq!(pooled(&handle), [new, next], "what was acknowledged last");
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_undone_is_back_however_far_the_chain_went_on_since_the_file_was_written() {
+    let (disk, spec, signer) = (SimDisk::default(), easy_spec(), signer());
+    let one = pay(&signer, 0, 5);
+    let longer = 2 * usize::try_from(spec.max_reorg_depth).unwrap();
+    let tip = undo(&disk, std::slice::from_ref(&one), longer).await;
+
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), &handle, tip, &[]).await;
+    let (journal, task) = open(dir.path(), handle.clone()).await.unwrap();
+    assert_eq!(pooled(&handle), std::slice::from_ref(&one));
+    // Written anew, the file has it, and says on which tip.
+    let stop = CancellationToken::new();
+    stop.cancel();
+    task.run(stop).await;
+    drop(journal);
+    let content = PoolFile::new(dir.path(), handle.chain()).read(1_000);
+    assert_eq!(content.tip, Some(handle.tip().id));
+    assert_eq!(content.found.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>(), [one]);
     handle.stop().await;
     ended.ended().await.unwrap();
 }
@@ -75,7 +120,7 @@ async fn a_clock_that_is_wrong_at_the_start_loses_nothing_at_once() {
     let one = pay(&handle, 0, 5);
     // As seen by a clock that is a month ahead.
     let long_ago = Timestamp::new(clock::now().get() - 30 * DAY_MS);
-    leave(dir.path(), &handle, &[(long_ago, one.clone())]).await;
+    leave(dir.path(), &handle, handle.tip().id, &[(long_ago, one.clone())]).await;
     let _kept = open(dir.path(), handle.clone()).await.unwrap();
     // Answered after whatever was asked before.
     let template = async || drop(handle.template(Address::new([1; 32])).await.unwrap().unwrap());

@@ -1,0 +1,113 @@
+//! What an earlier run left comes back: it is read, put in order, and comes in by the ordinary door.
+
+use std::{collections::HashMap, path::Path};
+
+use bard_chain::{
+    address::Address,
+    encoding,
+    transaction::{self, Transaction},
+    units::{Nonce, Timestamp},
+};
+
+use super::file::{Content, Found, PoolFile, Problem};
+use crate::{
+    clock,
+    keeper::{self, Closed},
+};
+
+/// Transactions that are checked at a time: enough for their signatures to be checked together on all cores.
+const CHECKED_TOGETHER: usize = 4_096;
+
+/// Has the keeper take back what is in the file of a data directory, and what was undone since it was written. Returns the file,
+/// which is as it was: what is too old leaves when the pool is looked at, for a clock that is wrong when the machine starts is
+/// mostly right by then.
+pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<PoolFile, Closed> {
+    let mut file = PoolFile::new(dir, keeper.chain());
+    let (reader, limits) = (keeper.reader().clone(), *keeper.pool().limits());
+    let max_len = keeper.spec().max_block_len();
+    let work = move || {
+        let Content { tip, mut found, problem } = file.read(max_len);
+        if let Some(problem) = problem {
+            make_room(&mut file, &problem);
+        }
+        let undone = tip.map_or(Ok(Vec::new()), |tip| reader.left_the_chain(&tip, Timestamp::ZERO, limits.bytes));
+        let mut undone = undone.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
+            Vec::new()
+        });
+        leave_the_latest(&mut undone, &mut found);
+        (file, undone, found)
+    };
+    let Ok((file, undone, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
+    // Before what waits: later transactions of the same senders do.
+    for (all, whence) in [(undone, "blocks that were undone"), (found, "the pool of an earlier run")] {
+        if !all.is_empty() {
+            let (count, taken) = (all.len(), take_back(keeper, all).await?);
+            tracing::info!(taken, of = count, "transactions of {whence} are back");
+        }
+    }
+    Ok(file)
+}
+
+/// Sees to it that what is wrong with the file is not lost when it is written anew, and says so.
+fn make_room(file: &mut PoolFile, problem: &Problem) {
+    let path = file.path().display().to_string();
+    match problem {
+        Problem::Damaged(_) => {
+            let aside = file.set_aside().map_or_else(
+                |error| format!("it cannot be set aside ({error}) and will be replaced"),
+                |to| format!("it is set aside as {}", to.display()),
+            );
+            tracing::warn!("{path} {problem}: {aside}, and what comes before the damage is taken");
+        }
+        Problem::Unreadable(_) => {
+            let aside = file.make_way().map_or_else(
+                |error| format!("nothing is written in its place until it can be moved ({error})"),
+                |to| format!("it is moved to {}", to.display()),
+            );
+            tracing::warn!("{path} {problem}: {aside}, and what was read of it is taken");
+        }
+    }
+}
+
+/// The sender and the nonce of a transaction, of which the chain takes one alone.
+fn place(bytes: &[u8]) -> Option<(Address, Nonce)> {
+    let Transaction { sender, nonce, .. } = encoding::decode(bytes, bytes.len()).ok()?;
+    Some((sender, nonce))
+}
+
+/// Where transactions that differ have one sender and nonce, leaves the one that came last: an older one, undone long ago, would
+/// otherwise keep out the one that took its place in the pool since and was acknowledged.
+pub(super) fn leave_the_latest(undone: &mut Vec<Found>, found: &mut Vec<Found>) {
+    let all = undone.iter().chain(found.iter());
+    let latest: HashMap<_, _> = all.filter_map(|(_, bytes)| Some((place(bytes)?, transaction::id_of(bytes)))).collect();
+    let is_latest = |(_, bytes): &Found| {
+        place(bytes).is_some_and(|place| latest.get(&place).is_some_and(|id| *id == transaction::id_of(bytes)))
+    };
+    undone.retain(is_latest);
+    found.retain(is_latest);
+}
+
+/// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back
+/// since; but a clock that is behind the chain itself is wrong, and made none of them older.
+pub(super) fn came(since: Timestamp, now: Timestamp, tip: Timestamp) -> Timestamp {
+    since.min(now.max(tip))
+}
+
+/// Admits transactions of an earlier run by the ordinary door. What a block confirmed since, or what no longer applies, is
+/// refused there.
+async fn take_back(keeper: &keeper::Handle, found: Vec<Found>) -> Result<usize, Closed> {
+    let mut taken = 0;
+    let mut rest = found.into_iter();
+    loop {
+        let (times, bytes): (Vec<Timestamp>, Vec<Vec<u8>>) = rest.by_ref().take(CHECKED_TOGETHER).unzip();
+        if bytes.is_empty() {
+            return Ok(taken);
+        }
+        // What is checked in vain is lost from the pool, and the node starts all the same.
+        let Ok(checked) = keeper.check_transactions(bytes).await else { continue };
+        let (now, tip) = (clock::now(), keeper.tip().timestamp);
+        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((came(since, now, tip), one.ok()?)));
+        taken += keeper.readmit(good.collect()).await?;
+    }
+}
