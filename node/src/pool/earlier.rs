@@ -1,15 +1,13 @@
 //! What an earlier run left comes back: it is read, put in order, and comes in by the ordinary door.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use bard_chain::{
-    address::Address,
-    encoding,
-    transaction::{self, Transaction},
-    units::{Nonce, Timestamp},
+use bard_chain::units::Timestamp;
+
+use super::{
+    file::{Content, Found, PoolFile, Problem},
+    places,
 };
-
-use super::file::{Content, Found, PoolFile, Problem};
 use crate::{
     clock,
     keeper::{self, Closed},
@@ -26,7 +24,7 @@ pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<Poo
     let (reader, limits) = (keeper.reader().clone(), *keeper.pool().limits());
     let max_len = keeper.spec().max_block_len();
     let work = move || {
-        let Content { tip, mut found, problem } = file.read(max_len);
+        let Content { tip, found, problem } = file.read(max_len);
         if let Some(problem) = problem {
             make_room(&mut file, &problem);
         }
@@ -35,7 +33,7 @@ pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<Poo
             tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
             Vec::new()
         });
-        leave_the_latest(&mut undone, &mut found);
+        let found = places::put_in_order(&mut undone, found);
         (file, undone, found)
     };
     let Ok((file, undone, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
@@ -68,24 +66,6 @@ fn make_room(file: &mut PoolFile, problem: &Problem) {
             tracing::warn!("{path} {problem}: {aside}, and what was read of it is taken");
         }
     }
-}
-
-/// The sender and the nonce of a transaction, of which the chain takes one alone.
-fn place(bytes: &[u8]) -> Option<(Address, Nonce)> {
-    let Transaction { sender, nonce, .. } = encoding::decode(bytes, bytes.len()).ok()?;
-    Some((sender, nonce))
-}
-
-/// Where transactions that differ have one sender and nonce, leaves the one that came last: an older one, undone long ago, would
-/// otherwise keep out the one that took its place in the pool since and was acknowledged.
-pub(super) fn leave_the_latest(undone: &mut Vec<Found>, found: &mut Vec<Found>) {
-    let all = undone.iter().chain(found.iter());
-    let latest: HashMap<_, _> = all.filter_map(|(_, bytes)| Some((place(bytes)?, transaction::id_of(bytes)))).collect();
-    let is_latest = |(_, bytes): &Found| {
-        place(bytes).is_some_and(|place| latest.get(&place).is_some_and(|id| *id == transaction::id_of(bytes)))
-    };
-    undone.retain(is_latest);
-    found.retain(is_latest);
 }
 
 /// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back

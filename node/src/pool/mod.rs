@@ -9,6 +9,7 @@
 
 mod earlier;
 mod file;
+mod places;
 #[cfg(test)]
 mod tests;
 

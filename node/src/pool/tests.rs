@@ -13,11 +13,7 @@ use bard_chain::{
     units::{Amount, Nonce, Timestamp},
 };
 
-use super::{
-    earlier::{came, leave_the_latest},
-    file::Found,
-    *,
-};
+use super::{earlier::came, file::Found, places::put_in_order, *};
 use crate::{
     keeper::tests::{branch, keeper, mined},
     store::tests::{easy_spec, simulated::SimDisk},
@@ -26,9 +22,13 @@ use crate::{
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn pay(keeper: &keeper::Handle, nonce: u64, amount: u64) -> Vec<u8> {
+    pay_from(keeper, "alice", nonce, amount, 1)
+}
+
+fn pay_from(keeper: &keeper::Handle, sender: &str, nonce: u64, amount: u64, fee: u64) -> Vec<u8> {
     let action = Action::Transfer { to: Address::new([3; 32]), amount: Amount::new(amount) };
-    let key = presets::dev_key("alice").unwrap();
-    encoding::encode(&Transaction::sign(keeper.chain(), &key, Nonce::new(nonce), Amount::new(1), action))
+    let key = presets::dev_key(sender).unwrap();
+    encoding::encode(&Transaction::sign(keeper.chain(), &key, Nonce::new(nonce), Amount::new(fee), action))
 }
 
 async fn checked(keeper: &keeper::Handle, bytes: Vec<u8>) -> Arc<CheckedTransaction> {
@@ -113,6 +113,39 @@ async fn what_was_undone_is_back_however_far_the_chain_went_on_since_the_file_wa
 }
 
 #[tokio::test]
+async fn what_pays_more_stays_whichever_was_written_first() {
+    let (disk, spec) = (SimDisk::default(), easy_spec());
+    for turned in [false, true] {
+        let (handle, ended) = keeper(&disk, &spec, 0);
+        let dir = tempfile::tempdir().unwrap();
+        let (cheap, next, dear) = (pay(&handle, 0, 5), pay(&handle, 1, 6), pay_from(&handle, "alice", 0, 5, 10));
+        let mut all = [&cheap, &next, &dear].map(|one| (clock::now(), one.clone()));
+        if turned {
+            all.reverse();
+        }
+        leave(dir.path(), &handle, handle.tip().id, &all).await;
+        let _kept = open(dir.path(), handle.clone()).await.unwrap();
+        assert_eq!(pooled(&handle), [dear, next], "turned around: {turned}");
+        handle.stop().await;
+        ended.ended().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_pays_more_and_is_no_longer_possible_keeps_nothing_out() {
+    let (disk, spec) = (SimDisk::default(), easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let dir = tempfile::tempdir().unwrap();
+    let (poor, good) = (pay_from(&handle, "alice", 0, 1 << 50, 10), pay(&handle, 0, 5));
+    let all = [&poor, &good].map(|one| (clock::now(), one.clone()));
+    leave(dir.path(), &handle, handle.tip().id, &all).await;
+    let _kept = open(dir.path(), handle.clone()).await.unwrap();
+    assert_eq!(pooled(&handle), [good]);
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_clock_that_is_wrong_at_the_start_loses_nothing_at_once() {
     let (disk, spec) = (SimDisk::default(), easy_spec());
     let (handle, ended) = keeper(&disk, &spec, 0);
@@ -145,17 +178,23 @@ fn a_clock_behind_the_chain_makes_nothing_older() {
 }
 
 #[test]
-fn of_each_sender_and_nonce_the_last_stays_wherever_it_is() {
+fn of_each_sender_and_nonce_what_pays_most_is_tried_first_and_all_of_the_file() {
     let chain = presets::dev().chain_id();
     let key = presets::dev_key("alice").unwrap();
-    let pay = |nonce, amount| {
+    let pay = |nonce, amount, fee| {
         let action = Action::Transfer { to: Address::new([3; 32]), amount: Amount::new(amount) };
-        let signed = Transaction::sign(chain, &key, Nonce::new(nonce), Amount::ZERO, action);
+        let signed = Transaction::sign(chain, &key, Nonce::new(nonce), Amount::new(fee), action);
         (Timestamp::ZERO, encoding::encode(&signed))
     };
-    let mut undone = vec![pay(0, 1), pay(0, 2), pay(1, 1), pay(2, 1), (Timestamp::ZERO, vec![7])];
-    let mut found = vec![pay(0, 3), pay(1, 1), pay(0, 4)];
-    leave_the_latest(&mut undone, &mut found);
-    assert_eq!(undone, [pay(1, 1), pay(2, 1)]);
-    assert_eq!(found, [pay(1, 1), pay(0, 4)], "the same one twice does no harm");
+    let garbled = (Timestamp::ZERO, vec![7]);
+    let mut undone = vec![pay(0, 1, 9), pay(1, 1, 0), pay(2, 1, 0), garbled.clone()];
+    let (cheap, dear, other) = (pay(0, 3, 0), pay(0, 4, 2), pay(0, 5, 1));
+    let found = vec![cheap.clone(), pay(1, 1, 0), dear.clone(), other.clone(), garbled.clone()];
+    let found = put_in_order(&mut undone, found);
+    assert_eq!(undone, [dear.clone(), pay(1, 1, 0), pay(2, 1, 0), garbled.clone()], "the newer one in its place");
+    assert_eq!(found, [dear.clone(), pay(1, 1, 0), dear, cheap, other, garbled]);
+    let equals = [pay(0, 1, 1), pay(0, 2, 1), pay(1, 1, 0)];
+    let ordered = put_in_order(&mut [], equals.to_vec());
+    assert_eq!(ordered, [&equals[1], &equals[1], &equals[0], &equals[2]].map(Clone::clone), "of equals the later");
+    assert_eq!(put_in_order(&mut [], equals[1..].to_vec()), equals[1..]);
 }
