@@ -26,7 +26,7 @@ pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<Poo
     let work = move || {
         let Content { tip, found, problem } = file.read(max_len);
         if let Some(problem) = problem {
-            make_room(&mut file, &problem);
+            tell(&file, &problem);
         }
         let undone = tip.map_or(Ok(Vec::new()), |tip| reader.left_the_chain(&tip, Timestamp::ZERO, limits.bytes));
         let mut undone = undone.unwrap_or_else(|error| {
@@ -47,8 +47,8 @@ pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<Poo
     Ok(file)
 }
 
-/// Sees to it that what is wrong with the file is not lost when it is written anew, and says so.
-fn make_room(file: &mut PoolFile, problem: &Problem) {
+/// Says what is wrong with the file, and sees to it that what is damaged is not lost when it is written anew.
+fn tell(file: &PoolFile, problem: &Problem) {
     let path = file.path().display().to_string();
     match problem {
         Problem::Damaged(_) => {
@@ -59,11 +59,7 @@ fn make_room(file: &mut PoolFile, problem: &Problem) {
             tracing::warn!("{path} {problem}: {aside}, and what comes before the damage is taken");
         }
         Problem::Unreadable(_) => {
-            let aside = file.make_way().map_or_else(
-                |error| format!("nothing is written in its place until it can be moved ({error})"),
-                |to| format!("it is moved to {}", to.display()),
-            );
-            tracing::warn!("{path} {problem}: {aside}, and what was read of it is taken");
+            tracing::warn!("{path} {problem}: it stays until there is another, and what was read of it is taken");
         }
     }
 }

@@ -101,7 +101,7 @@ pub(super) struct PoolFile {
     open: Option<File>,
     /// Bytes that were added since it was written anew.
     added: u64,
-    /// Whether what is there could not be read: nothing is written in its place before it is out of the way.
+    /// Whether what is there could not be read: it is moved out of the way when there is another to take its place, and not lost.
     in_the_way: bool,
 }
 
@@ -120,8 +120,20 @@ impl PoolFile {
     }
 
     /// Reads it, transactions up to `max_len` bytes long.
-    pub(super) fn read(&self, max_len: usize) -> Content {
-        self.read_at(&self.path, max_len).unwrap_or_default()
+    pub(super) fn read(&mut self, max_len: usize) -> Content {
+        let content = self.read_at(&self.path, max_len).unwrap_or_else(|| self.finish(max_len).unwrap_or_default());
+        self.in_the_way = matches!(content.problem, Some(Problem::Unreadable(_)));
+        content
+    }
+
+    /// A kill between the two moves of [`Self::rewrite`] leaves the new file beside its name: gives it the name. One that is not
+    /// whole was left by a kill before them, and there was no other yet.
+    fn finish(&self, max_len: usize) -> Option<Content> {
+        let beside = whole_file::beside(&self.path);
+        let content = self.read_at(&beside, max_len).filter(|content| content.problem.is_none())?;
+        // Where it fails, what was read is taken all the same.
+        let _ = fs::rename(&beside, &self.path).and_then(|()| whole_file::sync_dir(&self.path));
+        Some(content)
     }
 
     /// Reads a file; `None` where there is none.
@@ -178,9 +190,8 @@ impl PoolFile {
         Ok(aside)
     }
 
-    /// Moves it out of the way, for it cannot be read now. Returns where to. Until that is done, nothing is written.
-    pub(super) fn make_way(&mut self) -> io::Result<PathBuf> {
-        self.in_the_way = true;
+    /// Moves it out of the way, for it could not be read.
+    fn make_way(&mut self) -> io::Result<()> {
         let mut names = (1..=MAX_UNREADABLE).map(|number| self.path.with_extension(format!("log.unreadable-{number}")));
         // What cannot be looked for may be there.
         let free = names.clone().find(|aside| matches!(aside.try_exists(), Ok(false)));
@@ -188,25 +199,33 @@ impl PoolFile {
         match fs::rename(&self.path, &aside) {
             // Somebody else made way.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            done => done?,
+            Err(error) => {
+                return Err(io::Error::new(error.kind(), format!("it cannot be moved out of the way ({error})")));
+            }
+            Ok(()) => tracing::warn!("{} could not be read: it is moved to {}", self.path.display(), aside.display()),
         }
-        whole_file::sync_dir(&aside)?;
         self.in_the_way = false;
-        Ok(aside)
+        Ok(())
     }
 
     /// Writes it anew with these transactions, of a pool that stands on `tip`, durably and whole.
     pub(super) fn rewrite(&mut self, tip: &BlockId, all: &[Kept]) -> io::Result<()> {
-        if self.in_the_way {
-            self.make_way()?;
-        }
-        let head = header(FORMAT, self.chain);
-        let file = whole_file::write_by(&self.path, Readers::Owner, |file| {
-            let mut output = BufWriter::with_capacity(1 << 20, file);
+        // Where this fails, it is not known which file has the name.
+        self.open = None;
+        let (path, head) = (self.path.clone(), header(FORMAT, self.chain));
+        let file = whole_file::write_by(&path, Readers::Owner, |file| {
+            let mut output = BufWriter::with_capacity(1 << 20, &mut *file);
             output.write_all(&head)?;
             write_one(&mut output, Timestamp::ZERO, tip.as_bytes())?;
             all.iter().try_for_each(|(since, one)| write_one(&mut output, *since, one.bytes()))?;
-            output.flush()
+            output.flush()?;
+            drop(output);
+            if self.in_the_way {
+                // What was read of it is nowhere else before the new one is whole.
+                file.sync_all()?;
+                self.make_way()?;
+            }
+            Ok(())
         })?;
         self.open = Some(file);
         self.added = 0;

@@ -103,41 +103,78 @@ fn the_file_of_another_chain_or_version_is_told_apart() {
     assert!(aside.exists());
 }
 
+/// Puts something in the place of the file that can be opened and not read: a directory, with a mark in it.
+fn put_in_the_way(dir: &Path, mark: &str) {
+    fs::create_dir(dir.join(FILE)).expect("made");
+    fs::write(dir.join(FILE).join(mark), "").expect("written");
+}
+
+fn aside(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{FILE}.unreadable-{number}"))
+}
+
+/// A writer that found something that it could not read.
+fn before_something_unreadable(dir: &Path) -> PoolFile {
+    let mut writer = file(dir);
+    let Content { found, problem, .. } = writer.read(1_000);
+    assert!(found.is_empty() && matches!(problem, Some(Problem::Unreadable(_))), "{problem:?}");
+    writer
+}
+
 #[test]
 fn what_cannot_be_read_is_moved_and_nothing_is_written_over_it() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join(FILE);
-    let aside = |number: u32| path.with_extension(format!("log.unreadable-{number}"));
-    // A directory can be opened, and not read.
-    let in_the_way = |mark: &str| {
-        fs::create_dir(&path).expect("made");
-        fs::write(path.join(mark), "").expect("written");
-    };
-    in_the_way("first");
-    let mut writer = file(dir.path());
-    let Content { found, problem, .. } = writer.read(1_000);
-    assert!(found.is_empty() && matches!(problem, Some(Problem::Unreadable(_))), "{problem:?}");
-    assert_eq!(writer.make_way().expect("moved"), aside(1));
+    put_in_the_way(dir.path(), "first");
+    let mut writer = before_something_unreadable(dir.path());
     writer.rewrite(&TIP, &some(2)).expect("written");
     assert_eq!(read(dir.path()).0.len(), 2);
-    assert!(aside(1).join("first").exists());
-    // Where it cannot be moved, not even a new file takes its name, until it can.
-    fs::remove_file(&path).expect("removed");
-    in_the_way("second");
-    for number in 2..=MAX_UNREADABLE {
-        fs::create_dir(aside(number)).expect("made");
-        fs::write(aside(number).join("full"), "").expect("written");
-    }
-    let mut writer = file(dir.path());
-    for _ in 0..2 {
-        writer.make_way().expect_err("there is no place for it");
-        writer.rewrite(&TIP, &some(2)).expect_err("it is in the way");
-        assert!(path.join("second").exists());
-    }
-    fs::remove_dir_all(aside(2)).expect("removed");
+    assert!(aside(dir.path(), 1).join("first").exists());
     writer.rewrite(&TIP, &some(2)).expect("written");
-    assert!(aside(2).join("second").exists());
+    assert!(!aside(dir.path(), 2).exists(), "what can be read is not moved");
+    // Where it cannot be moved, not even a new file takes its name, until it can.
+    fs::remove_file(dir.path().join(FILE)).expect("removed");
+    put_in_the_way(dir.path(), "second");
+    for number in 2..=MAX_UNREADABLE {
+        fs::create_dir(aside(dir.path(), number)).expect("made");
+        fs::write(aside(dir.path(), number).join("full"), "").expect("written");
+    }
+    let mut writer = before_something_unreadable(dir.path());
+    for _ in 0..2 {
+        let error = writer.rewrite(&TIP, &some(2)).expect_err("it is in the way");
+        assert!(error.to_string().contains("cannot be moved out of the way"), "{error}");
+        assert!(dir.path().join(FILE).join("second").exists());
+    }
+    fs::remove_dir_all(aside(dir.path(), 2)).expect("removed");
+    writer.rewrite(&TIP, &some(2)).expect("written");
+    assert!(aside(dir.path(), 2).join("second").exists());
     assert_eq!(read(dir.path()), (found_of(2), None));
+}
+
+#[test]
+fn what_cannot_be_read_stays_until_what_was_read_of_it_is_whole_elsewhere() {
+    let dir = tempfile::tempdir().expect("a directory");
+    put_in_the_way(dir.path(), "first");
+    let mut writer = before_something_unreadable(dir.path());
+    assert!(dir.path().join(FILE).join("first").exists(), "a kill after the start finds it as it was");
+    // The new one cannot be written.
+    let beside = whole_file::beside(&dir.path().join(FILE));
+    fs::create_dir(&beside).expect("made");
+    writer.rewrite(&TIP, &some(2)).expect_err("something is in the way");
+    assert!(dir.path().join(FILE).join("first").exists(), "it is not moved for nothing");
+    fs::remove_dir(&beside).expect("removed");
+    writer.rewrite(&TIP, &some(2)).expect("written");
+    assert!(aside(dir.path(), 1).join("first").exists());
+
+    // A kill after the old one was moved, and before the new one had its name.
+    fs::rename(dir.path().join(FILE), &beside).expect("renamed");
+    assert_eq!(read(dir.path()), (found_of(2), None));
+    assert!(dir.path().join(FILE).exists() && !beside.exists());
+    // A kill while it was written, before there was any other.
+    fs::rename(dir.path().join(FILE), &beside).expect("renamed");
+    let whole = fs::read(&beside).expect("read");
+    fs::write(&beside, &whole[..whole.len() - 1]).expect("written");
+    assert_eq!(read(dir.path()), (Vec::new(), None));
+    assert!(!dir.path().join(FILE).exists());
 }
 
 fn found_of(count: u64) -> Vec<Found> {
