@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bard_chain::units::Timestamp;
+use bard_chain::{mempool::Limits, units::Timestamp};
 
 use super::{
     file::{Content, Found, PoolFile, Problem},
@@ -21,14 +21,15 @@ const CHECKED_TOGETHER: usize = 4_096;
 /// mostly right by then.
 pub(super) async fn come_back(dir: &Path, keeper: &keeper::Handle) -> Result<PoolFile, Closed> {
     let mut file = PoolFile::new(dir, keeper.chain());
-    let (reader, limits) = (keeper.reader().clone(), *keeper.pool().limits());
+    let (reader, limits, now) = (keeper.reader().clone(), *keeper.pool().limits(), keeper.tip().timestamp);
     let max_len = keeper.spec().max_block_len();
     let work = move || {
         let Content { tip, found, problem } = file.read(max_len);
         if let Some(problem) = problem {
             tell(&file, &problem);
         }
-        let undone = tip.map_or(Ok(Vec::new()), |tip| reader.left_the_chain(&tip, Timestamp::ZERO, limits.bytes));
+        let (oldest, max_len) = bounds(&limits, now, &found);
+        let undone = tip.map_or(Ok(Vec::new()), |tip| reader.left_the_chain(&tip, oldest, max_len));
         let mut undone = undone.unwrap_or_else(|error| {
             tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
             Vec::new()
@@ -62,6 +63,14 @@ fn tell(file: &PoolFile, problem: &Problem) {
             tracing::warn!("{path} {problem}: it stays until there is another, and what was read of it is taken");
         }
     }
+}
+
+/// How old the blocks may be whose transactions come back because they were undone, and how many bytes these may be: they come
+/// before those of the file, which were acknowledged later, and must leave them room. Their age is by the time of the tip, for the
+/// clock may be wrong when the machine starts.
+pub(super) fn bounds(limits: &Limits, now: Timestamp, found: &[Found]) -> (Timestamp, usize) {
+    let found = found.iter().fold(0_usize, |length, (_, bytes)| length.saturating_add(bytes.len()));
+    (now.saturating_sub(Timestamp::new(limits.age_ms)), limits.bytes.saturating_sub(found))
 }
 
 /// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back

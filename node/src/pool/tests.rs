@@ -8,14 +8,20 @@ use bard_chain::{
     address::Address,
     encoding,
     hash::BlockId,
+    mempool::Limits,
     presets,
     transaction::{Action, Transaction},
     units::{Amount, Nonce, Timestamp},
 };
 
-use super::{earlier::came, file::Found, places::put_in_order, *};
+use super::{
+    earlier::{bounds, came},
+    file::Found,
+    places::put_in_order,
+    *,
+};
 use crate::{
-    keeper::tests::{branch, keeper, mined},
+    keeper::tests::{branch, keeper, keeper_within, mined},
     store::tests::{easy_spec, simulated::SimDisk},
 };
 
@@ -113,6 +119,24 @@ async fn what_was_undone_is_back_however_far_the_chain_went_on_since_the_file_wa
 }
 
 #[tokio::test]
+async fn what_was_undone_leaves_room_for_what_was_acknowledged() {
+    let (disk, spec, signer) = (SimDisk::default(), easy_spec(), signer());
+    let undone: Vec<_> = (0..3).map(|nonce| pay(&signer, nonce, 5)).collect();
+    let tip = undo(&disk, &undone, 2).await;
+
+    let found: Vec<_> = (0..2).map(|nonce| pay_from(&signer, "bob", nonce, 5, 1)).collect();
+    let bytes = undone[0].len() + found.iter().map(Vec::len).sum::<usize>();
+    let (handle, ended) = keeper_within(&disk, &spec, 0, Limits { bytes, ..Limits::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let with_times: Vec<_> = found.iter().map(|one| (clock::now(), one.clone())).collect();
+    leave(dir.path(), &handle, tip, &with_times).await;
+    let _kept = open(dir.path(), handle.clone()).await.unwrap();
+    assert_eq!(pooled(&handle), [undone[0].clone(), found[0].clone(), found[1].clone()]);
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_pays_more_stays_whichever_was_written_first() {
     let (disk, spec) = (SimDisk::default(), easy_spec());
     for turned in [false, true] {
@@ -175,6 +199,16 @@ fn a_clock_behind_the_chain_makes_nothing_older() {
     let right = Timestamp::new(102 * DAY_MS);
     assert_eq!(came(Timestamp::new(101 * DAY_MS), right, tip), Timestamp::new(101 * DAY_MS));
     assert_eq!(came(Timestamp::new(200 * DAY_MS), right, tip), right, "a clock that was set back since");
+}
+
+#[test]
+fn what_was_undone_is_not_older_than_the_pool_lets_it_be_and_leaves_room() {
+    let limits = Limits { bytes: 1_000, age_ms: 14 * DAY_MS, ..Limits::default() };
+    let found = [(Timestamp::ZERO, vec![0; 300]), (Timestamp::ZERO, vec![0; 100])];
+    let now = Timestamp::new(100 * DAY_MS);
+    assert_eq!(bounds(&limits, now, &found), (Timestamp::new(86 * DAY_MS), 600));
+    let much = [(Timestamp::ZERO, vec![0; 1_001])];
+    assert_eq!(bounds(&limits, Timestamp::new(DAY_MS), &much), (Timestamp::ZERO, 0));
 }
 
 #[test]
