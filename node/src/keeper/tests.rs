@@ -71,7 +71,8 @@ pub(crate) async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
     blocks
 }
 
-async fn look(keeper: &Handle) {
+/// Has the disk looked at.
+pub(crate) async fn look(keeper: &Handle) {
     let (reply, looked) = oneshot::channel();
     keeper.inbox.send(Request::Room { reply }).await.unwrap();
     looked.await.unwrap();

@@ -92,6 +92,13 @@ pub(super) struct Content {
     pub(super) problem: Option<Problem>,
 }
 
+/// Length of a file of these transactions, in bytes.
+pub(super) fn length_of(all: &[Kept]) -> u64 {
+    all.iter().fold((HEADER_LEN + FRAME_LEN + ID_LEN) as u64, |length, (_, one)| {
+        length.saturating_add((FRAME_LEN as u64).saturating_add(one.bytes().len() as u64))
+    })
+}
+
 /// The file, to be written.
 #[derive(Debug)]
 pub(super) struct PoolFile {
@@ -117,6 +124,11 @@ impl PoolFile {
     /// Bytes that were added since it was written anew.
     pub(super) const fn added(&self) -> u64 {
         self.added
+    }
+
+    /// Whether transactions can be added to it.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Reads it, transactions up to `max_len` bytes long.
@@ -235,6 +247,9 @@ impl PoolFile {
     /// Adds transactions, durably: one write and one sync for all of them. What fails leaves nothing behind.
     pub(super) fn append(&mut self, some: &[Kept]) -> io::Result<()> {
         let file = self.open.as_mut().ok_or_else(|| io::Error::other("it could not be written before"))?;
+        if self.added > MAX_LEN / 4 {
+            return Err(io::Error::other("it is too long to be added to before it is written anew"));
+        }
         let mut bytes = Vec::new();
         for (since, one) in some {
             write_one(&mut bytes, *since, one.bytes())?;

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::file::FILE;
-use self::file::{Kept, PoolFile};
+use self::file::{Kept, PoolFile, length_of};
 use crate::{
     clock,
     keeper::{self, Closed},
@@ -154,16 +154,29 @@ impl Task {
         if all.is_empty() {
             return;
         }
-        let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
-        // A new file holds these too, for they are in the pool. After a failure it is tried first.
-        let result = match long || self.failing {
-            true => self.rewrite().await,
-            false => self.append(all).await,
-        };
+        let result = self.write_down(all).await;
         self.empty = false;
         for reply in replies {
             let _ = reply.send(result.clone());
         }
+    }
+
+    /// Adds these to the file, or writes it anew where it is time to, or half a write is at its end.
+    async fn write_down(&mut self, all: Vec<Kept>) -> Result<(), NotKept> {
+        let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
+        if long || !self.is_open() {
+            // A new one holds these too, for they are in the pool. What can still be added to was not touched for want of room.
+            let result = self.rewrite().await;
+            if result.is_ok() || !self.is_open() {
+                return result;
+            }
+        }
+        self.append(all).await
+    }
+
+    /// Whether there is a file that can be added to.
+    fn is_open(&self) -> bool {
+        self.file.as_ref().is_some_and(PoolFile::is_open)
     }
 
     async fn append(&mut self, mut all: Vec<Kept>) -> Result<(), NotKept> {
@@ -171,6 +184,9 @@ impl Task {
         let tip = self.keeper.tip().timestamp;
         all.iter_mut().for_each(|(since, _)| *since = tip.max(*since));
         let ids: Vec<TransactionId> = all.iter().map(|(_, one)| one.id()).collect();
+        if let Err(why) = self.room_for(length_of(&all)) {
+            return self.note(Err(why));
+        }
         self.write(move |file| file.append(&all)).await?;
         self.kept.extend(ids);
         Ok(())
@@ -185,6 +201,11 @@ impl Task {
         if all.is_empty() && self.empty && !self.failing {
             return Ok(());
         }
+        // It is written beside the old one, which takes up room until then.
+        if let Err(why) = self.room_for(length_of(&all)) {
+            // The old one is as good as before, and can be added to.
+            return if self.is_open() { Err(NotKept(self.problem(&why))) } else { self.note(Err(why)) };
+        }
         self.empty = all.is_empty();
         let ids = all.iter().map(|(_, one)| one.id()).collect();
         // Where writing fails halfway, which of the two files is there is not known.
@@ -194,7 +215,7 @@ impl Task {
         Ok(())
     }
 
-    /// Writes where waiting for the disk disturbs nobody. That it begins to fail is one line of the log.
+    /// Writes where waiting for the disk disturbs nobody.
     async fn write(
         &mut self,
         how: impl FnOnce(&mut PoolFile) -> std::io::Result<()> + Send + 'static,
@@ -206,8 +227,25 @@ impl Task {
             (file, result)
         };
         let (file, result) = tokio::task::spawn_blocking(work).await.map_err(|_| gone())?;
-        let result = result.map_err(|error| format!("{} cannot be written: {error}", file.path().display()));
         self.file = Some(file);
+        self.note(result.map_err(|error| error.to_string()))
+    }
+
+    /// Whether the disk has so many bytes more than is to be kept free on it, as the keeper saw it when it looked last. Says why not.
+    fn room_for(&self, length: u64) -> Result<(), String> {
+        let room = self.keeper.space().room;
+        let enough = room.free.is_none_or(|free| free >= room.keep_free.saturating_add(length));
+        if enough { Ok(()) } else { Err(format!("{} KiB are needed, {room}", length.div_ceil(1024))) }
+    }
+
+    fn problem(&self, why: &str) -> String {
+        let path = self.file.as_ref().map_or(Path::new(FILE), PoolFile::path);
+        format!("{} cannot be written: {why}", path.display())
+    }
+
+    /// That writing begins to fail is one line of the log.
+    fn note(&mut self, result: Result<(), String>) -> Result<(), NotKept> {
+        let result = result.map_err(|why| self.problem(&why));
         if let Err(problem) = &result
             && !self.failing
         {

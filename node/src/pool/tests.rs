@@ -21,7 +21,7 @@ use super::{
     *,
 };
 use crate::{
-    keeper::tests::{branch, keeper, keeper_within, mined},
+    keeper::tests::{branch, keeper, keeper_within, look, mined},
     store::tests::{easy_spec, simulated::SimDisk},
 };
 
@@ -165,6 +165,46 @@ async fn what_pays_more_and_is_no_longer_possible_keeps_nothing_out() {
     leave(dir.path(), &handle, handle.tip().id, &all).await;
     let _kept = open(dir.path(), handle.clone()).await.unwrap();
     assert_eq!(pooled(&handle), [good]);
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_added_where_the_disk_has_less_than_is_kept_free() {
+    const KEPT: u64 = 1 << 20;
+    let (disk, spec) = (SimDisk::default(), easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, KEPT);
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, task) = open(dir.path(), handle.clone()).await.unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(task.run(stop.clone()));
+    let mut all = Vec::new();
+    for nonce in 0..3 {
+        let one = checked(&handle, pay(&handle, nonce, 5)).await;
+        handle.admit(vec![Arc::clone(&one)]).await.unwrap().remove(0).unwrap();
+        all.push(one);
+    }
+    let on_disk = || PoolFile::new(dir.path(), handle.chain()).read(1_000).found.len();
+    journal.keep(&all[..1]).await.unwrap();
+    assert_eq!(on_disk(), 1);
+
+    disk.hold_at_most(Some(disk.used() + KEPT));
+    look(&handle).await;
+    let refused = journal.keep(&all[1..2]).await.unwrap_err().to_string();
+    assert!(refused.contains("1 KiB are needed, 1 MiB are free, 1 MiB are kept free (--keep-free)"), "{refused}");
+    assert!(refused.contains(FILE), "{refused}");
+    journal.keep(&all[..1]).await.expect("it is there already");
+    assert_eq!(on_disk(), 1, "what is there stays");
+    disk.hold_at_most(None);
+    look(&handle).await;
+    journal.keep(&all[1..2]).await.unwrap();
+    assert_eq!(on_disk(), 2, "it is added to what was there");
+
+    disk.hold_at_most(Some(disk.used()));
+    look(&handle).await;
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(on_disk(), 2, "nor is it written anew");
     handle.stop().await;
     ended.ended().await.unwrap();
 }

@@ -65,6 +65,7 @@ fn damage_costs_what_comes_after_it() {
         read(dir.path())
     };
     let expected = found(&all);
+    assert_eq!(whole.len() as u64, length_of(&all));
     let mut ends = vec![HEADER_LEN + FRAME_LEN + ID_LEN];
     for (_, one) in &all {
         ends.push(ends[ends.len() - 1] + FRAME_LEN + one.bytes().len());
