@@ -37,7 +37,11 @@ fn a_node_without_room_answers_and_mines_nothing() {
     old(&json!({ "transactions": ["noted"] }));
     assert_eq!(short.pool().len(), 0, "nothing is put on record that would wait for long");
     assert_eq!(short.get("/api/v1/blocks/2").status, 200, "what is stored is answered");
-    short.pay("alice", "bob", 5);
+    let payment = json!({ "from": "alice", "to": "bob", "amount": 5 });
+    let unkept = short.post("/api/v1/wallet/transfer", &payment);
+    assert_eq!(unkept.status, 503, "{}", unkept.body);
+    let why = unkept.json()["detail"].as_str().unwrap().to_owned();
+    assert!(why.contains("is in the pool, but would be lost") && why.contains("(--keep-free)"), "{why}");
     assert_eq!(short.pool().len(), 1, "what is held in memory alone is taken");
     old(&json!({}));
     assert_eq!(short.height(), 2);

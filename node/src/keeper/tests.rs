@@ -12,7 +12,7 @@ use bard_chain::{
     engine::{Engine, Outcome, Refused},
     hash::TransactionId,
     invalid::Invalid,
-    mempool::Admitted,
+    mempool::{Admitted, Limits},
     pow, presets,
     rules::isolated::Isolated,
     spec::{ChainSpec, Difficulty},
@@ -33,10 +33,15 @@ use crate::{
 
 /// A keeper on a disk in memory.
 pub(crate) fn keeper(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64) -> (Handle, Keeper) {
+    keeper_within(disk, spec, keep_free, Limits::default())
+}
+
+/// The same with a pool that holds as much as these limits say.
+pub(crate) fn keeper_within(disk: &SimDisk, spec: &Arc<ChainSpec>, keep_free: u64, limits: Limits) -> (Handle, Keeper) {
     let Opened { store, restored, .. } = open_on_disk(disk, Path::new("/simulated"), Arc::clone(spec));
     let metrics = Metrics::new("dev", "", Timestamp::ZERO);
     let engine = Engine::restore(Arc::clone(spec), restored);
-    start(engine, store.keeping_free(keep_free), bard_chain::mempool::Limits::default(), metrics.chain.clone()).unwrap()
+    start(engine, store.keeping_free(keep_free), limits, metrics.chain.clone()).unwrap()
 }
 
 /// The bytes of the next block, sealed.
@@ -66,7 +71,8 @@ pub(crate) async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
     blocks
 }
 
-async fn look(keeper: &Handle) {
+/// Has the disk looked at.
+pub(crate) async fn look(keeper: &Handle) {
     let (reply, looked) = oneshot::channel();
     keeper.inbox.send(Request::Room { reply }).await.unwrap();
     looked.await.unwrap();
@@ -220,8 +226,7 @@ pub(crate) fn keeper_ahead(spec: &Arc<ChainSpec>) -> (Handle, Keeper) {
     }
     store.sync().unwrap();
     let metrics = Metrics::new("dev", "", Timestamp::ZERO);
-    let limits = bard_chain::mempool::Limits::default();
-    start(engine, store.keeping_free(0), limits, metrics.chain.clone()).unwrap()
+    start(engine, store.keeping_free(0), Limits::default(), metrics.chain.clone()).unwrap()
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@
 //! | 4 | CRC-32C of both and of the bytes |
 //! | | its canonical bytes |
 //!
+//! The first of them is none, but the id of the tip that the pool stood on: 32 bytes, which no transaction is as short as, and no time.
+//! A version of this software that does not know of it passes over it as over any that is wrong.
+//!
 //! What is in it says nothing of what is true: each transaction is checked again, signature included, when it is read.
 
 use std::{
@@ -23,7 +26,11 @@ use std::{
     sync::Arc,
 };
 
-use bard_chain::{hash::ChainId, rules::isolated::CheckedTransaction, units::Timestamp};
+use bard_chain::{
+    hash::{BlockId, ChainId},
+    rules::isolated::CheckedTransaction,
+    units::Timestamp,
+};
 
 use crate::whole_file::{self, Readers};
 
@@ -37,6 +44,8 @@ const FORMAT: u32 = 1;
 const HEADER_LEN: usize = 48;
 /// Length of what precedes a transaction, in bytes.
 const FRAME_LEN: usize = 16;
+/// Length of the id of a block, in bytes.
+const ID_LEN: usize = 32;
 /// The longest such file that is read, in bytes: more than the largest pool, and what is submitted before it is written anew,
 /// come to.
 const MAX_LEN: u64 = 1 << 30;
@@ -72,6 +81,24 @@ pub(super) type Kept = (Timestamp, Arc<CheckedTransaction>);
 /// The same, as it was read.
 pub(super) type Found = (Timestamp, Vec<u8>);
 
+/// What the file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    /// The tip that the pool stood on when it was written anew: what was confirmed there is in no pool, and in no file.
+    pub(super) tip: Option<BlockId>,
+    /// All transactions up to the first damage.
+    pub(super) found: Vec<Found>,
+    /// What is wrong with it.
+    pub(super) problem: Option<Problem>,
+}
+
+/// Length of a file of these transactions, in bytes.
+pub(super) fn length_of(all: &[Kept]) -> u64 {
+    all.iter().fold((HEADER_LEN + FRAME_LEN + ID_LEN) as u64, |length, (_, one)| {
+        length.saturating_add((FRAME_LEN as u64).saturating_add(one.bytes().len() as u64))
+    })
+}
+
 /// The file, to be written.
 #[derive(Debug)]
 pub(super) struct PoolFile {
@@ -81,7 +108,7 @@ pub(super) struct PoolFile {
     open: Option<File>,
     /// Bytes that were added since it was written anew.
     added: u64,
-    /// Whether what is there could not be read: nothing is written in its place before it is out of the way.
+    /// Whether what is there could not be read: it is moved out of the way when there is another to take its place, and not lost.
     in_the_way: bool,
 }
 
@@ -99,20 +126,45 @@ impl PoolFile {
         self.added
     }
 
-    /// Reads it: all transactions up to the first damage, none longer than `max_len` bytes, and what is wrong with the file,
-    /// in a line.
-    pub(super) fn read(&self, max_len: usize) -> (Vec<Found>, Option<Problem>) {
-        let mut found = Vec::new();
-        let file = match File::open(&self.path) {
+    /// Whether transactions can be added to it.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Reads it, transactions up to `max_len` bytes long.
+    pub(super) fn read(&mut self, max_len: usize) -> Content {
+        let content = self.read_at(&self.path, max_len).unwrap_or_else(|| self.finish(max_len).unwrap_or_default());
+        self.in_the_way = matches!(content.problem, Some(Problem::Unreadable(_)));
+        content
+    }
+
+    /// A kill between the two moves of [`Self::rewrite`] leaves the new file beside its name: gives it the name. One that is not
+    /// whole was left by a kill before them, and there was no other yet.
+    fn finish(&self, max_len: usize) -> Option<Content> {
+        let beside = whole_file::beside(&self.path);
+        let content = self.read_at(&beside, max_len).filter(|content| content.problem.is_none())?;
+        // Where it fails, what was read is taken all the same.
+        let _ = fs::rename(&beside, &self.path).and_then(|()| whole_file::sync_dir(&self.path));
+        Some(content)
+    }
+
+    /// Reads a file; `None` where there is none.
+    fn read_at(&self, path: &Path, max_len: usize) -> Option<Content> {
+        let mut content = Content::default();
+        let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (found, None),
-            Err(error) => return (found, Some(Problem::unreadable(&error))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(Content { problem: Some(Problem::unreadable(&error)), ..content }),
         };
         let mut input = BufReader::with_capacity(1 << 20, file.take(MAX_LEN));
-        let problem = match self.read_header(&mut input) {
+        let Content { tip, found, problem } = &mut content;
+        *problem = match self.read_header(&mut input) {
             Ok(()) => loop {
                 match read_one(&mut input, max_len) {
-                    Ok(Some(one)) => found.push(one),
+                    Ok(Some((since, bytes))) => match <[u8; ID_LEN]>::try_from(bytes.as_slice()) {
+                        Ok(id) => *tip = Some(BlockId::new(id)),
+                        Err(_) => found.push((since, bytes)),
+                    },
                     Ok(None) => break None,
                     Err(Problem::Damaged(what)) => break Some(Problem::Damaged(after(&what, found.len()))),
                     Err(Problem::Unreadable(what)) => break Some(Problem::Unreadable(after(&what, found.len()))),
@@ -120,7 +172,7 @@ impl PoolFile {
             },
             Err(problem) => Some(problem),
         };
-        (found, problem)
+        Some(content)
     }
 
     fn read_header(&self, input: &mut impl Read) -> Result<(), Problem> {
@@ -150,9 +202,8 @@ impl PoolFile {
         Ok(aside)
     }
 
-    /// Moves it out of the way, for it cannot be read now. Returns where to. Until that is done, nothing is written.
-    pub(super) fn make_way(&mut self) -> io::Result<PathBuf> {
-        self.in_the_way = true;
+    /// Moves it out of the way, for it could not be read.
+    fn make_way(&mut self) -> io::Result<()> {
         let mut names = (1..=MAX_UNREADABLE).map(|number| self.path.with_extension(format!("log.unreadable-{number}")));
         // What cannot be looked for may be there.
         let free = names.clone().find(|aside| matches!(aside.try_exists(), Ok(false)));
@@ -160,24 +211,33 @@ impl PoolFile {
         match fs::rename(&self.path, &aside) {
             // Somebody else made way.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            done => done?,
+            Err(error) => {
+                return Err(io::Error::new(error.kind(), format!("it cannot be moved out of the way ({error})")));
+            }
+            Ok(()) => tracing::warn!("{} could not be read: it is moved to {}", self.path.display(), aside.display()),
         }
-        whole_file::sync_dir(&aside)?;
         self.in_the_way = false;
-        Ok(aside)
+        Ok(())
     }
 
-    /// Writes it anew with these transactions, durably and whole.
-    pub(super) fn rewrite(&mut self, all: &[Kept]) -> io::Result<()> {
-        if self.in_the_way {
-            self.make_way()?;
-        }
-        let head = header(FORMAT, self.chain);
-        let file = whole_file::write_by(&self.path, Readers::Owner, |file| {
-            let mut output = BufWriter::with_capacity(1 << 20, file);
+    /// Writes it anew with these transactions, of a pool that stands on `tip`, durably and whole.
+    pub(super) fn rewrite(&mut self, tip: &BlockId, all: &[Kept]) -> io::Result<()> {
+        // Where this fails, it is not known which file has the name.
+        self.open = None;
+        let (path, head) = (self.path.clone(), header(FORMAT, self.chain));
+        let file = whole_file::write_by(&path, Readers::Owner, |file| {
+            let mut output = BufWriter::with_capacity(1 << 20, &mut *file);
             output.write_all(&head)?;
-            all.iter().try_for_each(|one| write_one(&mut output, one))?;
-            output.flush()
+            write_one(&mut output, Timestamp::ZERO, tip.as_bytes())?;
+            all.iter().try_for_each(|(since, one)| write_one(&mut output, *since, one.bytes()))?;
+            output.flush()?;
+            drop(output);
+            if self.in_the_way {
+                // What was read of it is nowhere else before the new one is whole.
+                file.sync_all()?;
+                self.make_way()?;
+            }
+            Ok(())
         })?;
         self.open = Some(file);
         self.added = 0;
@@ -187,9 +247,12 @@ impl PoolFile {
     /// Adds transactions, durably: one write and one sync for all of them. What fails leaves nothing behind.
     pub(super) fn append(&mut self, some: &[Kept]) -> io::Result<()> {
         let file = self.open.as_mut().ok_or_else(|| io::Error::other("it could not be written before"))?;
+        if self.added > MAX_LEN / 4 {
+            return Err(io::Error::other("it is too long to be added to before it is written anew"));
+        }
         let mut bytes = Vec::new();
-        for one in some {
-            write_one(&mut bytes, one)?;
+        for (since, one) in some {
+            write_one(&mut bytes, *since, one.bytes())?;
         }
         if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
             // Half a transaction would hide what comes after it: without this file, the next one is a new one.
@@ -221,9 +284,8 @@ fn crc(length: [u8; 4], since: [u8; 8], bytes: &[u8]) -> u32 {
     [since.as_slice(), bytes].into_iter().fold(crc32c::crc32c(&length), crc32c::crc32c_append)
 }
 
-/// Writes a transaction with its frame.
-fn write_one(output: &mut impl Write, (since, transaction): &Kept) -> io::Result<()> {
-    let bytes = transaction.bytes();
+/// Writes a transaction, or what stands before all of them, with its frame.
+fn write_one(output: &mut impl Write, since: Timestamp, bytes: &[u8]) -> io::Result<()> {
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?.to_le_bytes();
     let since = since.get().to_le_bytes();
     output.write_all(&length)?;
@@ -266,139 +328,4 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 #[cfg(test)]
-mod tests {
-    use bard_chain::{
-        encoding, presets,
-        rules::isolated::{self, check_transactions},
-        transaction::{Action, Transaction},
-        units::{Amount, Nonce},
-    };
-
-    use super::*;
-
-    fn some(count: u64) -> Vec<Kept> {
-        let (spec, key) = (presets::dev(), presets::dev_key("alice").expect("known"));
-        let record =
-            |nonce: u64| Action::Record { content_type: "text/plain".into(), bytes: nonce.to_le_bytes().into() };
-        let sign = |nonce| Transaction::sign(spec.chain_id(), &key, Nonce::new(nonce), Amount::ZERO, record(nonce));
-        let bytes: Vec<_> = (0..count).map(|nonce| encoding::encode(&sign(nonce))).collect();
-        let checked = check_transactions(&spec, spec.chain_id(), &bytes, &isolated::in_batches).into_iter();
-        let kept = checked.zip(0..).map(|(one, at)| (Timestamp::new(at), Arc::new(one.expect("right"))));
-        kept.collect()
-    }
-
-    fn found(kept: &[Kept]) -> Vec<Found> {
-        kept.iter().map(|(since, one)| (*since, one.bytes().to_vec())).collect()
-    }
-
-    fn file(dir: &Path) -> PoolFile {
-        PoolFile::new(dir, presets::dev().chain_id())
-    }
-
-    #[test]
-    fn what_is_written_and_added_is_read() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut writer = file(dir.path());
-        assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None), "no file is an empty one");
-        let all = some(5);
-        assert!(writer.append(&all[..1]).is_err(), "nothing to add to");
-        writer.rewrite(&all[..3]).expect("written");
-        assert_eq!(writer.added(), 0);
-        writer.append(&all[3..4]).expect("added");
-        writer.append(&all[4..]).expect("added");
-        assert!(writer.added() > 0);
-        assert_eq!(file(dir.path()).read(1_000), (found(&all), None));
-        writer.rewrite(&all[4..]).expect("written");
-        assert_eq!(file(dir.path()).read(1_000), (found(&all[4..]), None));
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left beside it");
-    }
-
-    #[test]
-    fn damage_costs_what_comes_after_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let all = some(3);
-        file(dir.path()).rewrite(&all).expect("written");
-        let whole = fs::read(dir.path().join(FILE)).expect("read");
-        let read = |bytes: &[u8]| {
-            fs::write(dir.path().join(FILE), bytes).expect("written");
-            file(dir.path()).read(1_000)
-        };
-        let expected = found(&all);
-        let mut ends = vec![HEADER_LEN];
-        for (_, one) in &all {
-            ends.push(ends[ends.len() - 1] + FRAME_LEN + one.bytes().len());
-        }
-        for length in 0..whole.len() {
-            let (found, problem) = read(&whole[..length]);
-            let complete = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
-            assert_eq!(found, expected[..complete], "cut to {length} bytes");
-            assert_eq!(problem.is_none(), ends.contains(&length), "cut to {length} bytes: {problem:?}");
-        }
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x40;
-            let (found, problem) = read(&bytes);
-            let intact = ends.iter().filter(|end| **end <= at).count().saturating_sub(1);
-            assert_eq!(found, expected[..intact], "byte {at} changed");
-            assert!(problem.is_some(), "byte {at} changed");
-        }
-    }
-
-    #[test]
-    fn the_file_of_another_chain_or_version_is_told_apart() {
-        let dir = tempfile::tempdir().expect("a directory");
-        PoolFile::new(dir.path(), ChainId::ZERO).rewrite(&some(1)).expect("written");
-        let (found, problem) = file(dir.path()).read(1_000);
-        assert_eq!((found.len(), problem), (0, Some(damaged("is damaged, or of another chain"))));
-        fs::write(dir.path().join(FILE), header(FORMAT + 1, presets::dev().chain_id())).expect("written");
-        assert_eq!(file(dir.path()).read(1_000).1, Some(damaged("is of a newer version of this software")));
-        let mut writer = file(dir.path());
-        let aside = writer.set_aside().expect("copied");
-        assert!(aside.ends_with("pool.log.damaged") && aside.exists());
-        assert!(dir.path().join(FILE).exists(), "nothing is lost before there is a new one");
-        writer.rewrite(&[]).expect("written");
-        assert_eq!(file(dir.path()).read(1_000), (Vec::new(), None));
-        assert!(aside.exists());
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_moved_and_nothing_is_written_over_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join(FILE);
-        let aside = |number: u32| path.with_extension(format!("log.unreadable-{number}"));
-        // A directory can be opened, and not read.
-        let in_the_way = |mark: &str| {
-            fs::create_dir(&path).expect("made");
-            fs::write(path.join(mark), "").expect("written");
-        };
-        in_the_way("first");
-        let mut writer = file(dir.path());
-        let (found, problem) = writer.read(1_000);
-        assert!(found.is_empty() && matches!(problem, Some(Problem::Unreadable(_))), "{problem:?}");
-        assert_eq!(writer.make_way().expect("moved"), aside(1));
-        writer.rewrite(&some(2)).expect("written");
-        assert_eq!(file(dir.path()).read(1_000).0.len(), 2);
-        assert!(aside(1).join("first").exists());
-        // Where it cannot be moved, not even a new file takes its name, until it can.
-        fs::remove_file(&path).expect("removed");
-        in_the_way("second");
-        for number in 2..=MAX_UNREADABLE {
-            fs::create_dir(aside(number)).expect("made");
-            fs::write(aside(number).join("full"), "").expect("written");
-        }
-        let mut writer = file(dir.path());
-        for _ in 0..2 {
-            writer.make_way().expect_err("there is no place for it");
-            writer.rewrite(&some(2)).expect_err("it is in the way");
-            assert!(path.join("second").exists());
-        }
-        fs::remove_dir_all(aside(2)).expect("removed");
-        writer.rewrite(&some(2)).expect("written");
-        assert!(aside(2).join("second").exists());
-        assert_eq!(file(dir.path()).read(1_000), (found_of(2), None));
-    }
-
-    fn found_of(count: u64) -> Vec<Found> {
-        found(&some(count))
-    }
-}
+mod tests;

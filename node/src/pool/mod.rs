@@ -3,28 +3,19 @@
 //!
 //! So a node that is killed at any instant still has every transaction that it told anybody is in its pool; of those that
 //! others sent it, it has what was there when the file was last written anew, and asks its peers for the rest when they meet.
-//! What a block confirmed is no longer in the file, and what undid that block may be younger than the file: so the transactions
-//! of the blocks that were undone are taken back first. Nothing that is wrong with either stops the node.
+//! What a block confirmed is no longer in the file, and what undid that block may be younger than the file: so the file says on
+//! which tip it was written, and at the start the transactions of the blocks by which that tip is apart from the chain are taken
+//! back first. Nothing that is wrong with either stops the node.
 
+mod earlier;
 mod file;
+mod places;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
-use bard_chain::{
-    address::Address,
-    encoding,
-    hash::TransactionId,
-    rules::isolated::CheckedTransaction,
-    transaction::{self, Transaction},
-    units::{Nonce, Timestamp},
-};
+use bard_chain::{hash::TransactionId, rules::isolated::CheckedTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -32,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::file::FILE;
-use self::file::{Found, Kept, PoolFile, Problem};
+use self::file::{Kept, PoolFile, length_of};
 use crate::{
     clock,
     keeper::{self, Closed},
@@ -44,8 +35,6 @@ const QUEUE: usize = 64;
 const EVERY: Duration = Duration::from_secs(60);
 /// With so many bytes added, the file is written anew at once: about as much as the pool itself may come to.
 const MAX_ADDED: u64 = 64 << 20;
-/// Transactions of an earlier run that are checked at a time: enough for their signatures to be checked together on all cores.
-const CHECKED_TOGETHER: usize = 4_096;
 
 /// A transaction is in the pool, but could not be written down.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,105 +96,10 @@ pub struct Task {
 /// # Errors
 /// Where the keeper is gone. What is wrong with the file is a line of the log.
 pub async fn open(dir: &Path, keeper: keeper::Handle) -> Result<(Journal, Task), Closed> {
-    let mut file = PoolFile::new(dir, keeper.chain());
-    let max_len = keeper.spec().max_block_len();
-    let work = move || {
-        let (found, problem) = file.read(max_len);
-        if let Some(problem) = problem {
-            make_room(&mut file, &problem);
-        }
-        (file, found)
-    };
-    let Ok((file, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
-    let reader = keeper.reader().clone();
-    let depth = keeper.spec().max_reorg_depth;
-    let work = move || {
-        reader.left_the_chain(depth).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the blocks that were undone cannot be read; what was in them and nowhere else is lost");
-            Vec::new()
-        })
-    };
-    let work = move || {
-        let (mut undone, mut found) = (work(), found);
-        leave_the_latest(&mut undone, &mut found);
-        (undone, found)
-    };
-    let Ok((undone, found)) = tokio::task::spawn_blocking(work).await else { return Err(Closed) };
-    // Before what waits: later transactions of the same senders do.
-    for (all, whence) in [(undone, "blocks that were undone"), (found, "the pool of an earlier run")] {
-        if !all.is_empty() {
-            let (count, taken) = (all.len(), take_back(&keeper, all).await?);
-            tracing::info!(taken, of = count, "transactions of {whence} are back");
-        }
-    }
-    // What is too old leaves when the task first looks at the pool: a clock that is wrong when the machine starts is mostly right
-    // by then.
+    let file = Some(earlier::come_back(dir, &keeper).await?);
     let (sender, additions) = mpsc::channel(QUEUE);
-    let task = Task { keeper, file: Some(file), additions, kept: HashSet::new(), failing: false, empty: false };
+    let task = Task { keeper, file, additions, kept: HashSet::new(), failing: false, empty: false };
     Ok((Journal(sender), task))
-}
-
-/// Sees to it that what is wrong with the file is not lost when it is written anew, and says so.
-fn make_room(file: &mut PoolFile, problem: &Problem) {
-    let path = file.path().display().to_string();
-    match problem {
-        Problem::Damaged(_) => {
-            let aside = file.set_aside().map_or_else(
-                |error| format!("it cannot be set aside ({error}) and will be replaced"),
-                |to| format!("it is set aside as {}", to.display()),
-            );
-            tracing::warn!("{path} {problem}: {aside}, and what comes before the damage is taken");
-        }
-        Problem::Unreadable(_) => {
-            let aside = file.make_way().map_or_else(
-                |error| format!("nothing is written in its place until it can be moved ({error})"),
-                |to| format!("it is moved to {}", to.display()),
-            );
-            tracing::warn!("{path} {problem}: {aside}, and what was read of it is taken");
-        }
-    }
-}
-
-/// The sender and the nonce of a transaction, of which the chain takes one alone.
-fn place(bytes: &[u8]) -> Option<(Address, Nonce)> {
-    let Transaction { sender, nonce, .. } = encoding::decode(bytes, bytes.len()).ok()?;
-    Some((sender, nonce))
-}
-
-/// Where transactions that differ have one sender and nonce, leaves the one that came last: an older one, undone long ago, would
-/// otherwise keep out the one that took its place in the pool since and was acknowledged.
-fn leave_the_latest(undone: &mut Vec<Found>, found: &mut Vec<Found>) {
-    let all = undone.iter().chain(found.iter());
-    let latest: HashMap<_, _> = all.filter_map(|(_, bytes)| Some((place(bytes)?, transaction::id_of(bytes)))).collect();
-    let is_latest = |(_, bytes): &Found| {
-        place(bytes).is_some_and(|place| latest.get(&place).is_some_and(|id| *id == transaction::id_of(bytes)))
-    };
-    undone.retain(is_latest);
-    found.retain(is_latest);
-}
-
-/// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back
-/// since; but a clock that is behind the chain itself is wrong, and made none of them older.
-fn came(since: Timestamp, now: Timestamp, tip: Timestamp) -> Timestamp {
-    since.min(now.max(tip))
-}
-
-/// Admits transactions of an earlier run by the ordinary door. What a block confirmed since, or what no longer applies, is
-/// refused there.
-async fn take_back(keeper: &keeper::Handle, found: Vec<Found>) -> Result<usize, Closed> {
-    let mut taken = 0;
-    let mut rest = found.into_iter();
-    loop {
-        let (times, bytes): (Vec<Timestamp>, Vec<Vec<u8>>) = rest.by_ref().take(CHECKED_TOGETHER).unzip();
-        if bytes.is_empty() {
-            return Ok(taken);
-        }
-        // What is checked in vain is lost from the pool, and the node starts all the same.
-        let Ok(checked) = keeper.check_transactions(bytes).await else { continue };
-        let (now, tip) = (clock::now(), keeper.tip().timestamp);
-        let good = times.into_iter().zip(checked).filter_map(|(since, one)| Some((came(since, now, tip), one.ok()?)));
-        taken += keeper.readmit(good.collect()).await?;
-    }
 }
 
 impl Task {
@@ -260,16 +154,29 @@ impl Task {
         if all.is_empty() {
             return;
         }
-        let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
-        // A new file holds these too, for they are in the pool. After a failure it is tried first.
-        let result = match long || self.failing {
-            true => self.rewrite().await,
-            false => self.append(all).await,
-        };
+        let result = self.write_down(all).await;
         self.empty = false;
         for reply in replies {
             let _ = reply.send(result.clone());
         }
+    }
+
+    /// Adds these to the file, or writes it anew where it is time to, or half a write is at its end.
+    async fn write_down(&mut self, all: Vec<Kept>) -> Result<(), NotKept> {
+        let long = self.file.as_ref().is_some_and(|file| file.added() > MAX_ADDED);
+        if long || !self.is_open() {
+            // A new one holds these too, for they are in the pool. What can still be added to was not touched for want of room.
+            let result = self.rewrite().await;
+            if result.is_ok() || !self.is_open() {
+                return result;
+            }
+        }
+        self.append(all).await
+    }
+
+    /// Whether there is a file that can be added to.
+    fn is_open(&self) -> bool {
+        self.file.as_ref().is_some_and(PoolFile::is_open)
     }
 
     async fn append(&mut self, mut all: Vec<Kept>) -> Result<(), NotKept> {
@@ -277,26 +184,38 @@ impl Task {
         let tip = self.keeper.tip().timestamp;
         all.iter_mut().for_each(|(since, _)| *since = tip.max(*since));
         let ids: Vec<TransactionId> = all.iter().map(|(_, one)| one.id()).collect();
+        if let Err(why) = self.room_for(length_of(&all)) {
+            return self.note(Err(why));
+        }
         self.write(move |file| file.append(&all)).await?;
         self.kept.extend(ids);
         Ok(())
     }
 
     async fn rewrite(&mut self) -> Result<(), NotKept> {
-        let all: Vec<Kept> = self.keeper.pool().contents().map(|(since, one)| (since, Arc::clone(one))).collect();
+        let (tip, all): (_, Vec<Kept>) = {
+            // The tip moves while the pool is locked: these are of one moment.
+            let pool = self.keeper.pool();
+            (self.keeper.tip().id, pool.contents().map(|(since, one)| (since, Arc::clone(one))).collect())
+        };
         if all.is_empty() && self.empty && !self.failing {
             return Ok(());
+        }
+        // It is written beside the old one, which takes up room until then.
+        if let Err(why) = self.room_for(length_of(&all)) {
+            // The old one is as good as before, and can be added to.
+            return if self.is_open() { Err(NotKept(self.problem(&why))) } else { self.note(Err(why)) };
         }
         self.empty = all.is_empty();
         let ids = all.iter().map(|(_, one)| one.id()).collect();
         // Where writing fails halfway, which of the two files is there is not known.
         self.kept = HashSet::new();
-        self.write(move |file| file.rewrite(&all)).await?;
+        self.write(move |file| file.rewrite(&tip, &all)).await?;
         self.kept = ids;
         Ok(())
     }
 
-    /// Writes where waiting for the disk disturbs nobody. That it begins to fail is one line of the log.
+    /// Writes where waiting for the disk disturbs nobody.
     async fn write(
         &mut self,
         how: impl FnOnce(&mut PoolFile) -> std::io::Result<()> + Send + 'static,
@@ -308,8 +227,25 @@ impl Task {
             (file, result)
         };
         let (file, result) = tokio::task::spawn_blocking(work).await.map_err(|_| gone())?;
-        let result = result.map_err(|error| format!("{} cannot be written: {error}", file.path().display()));
         self.file = Some(file);
+        self.note(result.map_err(|error| error.to_string()))
+    }
+
+    /// Whether the disk has so many bytes more than is to be kept free on it, as the keeper saw it when it looked last. Says why not.
+    fn room_for(&self, length: u64) -> Result<(), String> {
+        let room = self.keeper.space().room;
+        let enough = room.free.is_none_or(|free| free >= room.keep_free.saturating_add(length));
+        if enough { Ok(()) } else { Err(format!("{} KiB are needed, {room}", length.div_ceil(1024))) }
+    }
+
+    fn problem(&self, why: &str) -> String {
+        let path = self.file.as_ref().map_or(Path::new(FILE), PoolFile::path);
+        format!("{} cannot be written: {why}", path.display())
+    }
+
+    /// That writing begins to fail is one line of the log.
+    fn note(&mut self, result: Result<(), String>) -> Result<(), NotKept> {
+        let result = result.map_err(|why| self.problem(&why));
         if let Err(problem) = &result
             && !self.failing
         {

@@ -5,38 +5,52 @@
 
 use bard_chain::{
     encoding,
+    hash::BlockId,
     source::{Source, SourceError},
     units::Timestamp,
 };
 
-use super::{StoreReader, Verdict};
-
-/// The most bytes of blocks that are read, the highest first: as much as the pool may come to by default.
-const MAX_LEN: usize = 64 << 20;
-/// The most blocks beside the active chain that are looked at, the highest first.
-const MAX_BLOCKS: usize = 10_000;
+use super::StoreReader;
 
 impl StoreReader {
-    /// The transactions, in canonical bytes, of undone blocks less than `depth` below the tip, with their blocks' times; the lowest
-    /// block's first. What was confirmed by another block since is among them. Of more than 10,000 heights or blocks, or 64 MiB,
-    /// it is the highest.
+    /// The transactions, in canonical bytes, of the blocks by which a tip of an earlier time is apart from the active chain, the
+    /// lowest block's first, with their blocks' times. Those of blocks no younger than `oldest` are left out, and those that another
+    /// block confirmed since; of more than `max_len` bytes it is the first, for later ones of the same senders follow from them.
+    ///
+    /// Nothing is apart from the chain by a tip that is not stored here.
     ///
     /// # Errors
     /// Where the index or a block could not be read.
-    pub fn left_the_chain(&self, depth: u64) -> Result<Vec<(Timestamp, Vec<u8>)>, SourceError> {
-        let tree = self.known_tree(depth, MAX_BLOCKS)?;
-        let undone = tree.blocks.iter().filter(|block| !block.active && block.verdict == Verdict::Valid);
-        let (mut blocks, mut length) = (Vec::new(), 0_usize);
-        for known in undone.rev() {
-            let block = self.block(&known.id)?;
-            length = length.saturating_add(block.bytes().len());
-            if length > MAX_LEN {
+    pub fn left_the_chain(
+        &self,
+        tip: &BlockId,
+        oldest: Timestamp,
+        max_len: usize,
+    ) -> Result<Vec<(Timestamp, Vec<u8>)>, SourceError> {
+        let (mut apart, mut id) = (Vec::new(), *tip);
+        while let Some(header) = self.header(&id)? {
+            if self.id_at(header.height)? == Some(id) {
                 break;
             }
-            // By its own time, not that of this start: what is too old for the pool does not become new.
-            let time = known.header.timestamp;
-            blocks.push(block.block().transactions.iter().map(|one| (time, encoding::encode(one))).collect::<Vec<_>>());
+            apart.push((header.timestamp, id));
+            id = header.parent;
         }
-        Ok(blocks.into_iter().rev().flatten().collect())
+        let (mut left, mut length) = (Vec::new(), 0_usize);
+        // By its own time, not that of this start: what is too old for the pool does not become new.
+        for (time, id) in apart.into_iter().rev().filter(|(time, _)| *time > oldest) {
+            let block = self.block(&id)?;
+            for (one, id) in block.block().transactions.iter().zip(block.transaction_ids()) {
+                if self.transaction(id)?.is_some() {
+                    continue;
+                }
+                let bytes = encoding::encode(one);
+                length = length.saturating_add(bytes.len());
+                if length > max_len {
+                    return Ok(left);
+                }
+                left.push((time, bytes));
+            }
+        }
+        Ok(left)
     }
 }

@@ -111,8 +111,7 @@ impl Task {
         let mut followed = Followed::default();
         if moved {
             let planned = self.read_pool().plan(step, self.pool_time(), &self.reader);
-            followed = self.carry_out(planned.map(Some))?;
-            self.tip.send_replace(self.engine.tip());
+            followed = self.carry_out(planned.map(Some), true)?;
             self.pool_version.send_modify(|version| *version = version.wrapping_add(1));
         }
         for event in events {

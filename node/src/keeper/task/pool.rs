@@ -33,16 +33,25 @@ impl Task {
 
     /// Does what a plan of the pool says. It was made while others could read the pool; only now they wait. What the pool
     /// was before, where it was made anew, is dropped by whoever asked, once nobody waits; who also tells of what is ready now.
+    /// Where the tip `moved`, it does so for everybody at the same time: whoever reads both sees a pool that stands on the tip.
     ///
     /// # Errors
     /// Where the store could not be read. The pool is out of date then, but has all that was submitted: what is kept of it for
     /// the next run must not be lost.
-    pub(super) fn carry_out(&self, planned: Result<Option<Plan>, SourceError>) -> Result<Followed, KeeperError> {
+    pub(super) fn carry_out(
+        &self,
+        planned: Result<Option<Plan>, SourceError>,
+        moved: bool,
+    ) -> Result<Followed, KeeperError> {
         let mut pool = self.write_pool();
         let nothing = || Ok(Followed::default());
         let done =
             planned.and_then(|plan| plan.map_or_else(nothing, |plan| pool.take(plan, self.pool_time(), &self.reader)));
-        Ok(done.map_err(StoreError::from)?)
+        let followed = done.map_err(StoreError::from)?;
+        if moved {
+            self.tip.send_replace(self.engine.tip());
+        }
+        Ok(followed)
     }
 
     /// Lets go what is in the pool too long.
@@ -53,7 +62,7 @@ impl Task {
         let planned = self.read_pool().expire(clock::now(), &self.reader);
         if !matches!(planned, Ok(None)) {
             let before = self.read_pool().departures();
-            let Followed { ready, before: _ } = self.carry_out(planned)?;
+            let Followed { ready, before: _ } = self.carry_out(planned, false)?;
             let after = self.read_pool().departures();
             let expired = after.expired.saturating_sub(before.expired);
             let with_them = after.impossible.saturating_sub(before.impossible);

@@ -17,6 +17,7 @@ mod recovery;
 pub(crate) mod simulated;
 mod starts;
 mod suspicion;
+mod undone;
 
 use std::{path::Path, sync::Arc};
 
