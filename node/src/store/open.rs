@@ -1,7 +1,6 @@
 //! Opening a data directory: the index as far as it goes, the log from there, and what to do where either is damaged.
 
 use std::{
-    collections::HashSet,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use bard_chain::{
     snapshot::Part,
     source::{Source, SourceError},
     spec::ChainSpec,
-    tree::Node,
+    tree::{Node, Tree},
     units::{Height, Work},
 };
 
@@ -412,16 +411,10 @@ fn restored(reader: &StoreReader, spec: &ChainSpec) -> Result<Restored, SourceEr
     let node = |id: BlockId| -> Result<(BlockId, Node), SourceError> { Ok((id, reader.known(&id)?.into_node())) };
     let ids = reader.ids((Bound::Included(base.get()), Bound::Unbounded), usize::MAX)?;
     let active: Vec<_> = ids.into_iter().map(|(_, id)| node(id)).collect::<Result<_, _>>()?;
-    let mut held: HashSet<BlockId> = active.iter().map(|(id, _)| *id).collect();
-    let mut side = Vec::new();
-    for id in reader.sides(base)? {
-        let (id, node) = node(id)?;
-        // A branch whose root lies below can never become active.
-        if held.contains(&node.header.parent) {
-            held.insert(id);
-            side.push((id, node));
-        }
-    }
-    let commitment = reader.head().commitment;
-    Ok(Restored { active, side, commitment, floor: reader.floor() })
+    let mut active = active.into_iter();
+    let lowest = active.next().ok_or_else(|| SourceError(format!("no block is stored at height {base}")))?;
+    // A branch whose root lies below can never become active, nor can another block of that height.
+    let beside = reader.sides(base.next().unwrap_or(base)).map(|id| node(id?));
+    let tree = Tree::restore(spec, lowest, active, beside)?;
+    Ok(Restored { tree, commitment: reader.head().commitment, floor: reader.floor() })
 }

@@ -28,7 +28,7 @@ use super::{
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
     log::LogReader,
-    overlay::{Counts, Entry, Head, Layer, SideKey, Sight, State},
+    overlay::{Counts, Entry, Head, Layer, Sight, State},
     recent::Recent,
     record::Location,
     suspect::Suspicion,
@@ -138,7 +138,7 @@ impl StoreReader {
     }
 
     /// Goes through entries by ascending key, up to `limit`.
-    fn list<K: Ord + Clone, V: Clone>(
+    pub(super) fn list<K: Ord + Clone, V: Clone>(
         &self,
         listing: &Listing<K, V>,
         range: &KeyRange<K>,
@@ -388,21 +388,6 @@ impl StoreReader {
     /// The active chain in a range of heights, the lowest first.
     pub(super) fn ids(&self, range: KeyRange<u64>, limit: usize) -> Result<Vec<(u64, BlockId)>, SourceError> {
         self.list(&listing::HEIGHTS, &range, limit)
-    }
-
-    /// Blocks beside the active chain from a height on, by height, then arrival.
-    pub(super) fn sides(&self, from: Height) -> Result<Vec<BlockId>, SourceError> {
-        let range = (Bound::Included((from.get(), 0, BlockId::ZERO)), Bound::Unbounded);
-        let sides = self.list(&listing::SIDES, &range, usize::MAX)?;
-        Ok(sides.into_iter().map(|((_, _, id), ())| id).collect())
-    }
-
-    /// Blocks beside the active chain at a height.
-    pub(super) fn sides_at(&self, height: Height) -> Result<Vec<SideKey>, SourceError> {
-        let height = height.get();
-        let range = ((height, 0, BlockId::ZERO), (height, u64::MAX, BlockId::new([u8::MAX; BlockId::LEN])));
-        let sides = self.list(&listing::SIDES, &(Bound::Included(range.0), Bound::Included(range.1)), usize::MAX)?;
-        Ok(sides.into_iter().map(|(key, ())| key).collect())
     }
 
     /// Where on the active chain a transaction is: height of its block, and its index in it.
