@@ -41,7 +41,8 @@ pub(super) struct Shared {
     pub(super) log: LogReader,
     pub(super) recent: Recent,
     state: RwLock<State>,
-    /// How the file system failed when the index was read, or how it was found garbled: no more of it is read until the store is opened anew.
+    /// How the file system failed when the index was read, how it was found garbled, or that the thread is gone that writes it: no more
+    /// of it is read until the store is opened anew.
     pub(super) index_failed: OnceLock<String>,
     /// Whether the next start was left to know that the index makes no sense.
     condemned: AtomicBool,
@@ -73,7 +74,7 @@ impl Shared {
         Ok(read?)
     }
 
-    /// How the file system failed when the index was read, or how the index was found garbled, if it was so.
+    /// Why no more of the index is to be read, if it is so.
     pub(super) fn index_failed(&self) -> Option<&str> {
         self.index_failed.get().map(String::as_str)
     }

@@ -11,6 +11,7 @@ use crate::store::{
     disk::Disk,
     index::IndexError,
     open::INDEX,
+    overlay::LARGE_COMMITS,
     suspect::{self, SUSPECT, Suspicion},
 };
 
@@ -161,4 +162,38 @@ fn what_is_only_suspect_is_checked() {
     assert_eq!(node.repairs.len(), 1);
     assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
     node.assert_is(&chain);
+}
+
+#[test]
+fn a_panic_of_the_thread_that_writes_the_index_ends_the_store() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(LARGE_COMMITS);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    let (last, most) = chain.blocks.split_last().unwrap();
+    node.take_all(most);
+    node.try_append(last).unwrap();
+    node.store.settle().unwrap();
+    assert!(node.store.failure().is_none());
+    disk.panic_once();
+    let shared = std::sync::Arc::clone(&node.store.reader.shared);
+    node.store.flusher.tend(&shared);
+    node.store.flusher.stop();
+    let failure = node.store.failure().expect("a failure");
+    assert!(failure.to_string().ends_with("the thread that writes it ended in a panic"), "{failure}");
+    drop(node);
+    let node = Node::on(&disk).unwrap();
+    assert_eq!(node.repairs, ["index.redb was suspect: it was checked, and is whole"]);
+    node.assert_is(&chain);
+}
+
+#[test]
+fn that_the_thread_that_writes_the_index_is_gone_is_noticed_without_an_order_to_it() {
+    let mut node = Node::on(&SimDisk::default()).unwrap();
+    let shared = std::sync::Arc::clone(&node.store.reader.shared);
+    node.store.flusher.tend(&shared);
+    assert!(node.store.flusher.failure().is_ok());
+    node.store.flusher.stop();
+    node.store.flusher.tend(&shared);
+    assert!(matches!(node.store.flusher.failure(), Err(StoreError::Index(_))));
 }
