@@ -206,6 +206,8 @@ impl Task {
                 }
             }
             if let Some(failure) = self.store.failure() {
+                // Whoever waits for what was done by then hears of it.
+                self.settle()?;
                 return Err(failure.into());
             }
         }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bard_chain::{
     address::Address,
@@ -26,8 +26,8 @@ use super::{ChainEvent, Closed, CutOff, Handle, Keeper, KeeperError, handle::Req
 use crate::{
     metrics::Metrics,
     store::{
-        Opened,
-        tests::{open_on_disk, simulated::SimDisk},
+        Opened, StoreError,
+        tests::{garble_entry, open_on_disk, simulated::SimDisk},
     },
 };
 
@@ -178,6 +178,57 @@ async fn after_a_branch_of_fewer_blocks_another_may_leave_as_far_back_as_before(
         next(&mut deep, time).await;
     }
     assert_eq!(handle.tip().height, Height::new(41));
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_makes_no_sense_to_the_keeper_ends_the_node_and_is_made_anew() {
+    let easy = crate::store::tests::easy_spec();
+    // Blocks that come at once are ever harder, and so many are held: one more than that is stored.
+    let difficulty = Difficulty::Asert { half_life_ms: easy.target_interval_ms / 2 };
+    let spec = Arc::new(ChainSpec { max_reorg_depth: 6, difficulty, ..(*easy).clone() });
+    let disk = SimDisk::default();
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let mut branch = handle.branch(Address::new([2; 32])).await.unwrap().unwrap();
+    let sealed = |branch: &mut Branch, time: u64| {
+        let template = branch.template(&spec, Timestamp::new(time)).unwrap();
+        let nonce = nonce_of(&handle, &template);
+        branch.go_on(&spec, &template, nonce, Timestamp::new(time)).unwrap();
+        template.sealed(nonce)
+    };
+    let (mut time, mut short, mut old) = (spec.genesis_time.get(), None, None);
+    for height in 1..=46 {
+        time += spec.target_interval_ms;
+        handle.accept(sealed(&mut branch, time)).await.unwrap().unwrap();
+        short = short.or_else(|| (height == 40).then(|| (branch.clone(), time)));
+        old = old.or_else(|| (height == 28).then(|| branch.id()));
+    }
+    let ((mut short, mut time), old) = (short.unwrap(), old.unwrap());
+    let heavier: Vec<_> = (0..3)
+        .map(|_| {
+            time += 1;
+            sealed(&mut short, time)
+        })
+        .collect();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+
+    let disk = garble_entry(disk.files(), &old);
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    assert!(handle.reader().header(&old).is_err());
+    for (block, outcome) in heavier.iter().zip([Outcome::SideBranch, Outcome::SideBranch, Outcome::Reorganised]) {
+        // Who brought the block that showed it hears what came of it.
+        assert_eq!(handle.accept(block.clone()).await.unwrap().unwrap().outcome, outcome);
+    }
+    let failure = tokio::time::timeout(Duration::from_secs(60), ended.ended()).await.expect("it ends").unwrap_err();
+    assert!(matches!(failure, KeeperError::Store(StoreError::Index(_))), "{failure}");
+    drop(handle);
+    let open = || open_on_disk(&disk, Path::new("/simulated"), Arc::clone(&spec));
+    let repairs = open().repairs;
+    assert!(repairs.len() == 1 && repairs[0].contains("set aside"), "{repairs:?}");
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    assert_eq!(handle.tip().id, short.id());
     handle.stop().await;
     ended.ended().await.unwrap();
 }

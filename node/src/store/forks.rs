@@ -79,14 +79,13 @@ impl StoreReader {
             (active, sides, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?, heights, beside)
         };
         let mut blocks = Vec::new();
-        let shared = &self.shared;
-        shared.read(listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
+        self.read(listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
             blocks.push((id, true));
             true
         }))?;
         let mut highest = VecDeque::new();
         let mut more = false;
-        shared.read(listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
+        self.read(listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
             highest.push_back((id, false));
             if highest.len() > limit {
                 highest.pop_front();

@@ -279,9 +279,11 @@ impl Opening<'_> {
         let state = State::new(index.snapshot().map_err(failed)?, head);
         let (spec, genesis) = (Arc::clone(&self.spec), Arc::clone(&self.genesis));
         let shared = Shared::new(spec, genesis, self.log.clone(), state, Arc::clone(&self.disk));
-        let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Newest };
+        // What makes no sense ends nothing yet: the index is made anew for it.
+        let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Durable };
         match self.catch_up(&index, &reader) {
             Ok(end) => {
+                let reader = StoreReader { sight: Sight::Newest, ..reader };
                 let mut unchecked = None;
                 if length.is_some_and(|length| length > checked_len)
                     && let Some(head) = index.head(self.log.salt()).map_err(failed)?

@@ -62,7 +62,7 @@ impl Shared {
     }
 
     /// What was read of the index. That the file system failed is kept for whoever writes to see; that something makes no sense,
-    /// for the next start: a question that can be asked again stops nobody now.
+    /// for the next start: a question that can be asked again stops nobody now, but for whoever writes ([`StoreReader::read`]).
     pub(super) fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
         match &read {
             Err(IndexError::Io(error)) => drop(self.index_failed.get_or_init(|| error.to_string())),
@@ -125,7 +125,7 @@ impl StoreReader {
             }
             state.snapshot.clone().ok_or_else(closed)?
         };
-        self.shared.read(index(&snapshot))
+        self.read(index(&snapshot))
     }
 
     /// Looks where no file is needed: into the layers in memory, then at what was read of the index lately.
@@ -169,7 +169,7 @@ impl StoreReader {
             let open = state.open_layers(self.sight).map(|layer| listing::copy((listing.layer)(layer), range, limit));
             (open.collect(), state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
-        self.shared.read(listing::merge(listing, open, &frozen, &snapshot, range, visit))
+        self.read(listing::merge(listing, open, &frozen, &snapshot, range, visit))
     }
 
     /// The last entry of a history, whose first possible key is `low`, before the key `bound`.
@@ -190,7 +190,7 @@ impl StoreReader {
                     state.layers(self.sight).filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
                 (newest, state.snapshot.clone().ok_or_else(closed)?)
             };
-            let stored = self.shared.read(snapshot.history_before(low, &bound))?;
+            let stored = self.read(snapshot.history_before(low, &bound))?;
             match (newest, stored) {
                 (Some((key, Some(events))), stored) if stored.as_ref().is_none_or(|(below, _)| *below <= key) => {
                     return Ok(Some((key, events)));

@@ -4,6 +4,7 @@ use redb::{Builder, ReadableDatabase, TableDefinition};
 
 use super::{
     chain::{Chain, Node, key, spec},
+    garble_entry,
     simulated::SimDisk,
 };
 use crate::store::{
@@ -161,6 +162,31 @@ fn what_is_only_suspect_is_checked() {
     let node = unchecked(&disk);
     assert_eq!(node.repairs.len(), 1);
     assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+}
+
+#[test]
+fn damage_that_the_writer_reads_ends_the_store_and_that_which_others_read_does_not() {
+    let mut chain = Chain::new(spec());
+    // More than is looked at when the store is opened.
+    chain.mine_many(60);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let id = chain.blocks[0].id();
+    let disk = garble_entry(disk.files(), &id);
+    let node = Node::on(&disk).unwrap();
+    assert_eq!(node.repairs, Vec::<String>::new());
+    let (others, own) = (node.store.reader(), node.store.newest());
+    assert!(others.header(&id).is_err() && others.known_tree(100, 10).is_err());
+    assert!(node.store.failure().is_none(), "a question stops nobody");
+    assert!(own.header(&id).is_err());
+    let failure = node.store.failure().expect("a failure");
+    assert!(failure.to_string().contains("start the node again to have it repaired: the entry of block"), "{failure}");
+    drop(node);
+    let node = Node::on(&disk).unwrap();
+    assert!(node.repairs[0].contains("set aside"), "{:?}", node.repairs);
     node.assert_is(&chain);
 }
 
