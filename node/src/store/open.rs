@@ -91,6 +91,14 @@ struct Recovered {
     unchecked: Option<(Snapshot, Commitment)>,
 }
 
+/// How the log is replayed.
+#[derive(Clone, Copy)]
+struct Replay {
+    /// From where on in the log, in bytes, it counts which blocks were found invalid. When an index is made anew, nobody knows what
+    /// was wrong with the one before, and what verdicts it led to. A branch that is wrong fails again when its next block comes.
+    verdicts_from: u64,
+}
+
 pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
     let disk = Dir(dir.to_path_buf());
     disk.create_dir().map_err(StoreError::io("create", dir))?;
@@ -259,7 +267,7 @@ impl Opening<'_> {
             Some(head) => head,
             None => {
                 let genesis = self.genesis_layer();
-                index.write(&genesis, self.log.salt()).map_err(failed)?;
+                index.begin(&genesis, self.log.salt(), self.log_len).map_err(failed)?;
                 self.end_index().map_err(StoreError::io("sync", self.dir))?;
                 genesis.head
             }
@@ -281,7 +289,8 @@ impl Opening<'_> {
         let shared = Shared::new(spec, genesis, self.log.clone(), state, Arc::clone(&self.disk));
         // What makes no sense ends nothing yet: the index is made anew for it.
         let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Durable };
-        match self.catch_up(&index, &reader) {
+        let replay = Replay { verdicts_from: index.verdicts_from().map_err(failed)? };
+        match self.catch_up(&index, &reader, replay) {
             Ok(end) => {
                 let reader = StoreReader { sight: Sight::Newest, ..reader };
                 let mut unchecked = None;
@@ -303,8 +312,8 @@ impl Opening<'_> {
     }
 
     /// Replays what the index lacks, and makes sure that it adds up to what the tip commits to.
-    fn catch_up(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
-        let end = self.replay(index, reader)?;
+    fn catch_up(&self, index: &Index, reader: &StoreReader, replay: Replay) -> Result<u64, Failure> {
+        let end = self.replay(index, reader, replay)?;
         let head = reader.head();
         if reader.known(&head.tip)?.header.state_root != head.commitment.root() {
             return Err(Failure::Index("what it adds up to is not what the tip commits to".into()));
@@ -332,14 +341,14 @@ impl Opening<'_> {
     }
 
     /// Applies the records after the one the index stands for; returns where the last whole one ends.
-    fn replay(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
+    fn replay(&self, index: &Index, reader: &StoreReader, replay: Replay) -> Result<u64, Failure> {
         let mut at = reader.head().mark.end;
         let read = || StoreError::io("read", self.log.path());
         if at < self.log_len {
             tracing::info!(bytes = self.log_len.saturating_sub(at), "replaying the log of the store");
         }
         while let Some(record) = self.log.record(at, self.log_len).map_err(read())? {
-            self.apply(reader, &record)?;
+            self.apply(reader, &record, replay)?;
             at = record.mark.end;
             if reader.shared.state().active.is_large() {
                 reader.shared.state_mut().freeze();
@@ -362,7 +371,7 @@ impl Opening<'_> {
     }
 
     /// Makes the commit of one record visible.
-    fn apply(&self, reader: &StoreReader, record: &Record) -> Result<(), Failure> {
+    fn apply(&self, reader: &StoreReader, record: &Record, replay: Replay) -> Result<(), Failure> {
         if let Some(part) = record.part_of_base() {
             let part = Part::read(part).map_err(|_| self.damaged(record.mark.start))?;
             let (layer, head) = base::plan_part(reader, &part, record.mark)?;
@@ -370,7 +379,10 @@ impl Opening<'_> {
             return Ok(());
         }
         let (head, parts) = record.split();
-        let commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
+        let mut commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
+        if record.mark.start < replay.verdicts_from {
+            commit.invalidated.clear();
+        }
         let mut stored = None;
         if let Some(block) = &commit.stored {
             let length = usize::try_from(block.length).unwrap_or(usize::MAX);

@@ -1,5 +1,13 @@
 //! An index that is too long to be checked when it is opened, and is garbled: it is noticed, and made anew.
 
+use bard_chain::{
+    engine::Outcome,
+    hash::BlockId,
+    invalid::Invalid,
+    ledger::View,
+    transaction::{Action, Transaction},
+    units::Amount,
+};
 use redb::{Builder, ReadableDatabase, TableDefinition};
 
 use super::{
@@ -41,6 +49,14 @@ fn chain() -> Chain {
     let mut chain = Chain::new(spec());
     chain.mine_many(5);
     chain
+}
+
+/// Something that changes what carol has.
+fn by_carol<V: View>(ledger: &V) -> Transaction {
+    let carol = key("carol");
+    let nonce = ledger.account(&carol.address()).unwrap().nonce;
+    let action = Action::Record { content_type: "text/plain".into(), bytes: b"carol was here".to_vec() };
+    Transaction::sign(spec().chain_id(), &carol, nonce, Amount::new(1), action)
 }
 
 /// Opens a disk whose index is taken for too long to be checked.
@@ -163,6 +179,75 @@ fn what_is_only_suspect_is_checked() {
     assert_eq!(node.repairs.len(), 1);
     assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
     node.assert_is(&chain);
+}
+
+/// A chain, and a branch that leaves it three blocks before the tip, that has two blocks more, and whose first changes what carol has.
+fn with_branch() -> (Chain, Chain) {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(2);
+    let mut branch = chain.branch(3);
+    branch.mine(&[by_carol(branch.ledger())]);
+    branch.mine_many(4);
+    chain.mine_many(3);
+    (chain, branch)
+}
+
+fn is_invalid(node: &Node, id: &BlockId) -> bool {
+    node.engine.tree().get(id).unwrap().invalid
+}
+
+#[test]
+fn a_verdict_that_a_garbled_index_led_to_is_not_kept() {
+    // The index is found garbled, or is gone when somebody looks; and the node ends well after that, or does not.
+    for (gone, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (chain, branch) = with_branch();
+        let disk = garbled(&chain);
+        let mut node = unchecked(&disk);
+        for block in &branch.blocks[2..5] {
+            assert_eq!(node.take(block), Outcome::SideBranch);
+        }
+        let first = branch.blocks[2].id();
+        let wrong = Outcome::BranchRefused { at: first, reason: Invalid::StateRoot };
+        assert_eq!(node.take(&branch.blocks[5]), wrong);
+        assert!(is_invalid(&node, &first));
+        drop(node);
+        if gone {
+            disk.remove(INDEX).unwrap();
+        } else {
+            suspect::leave(&disk, Suspicion::Certain).unwrap();
+        }
+        for round in 0..3 {
+            let mut node = unchecked(&disk);
+            assert_eq!(node.repairs.len(), usize::from(round == 0), "{:?}", node.repairs);
+            node.assert_is(&chain);
+            assert!(!is_invalid(&node, &first), "round {round}");
+            if closes {
+                node.store.close().unwrap();
+            } else if round == 2 {
+                assert_eq!(node.take(&branch.blocks[5]), Outcome::Reorganised);
+                node.take(&branch.blocks[6]);
+                node.assert_is(&branch);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_verdict_after_an_index_was_made_anew_is_kept() {
+    let mut chain = chain();
+    let disk = garbled(&chain);
+    suspect::leave(&disk, Suspicion::Certain).unwrap();
+    let [bad, after] = chain.bad_pair();
+    chain.mine_some();
+    let mut node = unchecked(&disk);
+    node.take_all(&chain.blocks[5..]);
+    assert_eq!(node.take(&bad), Outcome::SideBranch);
+    assert!(matches!(node.take(&after), Outcome::BranchRefused { .. }));
+    drop(node);
+    let node = unchecked(&disk);
+    assert!(is_invalid(&node, &bad.id()));
+    node.store.close().unwrap();
+    assert!(is_invalid(&unchecked(&disk), &bad.id()));
 }
 
 #[test]
