@@ -1,5 +1,7 @@
 //! An index that is too long to be checked when it is opened, and is garbled: it is noticed, and made anew.
 
+use std::{collections::BTreeMap, path::Path};
+
 use bard_chain::{
     engine::Outcome,
     hash::BlockId,
@@ -16,7 +18,7 @@ use super::{
     simulated::SimDisk,
 };
 use crate::store::{
-    StoreError,
+    StoreError, cut,
     disk::Disk,
     index::IndexError,
     open::INDEX,
@@ -32,7 +34,12 @@ fn garbled(chain: &Chain) -> SimDisk {
     let mut node = Node::on(&disk).unwrap();
     node.take_all(&chain.blocks);
     node.store.close().unwrap();
-    let disk = SimDisk::holding(disk.files());
+    garble_balance(disk.files())
+}
+
+/// The disk with these files, but that carol has one more.
+pub(super) fn garble_balance(files: BTreeMap<String, Vec<u8>>) -> SimDisk {
+    let disk = SimDisk::holding(files);
     let database = disk.database(&Builder::new(), INDEX).unwrap();
     let address = key("carol").address();
     let read = database.begin_read().unwrap().open_table(ACCOUNTS).unwrap();
@@ -52,7 +59,7 @@ fn chain() -> Chain {
 }
 
 /// Something that changes what carol has.
-fn by_carol<V: View>(ledger: &V) -> Transaction {
+pub(super) fn by_carol<V: View>(ledger: &V) -> Transaction {
     let carol = key("carol");
     let nonce = ledger.account(&carol.address()).unwrap().nonce;
     let action = Action::Record { content_type: "text/plain".into(), bytes: b"carol was here".to_vec() };
@@ -178,6 +185,37 @@ fn what_is_only_suspect_is_checked() {
     let node = unchecked(&disk);
     assert_eq!(node.repairs.len(), 1);
     assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+}
+
+#[test]
+fn what_was_mined_on_a_garbled_index_is_cut_off_the_log() {
+    let mut chain = chain();
+    let disk = garbled(&chain);
+    let before = disk.files()["chain.log"].len();
+    let mut node = unchecked(&disk);
+    node.mine(&[by_carol(chain.ledger())]);
+    node.mine(&[]);
+    node.store.checking.as_mut().unwrap().ended();
+    assert!(node.store.failure().is_some());
+    drop(node);
+    let whole = disk.files()["chain.log"].clone();
+    assert!(whole.len() > before);
+
+    let mut node = unchecked(&disk);
+    assert_eq!(node.repairs.len(), 2, "{:?}", node.repairs);
+    assert!(node.repairs[0].contains("found garbled when it was used"), "{:?}", node.repairs);
+    let said =
+        format!("from byte {before} on: its last {} bytes were set aside as chain.log.cut-1", whole.len() - before);
+    assert!(node.repairs[1].contains(&said), "{:?}", node.repairs);
+    node.assert_is(&chain);
+    assert_eq!(disk.files()["chain.log.cut-1"], whole[before..]);
+    assert_eq!(disk.files()["chain.log"], whole[..before]);
+    // It goes on as everybody else does.
+    node.take(&chain.mine(&[by_carol(chain.ledger())]));
+    drop(node);
+    let node = unchecked(&disk);
+    assert_eq!(node.repairs, Vec::<String>::new());
     node.assert_is(&chain);
 }
 
@@ -307,4 +345,26 @@ fn that_the_thread_that_writes_the_index_is_gone_is_noticed_without_an_order_to_
     node.store.flusher.stop();
     node.store.flusher.tend(&shared);
     assert!(matches!(node.store.flusher.failure(), Err(StoreError::Index(_))));
+}
+
+#[test]
+fn so_many_ends_of_a_log_are_kept_and_none_that_does_not_fit() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    let (log, dir) = (node.store.reader.shared.log.clone(), Path::new("/simulated"));
+    let whole = disk.files()["chain.log"].clone();
+    let ends = [100, 200, 300, 400].map(|start| (start, whole.len() as u64));
+    for ((start, end), name) in ends.into_iter().zip(["cut-1", "cut-2", "cut-3", "cut-3"]) {
+        let said = cut::keep(&disk, dir, &log, (start, end)).unwrap();
+        assert!(said.contains(&format!("set aside as chain.log.{name},")), "{said}");
+        assert_eq!(disk.files()[&format!("chain.log.{name}")], whole[start as usize..]);
+    }
+    assert_eq!(disk.files()["chain.log.cut-1"], whole[100..]);
+    let files = disk.files();
+    disk.hold_at_most(Some(disk.used() + 50));
+    let full = cut::keep(&disk, dir, &log, ends[0]).unwrap_err();
+    assert!(matches!(full, StoreError::Full { .. }), "{full}");
+    assert_eq!(disk.files(), files);
 }
