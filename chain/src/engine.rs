@@ -89,7 +89,7 @@ pub enum Refused {
     /// Something stored could not be read: a fault of this machine.
     #[error("the store cannot be read: {0}")]
     Source(#[from] SourceError),
-    /// There is no room for it now, by whoever stores what the engine decides. Another time it may be accepted.
+    /// There is no room for it now, or it is not its time, by whoever stores what the engine decides. Another time it may be accepted.
     #[error("{0}")]
     NoRoom(Arc<str>),
 }

@@ -10,7 +10,7 @@ use bard_chain::{
     branch::Branch,
     encoding,
     engine::{Engine, Outcome, Refused},
-    hash::TransactionId,
+    hash::{Hash32, TransactionId},
     invalid::Invalid,
     mempool::Admitted,
     pow, presets,
@@ -27,7 +27,7 @@ use crate::{
     metrics::Metrics,
     store::{
         Opened, StoreError,
-        tests::{garble_entry, open_on_disk, simulated::SimDisk},
+        tests::{be_checked, garble_entry, open_on_disk, simulated::SimDisk},
     },
 };
 
@@ -66,7 +66,8 @@ pub(crate) async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
     blocks
 }
 
-async fn look(keeper: &Handle) {
+/// Has the keeper look how disk and index stand.
+pub(crate) async fn look(keeper: &Handle) {
     let (reply, looked) = oneshot::channel();
     keeper.inbox.send(Request::Room { reply }).await.unwrap();
     looked.await.unwrap();
@@ -107,6 +108,58 @@ async fn a_keeper_without_room_waits_for_it() {
     disk.hold_at_most(None);
     look(&handle).await;
     handle.accept(third).await.unwrap().unwrap();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+/// Two blocks after the tip, of which the first says a state that is not.
+async fn wrong(keeper: &Handle) -> [Vec<u8>; 2] {
+    let mut branch = keeper.branch(Address::new([3; 32])).await.unwrap().unwrap();
+    let now = crate::clock::now();
+    let target = |block: &Block| block.header.target.expand().unwrap().to_be_bytes();
+    let seal = |block: &mut Block| {
+        let digest = block.header.digest();
+        block.header.nonce = pow::search(keeper.spec().pow, digest.as_bytes(), 0, 1 << 24, &target(block)).unwrap();
+        encoding::encode(block)
+    };
+    let template = branch.template(keeper.spec(), now).unwrap();
+    let mut first = Block { header: template.header().clone(), transactions: Vec::new() };
+    branch.go_on(keeper.spec(), &template, nonce_of(keeper, &template), now).unwrap();
+    let mut second = Block { header: branch.template(keeper.spec(), now).unwrap().header().clone(), ..first.clone() };
+    first.header.state_root = Hash32::new([9; 32]);
+    let bytes = seal(&mut first);
+    second.header.parent = first.header.id(keeper.spec().pow);
+    [bytes, seal(&mut second)]
+}
+
+#[tokio::test]
+async fn while_the_index_is_checked_nothing_is_mined_and_nobody_is_blamed() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let (other, _) = keeper(&SimDisk::default(), &spec, 0);
+    let [bad, after] = wrong(&handle).await;
+    be_checked(handle.reader(), true);
+    look(&handle).await;
+    let space = handle.space();
+    assert_eq!(space.shortage, None);
+    let why = space.mining_waits.expect("mining waits");
+    assert!(why.contains("is being checked") && !why.contains('\n'), "{why}");
+    assert_eq!(mined(&handle).await.unwrap_err(), Refused::NoRoom(Arc::clone(&why)));
+    assert!(matches!(handle.branch(Address::new([2; 32])).await.unwrap(), Err(Refused::NoRoom(_))));
+
+    let refused = async |block: &Vec<u8>| handle.accept(block.clone()).await.unwrap();
+    assert!(matches!(refused(&bad).await, Err(Refused::Source(_))), "nobody knows whether it is bad");
+    let good = mined(&other).await.unwrap();
+    handle.accept(good).await.unwrap().expect("blocks are taken");
+    assert_eq!(refused(&bad).await.unwrap().outcome, Outcome::SideBranch);
+    assert!(matches!(refused(&after).await, Err(Refused::Source(_))), "nor that of a branch");
+
+    be_checked(handle.reader(), false);
+    mined(&handle).await.expect("it goes on by itself");
+    look(&handle).await;
+    assert_eq!(handle.space().why_not_mined(), None);
+    let outcome = refused(&after).await.unwrap().outcome;
+    assert!(matches!(outcome, Outcome::BranchRefused { reason: Invalid::StateRoot, .. }), "{outcome:?}");
     handle.stop().await;
     ended.ended().await.unwrap();
 }

@@ -58,7 +58,7 @@ mod undone;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use bard_chain::{
@@ -232,6 +232,12 @@ impl Store {
     /// Blocks would be refused that are right, for ever.
     pub fn failure(&self) -> Option<StoreError> {
         self.reader.shared.index_failed().map(|why| StoreError::Index(why.to_owned()))
+    }
+
+    /// Whether what the index says of the ledger may be wrong: it is being added up since it was opened, or was found garbled. What
+    /// follows from it is neither to be told to others nor held against them.
+    pub fn is_uncertain(&self) -> bool {
+        self.reader.shared.unchecked.load(Ordering::Relaxed) || self.reader.shared.index_failed().is_some()
     }
 
     /// A block that the effects speak of.

@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) index_failed: OnceLock<String>,
     /// Whether the next start was left to know that the index makes no sense.
     condemned: AtomicBool,
+    /// Whether nobody knows yet that the ledger in the index adds up to what it says.
+    pub(super) unchecked: AtomicBool,
     pub(super) disk: Arc<dyn Disk>,
 }
 
@@ -58,7 +60,8 @@ impl Shared {
         disk: Arc<dyn Disk>,
     ) -> Self {
         let (recent, state, index_failed) = (Recent::default(), RwLock::new(state), OnceLock::new());
-        Self { spec, genesis, log, recent, state, index_failed, condemned: AtomicBool::new(false), disk }
+        let (condemned, unchecked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { spec, genesis, log, recent, state, index_failed, condemned, unchecked, disk }
     }
 
     /// What was read of the index. That the file system failed is kept for whoever writes to see; that something makes no sense,

@@ -166,6 +166,7 @@ impl Checking {
     pub(super) fn start(snapshot: Snapshot, expected: Commitment, shared: Arc<Shared>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        shared.unchecked.store(true, Ordering::Relaxed);
         let run = move || {
             let goes_on = || {
                 std::thread::sleep(PAUSE);
@@ -173,7 +174,8 @@ impl Checking {
             };
             // A garbled page may make the index's library panic.
             match catch_unwind(AssertUnwindSafe(|| wrong(&snapshot, &expected, &goes_on))) {
-                Ok(Ok(None)) => {}
+                // One that was cut off says nothing.
+                Ok(Ok(None)) => shared.unchecked.store(stopped.load(Ordering::Relaxed), Ordering::Relaxed),
                 Ok(Ok(Some(why))) => shared.condemn_index(&why),
                 // It is kept for whoever writes to see.
                 Ok(Err(error)) => drop(shared.read::<()>(Err(error))),

@@ -18,12 +18,16 @@ pub(crate) mod simulated;
 mod starts;
 mod suspicion;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bard_chain::{hash::BlockId, spec::ChainSpec};
 use redb::{Builder, TableDefinition};
 
-use super::{Opened, disk::Disk, index, open};
+use super::{Opened, StoreReader, disk::Disk, index, open};
 
 /// Opens a store on a disk in memory, for the tests of who uses it.
 pub(crate) fn open_on_disk(disk: &simulated::SimDisk, dir: &Path, spec: Arc<ChainSpec>) -> Opened {
@@ -45,4 +49,9 @@ pub(crate) fn garble_entry(files: BTreeMap<String, Vec<u8>>, id: &BlockId) -> si
     write.commit().unwrap();
     drop(database);
     simulated::SimDisk::holding(disk.files())
+}
+
+/// Has a store as it is while its index is being checked, or as it is after that.
+pub(crate) fn be_checked(reader: &StoreReader, is_checked: bool) {
+    reader.shared.unchecked.store(is_checked, Ordering::Relaxed);
 }

@@ -80,6 +80,7 @@ fn a_ledger_that_does_not_add_up_ends_the_store_and_is_made_anew() {
     let failure = node.store.failure().unwrap();
     assert!(matches!(failure, StoreError::Index(_)), "{failure}");
     assert!(failure.to_string().ends_with("what it holds does not add up to what it says"), "{failure}");
+    assert!(node.store.is_uncertain());
     assert!(disk.files().contains_key(SUSPECT));
     drop(node);
 
@@ -92,7 +93,7 @@ fn a_ledger_that_does_not_add_up_ends_the_store_and_is_made_anew() {
     let mut node = unchecked(&disk);
     assert_eq!(node.repairs, Vec::<String>::new());
     node.store.checking.as_mut().unwrap().ended();
-    assert!(node.store.failure().is_none(), "what is whole adds up");
+    assert!(node.store.failure().is_none() && !node.store.is_uncertain(), "what is whole adds up");
     node.assert_is(&chain);
 }
 
