@@ -89,7 +89,7 @@ pub enum Refused {
     /// Something stored could not be read: a fault of this machine.
     #[error("the store cannot be read: {0}")]
     Source(#[from] SourceError),
-    /// There is no room for it now, by whoever stores what the engine decides. Another time it may be accepted.
+    /// There is no room for it now, or it is not its time, by whoever stores what the engine decides. Another time it may be accepted.
     #[error("{0}")]
     NoRoom(Arc<str>),
 }
@@ -106,10 +106,8 @@ impl From<ApplyError<Invalid>> for Refused {
 /// What is needed to go on where an engine left off.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// The active chain as far back as it is held, the lowest first; at least one block.
-    pub active: Vec<(BlockId, Node)>,
-    /// Other blocks, parents before children.
-    pub side: Vec<(BlockId, Node)>,
+    /// The known blocks.
+    pub tree: Tree,
     /// The running commitment at the tip.
     pub commitment: Commitment,
     /// Height of the state that the store began with, below which nothing can be undone: 0 where it has every block.
@@ -152,20 +150,8 @@ impl Engine {
 
     /// Where another engine left off.
     pub fn restore(spec: Arc<ChainSpec>, restored: Restored) -> Self {
-        let mut engine = Self::genesis(spec);
-        let Restored { active, side, commitment, floor } = restored;
-        let mut active = active.into_iter();
-        if let Some((id, node)) = active.next() {
-            engine.tree = Tree::new(&engine.spec, id, node);
-        }
-        for (id, node) in active {
-            engine.tree.insert(&engine.spec, id, node);
-            engine.tree.activate(0, [id]);
-        }
-        engine.tree.insert_all(&engine.spec, side);
-        engine.commitment = commitment;
-        engine.floor = floor;
-        engine
+        let Restored { tree, commitment, floor } = restored;
+        Self { chain: spec.chain_id(), spec, tree, commitment, floor }
     }
 
     /// The specification.

@@ -3,7 +3,6 @@
 //! Only as much is held as a reorganisation may reach; older headers are the store's. Side branches are bounded in number:
 //! when there are too many, a side tip that is one of many siblings is forgotten, or else the one with the least work.
 
-use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
@@ -53,8 +52,12 @@ pub struct Tree {
     next_arrival: u64,
     /// How many held blocks name this one as their parent; those that none names are not here.
     children: BTreeMap<BlockId, usize>,
+    /// The blocks with more children than [`MOST_SIBLINGS`], by their number, so that the most crowded is found at once.
+    crowded: BTreeSet<(usize, BlockId)>,
     /// The side tips: held, not on the active chain, no held block after them. By work, so that the weakest is found at once.
     side_tips: BTreeSet<(Work, BlockId)>,
+    /// The same, each after its parent.
+    side_tips_after: BTreeSet<(BlockId, Work, BlockId)>,
 }
 
 /// How many blocks beside the active chain are held at most.
@@ -71,11 +74,33 @@ impl Tree {
             base: node.header.height,
             next_arrival: node.arrival.saturating_add(1),
             children: BTreeMap::from([(node.header.parent, 1)]),
+            crowded: BTreeSet::new(),
             side_tips: BTreeSet::new(),
+            side_tips_after: BTreeSet::new(),
             nodes: BTreeMap::from([(id, node)]),
             active: VecDeque::from([id]),
             window: depth.saturating_add(MEDIAN_SPAN).saturating_add(1),
         }
+    }
+
+    /// Holds again what is stored: the active chain from `lowest` on, and the blocks beside it, parents before children, of which
+    /// no more than twice as many are held at a time as there may be, however many they are.
+    ///
+    /// # Errors
+    /// That of `beside`.
+    pub fn restore<E>(
+        spec: &ChainSpec,
+        lowest: (BlockId, Node),
+        above: impl IntoIterator<Item = (BlockId, Node)>,
+        beside: impl IntoIterator<Item = Result<(BlockId, Node), E>>,
+    ) -> Result<Self, E> {
+        let mut tree = Self::new(spec, lowest.0, lowest.1);
+        for (id, node) in above {
+            tree.insert(spec, id, node);
+            tree.activate(0, [id]);
+        }
+        tree.insert_all(spec, beside)?;
+        Ok(tree)
     }
 
     /// The node of a block, if it is held.
@@ -180,8 +205,13 @@ impl Tree {
     /// [`Self::insert`] of many, parents before children, of which none is the next tip: only when twice as many are held as may
     /// be it is seen which are too many, or a parent might be forgotten before its child comes. More at a time, and somebody who
     /// had made a great many would make this take for ever. A child of what was forgotten is left out.
-    pub fn insert_all(&mut self, spec: &ChainSpec, all: impl IntoIterator<Item = (BlockId, Node)>) {
-        for (id, node) in all {
+    fn insert_all<E>(
+        &mut self,
+        spec: &ChainSpec,
+        all: impl IntoIterator<Item = Result<(BlockId, Node), E>>,
+    ) -> Result<(), E> {
+        for stored in all {
+            let (id, node) = stored?;
             if node.header.height > self.base && self.get(&node.header.parent).is_none() {
                 continue;
             }
@@ -191,6 +221,7 @@ impl Tree {
             }
         }
         self.trim(spec, &BlockId::ZERO);
+        Ok(())
     }
 
     /// Forgets side tips, all but one, until no more side blocks are held than may be.
@@ -207,36 +238,47 @@ impl Tree {
         self.forget(&id);
         self.next_arrival = self.next_arrival.max(node.arrival.saturating_add(1));
         let parent = node.header.parent;
-        let siblings = self.children.entry(parent).or_default();
-        *siblings = siblings.saturating_add(1);
-        if let Some(work) = self.get(&parent).map(|parent| parent.work) {
-            self.side_tips.remove(&(work, parent));
-        }
+        let siblings = self.children.get(&parent).copied().unwrap_or_default();
+        self.count_children(parent, siblings, siblings.saturating_add(1));
         self.nodes.insert(id, node);
+        self.see_whether_side_tip(&parent);
         self.see_whether_side_tip(&id);
     }
 
     /// Lets go of a block, and keeps count of children and side tips.
     fn forget(&mut self, id: &BlockId) {
         let Some(node) = self.nodes.remove(id) else { return };
-        self.side_tips.remove(&(node.work, *id));
         let parent = node.header.parent;
-        if let Some(siblings) = self.children.get_mut(&parent) {
-            *siblings = siblings.saturating_sub(1);
-            if *siblings == 0 {
-                self.children.remove(&parent);
-                self.see_whether_side_tip(&parent);
-            }
+        self.side_tips.remove(&(node.work, *id));
+        self.side_tips_after.remove(&(parent, node.work, *id));
+        if let Some(siblings) = self.children.get(&parent).copied() {
+            self.count_children(parent, siblings, siblings.saturating_sub(1));
+            self.see_whether_side_tip(&parent);
+        }
+    }
+
+    /// Notes that a block has another number of children.
+    fn count_children(&mut self, parent: BlockId, before: usize, after: usize) {
+        self.crowded.remove(&(before, parent));
+        if after > MOST_SIBLINGS {
+            self.crowded.insert((after, parent));
+        }
+        if after > 0 {
+            self.children.insert(parent, after);
+        } else {
+            self.children.remove(&parent);
         }
     }
 
     /// Keeps a held block among the side tips if it is one.
     fn see_whether_side_tip(&mut self, id: &BlockId) {
-        let Some(work) = self.get(id).map(|node| node.work) else { return };
+        let Some((work, parent)) = self.get(id).map(|node| (node.work, node.header.parent)) else { return };
         if self.children.contains_key(id) || self.is_active(id) {
             self.side_tips.remove(&(work, *id));
+            self.side_tips_after.remove(&(parent, work, *id));
         } else {
             self.side_tips.insert((work, *id));
+            self.side_tips_after.insert((parent, work, *id));
         }
     }
 
@@ -244,14 +286,13 @@ impl Tree {
     /// much work as the tip they would keep out every other branch, which begins with less. Which one is left to chance: the
     /// one with the greatest id.
     fn crowded_side_tip(&self, except: &BlockId) -> Option<BlockId> {
-        let (parent, _) =
-            self.children.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > MOST_SIBLINGS)?;
-        let above = (Bound::Excluded((self.get(parent)?.work, GREATEST)), Bound::Unbounded);
-        let is_child = |id: &BlockId| id != except && self.get(id).is_some_and(|node| node.header.parent == *parent);
+        let (_, parent) = *self.crowded.last().filter(|(_, parent)| self.get(parent).is_some())?;
+        let others = |(_, _, id): &&(BlockId, Work, BlockId)| id != except;
         // All children of a block have the same target, and so the same work.
-        let (work, _) = self.side_tips.range(above).find(|(_, id)| is_child(id))?;
-        let siblings = self.side_tips.range((*work, BlockId::ZERO)..=(*work, GREATEST));
-        siblings.rev().map(|(_, id)| *id).find(is_child)
+        let after = self.side_tips_after.range((parent, Work::ZERO, BlockId::ZERO)..);
+        let (_, work, _) = *after.take_while(|(of, _, _)| *of == parent).find(others)?;
+        let siblings = self.side_tips_after.range((parent, work, BlockId::ZERO)..=(parent, work, GREATEST));
+        siblings.rev().find(others).map(|(_, _, id)| *id)
     }
 
     fn side_blocks(&self) -> usize {

@@ -218,14 +218,15 @@ impl Task {
         }
     }
 
-    /// Ends the orders, for whoever waits for them learns why, and goes on mining continuously once there is room.
+    /// Ends the orders, for whoever waits for them learns why, and goes on mining continuously once there is room and the index of the
+    /// store was checked.
     async fn wait_for_room(&mut self) -> Result<(), Closed> {
         self.jobs.drain(..).for_each(|Job { mined, reply, .. }| drop(reply.send(mined)));
         self.activity.send_modify(|activity| activity.hash_rate = 0.0);
         let mut space = self.keeper.watch_space();
         tokio::select! {
             order = self.order() => self.take(order?),
-            room = space.wait_for(|space| space.shortage.is_none()) => drop(room.map_err(|_| Closed)?),
+            room = space.wait_for(|space| space.why_not_mined().is_none()) => drop(room.map_err(|_| Closed)?),
         }
         Ok(())
     }
@@ -451,36 +452,4 @@ pub(crate) fn start_search(
 }
 
 #[cfg(test)]
-mod tests {
-    use bard_protocol::{Agent, Identity, NetworkConfig};
-
-    use super::*;
-    use crate::{
-        lab::{self, Lab},
-        metrics::Metrics,
-        relay,
-    };
-
-    #[tokio::test]
-    async fn where_the_clock_is_behind_the_chain_orders_end_and_no_work_is_done() {
-        let spec = crate::store::tests::easy_spec();
-        let (keeper, ended) = keeper::tests::keeper_ahead(&spec);
-        let config = NetworkConfig::alone(&spec, Identity::generate(), Agent::new("test"));
-        let network = bard_protocol::start(config).await.expect("a network").handle;
-        let (link, _sending) = lab::link(&Lab::new(&spec), network.clone());
-        let (hints, _hinted) = mpsc::channel(1);
-        let counts = Metrics::new("dev", "", Timestamp::ZERO).relay;
-        let (relay, _tasks) = relay::new(keeper.clone(), network, link, hints, counts);
-        let (miner, task) = new(keeper.clone(), relay, Address::new([1; 32]), true, 1);
-        let running = tokio::spawn(task.run());
-        for _ in 0..2 {
-            assert_eq!(miner.mine(3).await, Ok(Vec::new()));
-            let Activity { too_early_for, hash_rate, .. } = miner.activity();
-            assert!(too_early_for.is_some_and(|time| time > clock::now()));
-            assert!(hash_rate == 0.0 && miner.hashes() == 0);
-        }
-        running.abort();
-        keeper.stop().await;
-        ended.ended().await.expect("stopped");
-    }
-}
+mod tests;

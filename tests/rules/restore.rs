@@ -1,15 +1,15 @@
 //! An engine put together again from what was stored goes on exactly where it left off.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use bard_chain::{
     address::Address,
     engine::{Engine, Outcome, Restored},
-    hash::Hash32,
+    hash::{BlockId, Hash32},
     invalid::Invalid,
     rules::isolated::Isolated,
     spec::{ChainSpec, Difficulty},
-    tree::Node,
+    tree::{Node, Tree},
     units::{Height, Timestamp},
 };
 use bard_tests::{
@@ -17,20 +17,31 @@ use bard_tests::{
     chain_builder::{MemoryNode, easy_spec},
 };
 
+/// A block as a store has it.
+type Stored = (BlockId, Node);
+
 /// What a store would hand back of an engine.
 pub(crate) fn parts(engine: &Engine) -> Restored {
+    let (active, side) = stored(engine);
+    Restored { tree: tree(engine, active, side), commitment: engine.commitment().clone(), floor: engine.floor() }
+}
+
+/// The active chain, and the blocks beside it, that an engine holds.
+fn stored(engine: &Engine) -> (Vec<Stored>, Vec<Stored>) {
     let tree = engine.tree();
     let heights = (0..=engine.tip().height.get()).map(Height::new);
     let active: Vec<_> = heights.filter_map(|height| tree.active_at(height)).collect();
-    let with_node = |id: &bard_chain::hash::BlockId| (*id, tree.get(id).expect("held").clone());
+    let with_node = |id: &BlockId| (*id, tree.get(id).expect("held").clone());
     let mut side: Vec<_> = tree.nodes().filter(|(id, _)| !tree.is_active(id)).map(|(id, _)| with_node(id)).collect();
     side.sort_by_key(|(_, node)| node.header.height);
-    Restored {
-        active: active.iter().map(with_node).collect(),
-        side,
-        commitment: engine.commitment().clone(),
-        floor: engine.floor(),
-    }
+    (active.iter().map(with_node).collect(), side)
+}
+
+fn tree(engine: &Engine, active: Vec<Stored>, side: Vec<Stored>) -> Tree {
+    let mut active = active.into_iter();
+    let lowest = active.next().expect("at least one block");
+    let Ok(tree) = Tree::restore::<Infallible>(engine.spec(), lowest, active, side.into_iter().map(Ok));
+    tree
 }
 
 /// The node after a restart.
@@ -174,35 +185,77 @@ fn after_a_branch_of_fewer_blocks_as_much_is_held_as_after_a_restart() {
     node.assert_invariants();
 }
 
-#[test]
-fn of_too_many_side_blocks_none_is_held_without_its_parent() {
-    const HELD: usize = 2 * 2 + 1_024;
+const HELD: usize = 2 * 2 + 1_024;
+
+/// A chain of two blocks, so many blocks beside it after the genesis block by ids, and who mined the last of these.
+fn crowd(count: usize) -> (MemoryNode, Vec<Arc<Isolated>>, MemoryNode) {
     let mut node = MemoryNode::new(ChainSpec { max_reorg_depth: 2, ..easy_spec() });
     let mut rival = node.rival();
     node.extend_by(2);
-    let mut restored = parts(node.engine());
-    let (genesis, work) = (restored.active[0].1.clone(), restored.active[1].1.work);
-    let after = |parent: &Node, block: &Isolated| {
-        let work = parent.work.saturating_add(work);
-        Node { header: block.header().clone(), work, anchor: Some(block.header().timestamp), ..genesis.clone() }
-    };
-    let mut weak: Vec<_> = (0..HELD + 8)
+    let mut weak: Vec<_> = (0..count)
         .map(|number| {
             rival.miner = Address::new([(number as u32).to_le_bytes(); 8].concat().try_into().expect("32 bytes"));
             rival.mine(Vec::new())
         })
         .collect();
-    restored.side = weak.iter().map(|block| (block.id(), after(&genesis, block))).collect();
-    // The first of all to be forgotten has a child, which comes last.
     weak.sort_by_key(|block| block.id());
-    let parent = &weak[weak.len() - 1];
-    let child = rival.child_of(parent);
-    restored.side.push((child.id(), after(&after(&genesis, parent), &child)));
-    let engine = Engine::restore(Arc::clone(node.spec()), restored);
-    let tree = engine.tree();
-    assert_eq!(tree.nodes().count() - 3, HELD);
+    (node, weak, rival)
+}
+
+/// The tree that comes of such blocks beside the chain, and a child each of some of them.
+fn held_of(node: &MemoryNode, weak: &[Arc<Isolated>], children: &[(&Arc<Isolated>, &Arc<Isolated>)]) -> Tree {
+    let (active, _) = stored(node.engine());
+    let (genesis, work) = (active[0].1.clone(), active[1].1.work);
+    let after = |parent: &Node, block: &Isolated| {
+        let work = parent.work.saturating_add(work);
+        Node { header: block.header().clone(), work, anchor: Some(block.header().timestamp), ..genesis.clone() }
+    };
+    let mut side: Vec<_> = weak.iter().map(|block| (block.id(), after(&genesis, block))).collect();
+    let children = children.iter().map(|(parent, child)| (child.id(), after(&after(&genesis, parent), child)));
+    side.extend(children);
+    let tree = tree(node.engine(), active, side);
     for (id, known) in tree.nodes().filter(|(_, known)| known.header.height > Height::ZERO) {
         assert!(tree.get(&known.header.parent).is_some(), "{id} has lost its parent");
     }
+    tree
+}
+
+#[test]
+fn of_too_many_side_blocks_none_is_held_without_its_parent() {
+    let (node, weak, rival) = crowd(HELD + 8);
+    // The first of all to be forgotten has a child, which comes last.
+    let parent = &weak[weak.len() - 1];
+    let child = rival.child_of(parent);
+    let tree = held_of(&node, &weak, &[(parent, &child)]);
+    assert_eq!(tree.nodes().count() - 3, HELD);
     assert!(tree.get(&child.id()).is_some(), "the one with most work is held");
+}
+
+#[test]
+fn of_more_than_twice_too_many_side_blocks_some_are_forgotten_before_the_last_comes() {
+    let (node, weak, rival) = crowd(2 * HELD + 1);
+    // Who comes last, when half of them were forgotten: a child of one that was, and one of the last that was not.
+    let (gone, left) = (&weak[HELD], &weak[HELD - 1]);
+    let (of_gone, of_left) = (rival.child_of(gone), rival.child_of(left));
+    let tree = held_of(&node, &weak, &[(gone, &of_gone), (left, &of_left)]);
+    assert_eq!(tree.nodes().count() - 3, HELD);
+    for block in [gone, &of_gone] {
+        assert!(tree.get(&block.id()).is_none(), "{} is held", block.id());
+    }
+    for block in [left, &of_left, &weak[0], &weak[HELD - 3]] {
+        assert!(tree.get(&block.id()).is_some(), "{} is not held", block.id());
+    }
+    assert!(tree.get(&weak[HELD - 2].id()).is_none(), "it made room for the child");
+}
+
+#[test]
+fn nothing_is_restored_of_a_store_that_cannot_be_read() {
+    let (node, weak, _) = crowd(2);
+    let (active, side) = stored(node.engine());
+    assert_eq!((active.len(), side.len()), (3, 0));
+    let beside = Node { header: weak[0].header().clone(), ..active[1].1.clone() };
+    let mut reads = vec![Err("it cannot be read"), Ok((weak[0].id(), beside))];
+    let read = std::iter::from_fn(|| reads.pop());
+    let restored = Tree::restore(node.spec(), active[0].clone(), active[1..].to_vec(), read);
+    assert_eq!(restored.expect_err("no tree"), "it cannot be read");
 }

@@ -2,7 +2,7 @@
 //!
 //! What a real node stores goes through its bytes here too, so that a value which does not survive its encoding shows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use bard_chain::{
     address::Address,
@@ -26,7 +26,7 @@ use bard_chain::{
     spec::ChainSpec,
     target::CompactTarget,
     transaction::{Action, ItemName, Transaction},
-    tree::Node,
+    tree::{Node, Tree},
     units::{Amount, Nonce, Timestamp},
 };
 
@@ -342,9 +342,10 @@ impl MemoryNode {
     /// Where there are not so many.
     pub fn stored(&self, blocks: usize) -> Restored {
         let active = self.active_blocks().split_off(self.active_blocks().len().saturating_sub(blocks));
-        let active = active.iter().map(|block| (block.id(), self.nodes.get(&block.id()).expect("stored").clone()));
-        let (active, commitment) = (active.collect(), self.engine.commitment().clone());
-        Restored { active, side: Vec::new(), commitment, floor: self.engine.floor() }
+        let mut active = active.iter().map(|block| (block.id(), self.nodes.get(&block.id()).expect("stored").clone()));
+        let lowest = active.next().expect("at least one block");
+        let Ok(tree) = Tree::restore::<Infallible>(self.spec(), lowest, active, []);
+        Restored { tree, commitment: self.engine.commitment().clone(), floor: self.engine.floor() }
     }
 
     /// A new node that gets the active chain of this one, block by block.

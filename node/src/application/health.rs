@@ -101,7 +101,7 @@ impl Standing {
         let lag = Rule { holds: lag.holds || !self.catching_up, ..lag };
         let peers = Rule::at_least("peers", self.peers as u64, rules.peers as u64);
         let age = rules.tip_age.map(|most| Rule::at_most("tip_age_seconds", self.tip_age.as_secs(), most.as_secs()));
-        let Space { room, shortage } = &self.space;
+        let Space { room, shortage, .. } = &self.space;
         let space = Rule { name: "free_bytes", holds: shortage.is_none(), value: room.free, limit: room.keep_free };
         [lag, peers, space].into_iter().chain(age).collect()
     }
@@ -114,7 +114,7 @@ mod tests {
 
     fn standing() -> Standing {
         let room = Room { free: Some(1 << 30), keep_free: 1 << 20 };
-        let space = Space { room, shortage: None };
+        let space = Space { room, shortage: None, mining_waits: None };
         Standing { catching_up: false, lag: 0, peers: 0, tip_age: Duration::from_secs(90), space }
     }
 

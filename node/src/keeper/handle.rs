@@ -60,13 +60,25 @@ pub type Submitted = oneshot::Receiver<BlockReply>;
 /// The answers to submitted transactions, one each.
 pub type Verdicts = Vec<Result<Admitted, PoolRefusal>>;
 
-/// How the disk stands.
+/// How disk and index stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// How much is free.
     pub room: Room,
     /// Why no block is taken and none is mined now, in a line for people; `None` where all is well.
     pub shortage: Option<Arc<str>>,
+    /// Why none is mined now, though blocks are taken, in a line for people; `None` where all is well.
+    pub mining_waits: Option<Arc<str>>,
+}
+
+impl Space {
+    /// Why no block is mined now, in a line for people; `None` where one may be.
+    pub const fn why_not_mined(&self) -> Option<&Arc<str>> {
+        match &self.shortage {
+            None => self.mining_waits.as_ref(),
+            shortage => shortage.as_ref(),
+        }
+    }
 }
 
 /// What an announced header is to this node.

@@ -29,7 +29,10 @@ use bard_chain::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub(crate) use self::group::{GROUP, GROUP_LEN, GROUP_TIME};
-use self::{group::Group, refusals::Refusals};
+use self::{
+    group::Group,
+    refusals::{Refusals, is_of_the_ledger},
+};
 use super::{
     handle::{Accepted, BlockReply, Handle, Placing, Request, Space, Verdicts},
     signatures::Signatures,
@@ -119,7 +122,7 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     let (tip_sender, tip) = watch::channel(engine.tip());
     let (pool_sender, pool_changes) = watch::channel(0);
     let (events, _) = broadcast::channel(EVENTS);
-    let (space_sender, space) = watch::channel(Space { room: store.room(), shortage: None });
+    let (space_sender, space) = watch::channel(Space { room: store.room(), shortage: None, mining_waits: None });
     let pool = Arc::new(RwLock::new(Mempool::new(limits)));
     let workers = rayon::ThreadPoolBuilder::new()
         .thread_name(|n| format!("check-{n}"))
@@ -170,6 +173,11 @@ pub fn start(engine: Engine, store: Store, limits: Limits, counts: Chain) -> std
     Ok((handle, Keeper { thread }))
 }
 
+/// The answer to a block that breaks a rule by a ledger that may be wrong.
+fn unjudged() -> Refused {
+    SourceError("the index is being checked, so that a block is wrong cannot be told".to_owned()).into()
+}
+
 struct Task {
     engine: Engine,
     store: Store,
@@ -206,6 +214,8 @@ impl Task {
                 }
             }
             if let Some(failure) = self.store.failure() {
+                // Whoever waits for what was done by then hears of it.
+                self.settle()?;
                 return Err(failure.into());
             }
         }
@@ -299,6 +309,9 @@ impl Task {
         let span = tracing::debug_span!("import", height = block.header().height.get(), %id);
         let _entered = span.enter();
         match self.engine.accept(block, clock::now(), &self.reader) {
+            // What the ledger says may be wrong: the block is none that was judged, and comes again.
+            Ok(Effects { outcome: Outcome::BranchRefused { .. }, .. }) if self.store.is_uncertain() => Err(unjudged()),
+            Err(Refused::Invalid(reason)) if is_of_the_ledger(&reason) && self.store.is_uncertain() => Err(unjudged()),
             Ok(effects) => {
                 tracing::debug!(outcome = ?effects.outcome, "accepted");
                 let timestamp = block.header().timestamp;
@@ -329,6 +342,24 @@ impl Task {
         self.space.borrow().shortage.clone()
     }
 
+    /// Why no block is mined, though blocks are taken: one made from a wrong ledger would be right here and nowhere else.
+    fn mining_waits(&self) -> Option<Arc<str>> {
+        let why =
+            "no block is mined while the index of the store is being checked: mining goes on by itself after that";
+        self.store.is_uncertain().then(|| why.into())
+    }
+
+    /// Tells everybody how disk and index stand.
+    fn show_space(&self, shortage: Option<Arc<str>>) {
+        let space = Space { room: self.store.room(), shortage, mining_waits: self.mining_waits() };
+        let before = self.space.send_replace(space);
+        match (before.mining_waits, self.space.borrow().mining_waits.as_deref()) {
+            (None, Some(why)) => tracing::info!("{why}"),
+            (Some(_), None) => tracing::info!("the index of the store was checked, and is whole: blocks are mined"),
+            _ => {}
+        }
+    }
+
     /// Looks at the free space: below what is kept free, no block is taken until there is an eighth more than that.
     fn look_at_space(&mut self) {
         let room = self.store.room();
@@ -339,9 +370,9 @@ impl Task {
             (Some(_), _) if again => {
                 tracing::warn!("there is room on the disk again: blocks are taken and mined as before");
                 self.wanted = 0;
-                self.space.send_replace(Space { room, shortage: None });
+                self.show_space(None);
             }
-            (shortage, _) => drop(self.space.send_replace(Space { room, shortage })),
+            (shortage, _) => self.show_space(shortage),
         }
     }
 
@@ -349,7 +380,7 @@ impl Task {
     fn run_short(&self, why: &str) -> Arc<str> {
         let line: Arc<str> = format!("no block is taken or mined, the disk is nearly full: {why}").into();
         tracing::error!("{line}; what is stored is answered as before, and all goes on once there is room");
-        self.space.send_replace(Space { room: self.store.room(), shortage: Some(Arc::clone(&line)) });
+        self.show_space(Some(Arc::clone(&line)));
         line
     }
 
@@ -365,10 +396,6 @@ impl Task {
                 self.look_at_space();
                 let _ = reply.send(());
             }
-            Request::Template { reply, .. } if self.shortage().is_some() => {
-                let why = self.shortage().unwrap_or_default();
-                let _ = reply.send(Err(Refused::NoRoom(why)));
-            }
             Request::Readmit { transactions, reply } => {
                 let _ = reply.send(self.readmit(transactions));
             }
@@ -377,7 +404,7 @@ impl Task {
                 let _ = reply.send(self.template(miner));
             }
             Request::Branch { miner, reply } => {
-                let _ = reply.send(Branch::from_tip(&self.engine, &self.reader, miner).map_err(Refused::from));
+                let _ = reply.send(self.branch(miner));
             }
             Request::Placing { id, parent, reply } => {
                 let _ = reply.send(self.placing(&id, &parent));
@@ -399,10 +426,20 @@ impl Task {
 
     /// The next block to mine, unless it would be refused for its time, which no work on it changes.
     fn template(&self, miner: Address) -> Result<Template, Refused> {
+        if let Some(why) = self.shortage().or_else(|| self.mining_waits()) {
+            return Err(Refused::NoRoom(why));
+        }
         let now = clock::now();
         let template = Template::build(&self.engine, &self.read_pool(), &self.reader, miner, now)?;
         not_too_new(self.engine.spec(), template.header(), now)?;
         Ok(template)
+    }
+
+    fn branch(&self, miner: Address) -> Result<Branch, Refused> {
+        if let Some(why) = self.mining_waits() {
+            return Err(Refused::NoRoom(why));
+        }
+        Ok(Branch::from_tip(&self.engine, &self.reader, miner)?)
     }
 
     fn placing(&self, id: &BlockId, parent: &BlockId) -> Placing {

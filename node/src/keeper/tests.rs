@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bard_chain::{
     address::Address,
@@ -10,7 +10,7 @@ use bard_chain::{
     branch::Branch,
     encoding,
     engine::{Engine, Outcome, Refused},
-    hash::TransactionId,
+    hash::{Hash32, TransactionId},
     invalid::Invalid,
     mempool::{Admitted, Limits},
     pow, presets,
@@ -26,8 +26,8 @@ use super::{ChainEvent, Closed, CutOff, Handle, Keeper, KeeperError, handle::Req
 use crate::{
     metrics::Metrics,
     store::{
-        Opened,
-        tests::{open_on_disk, simulated::SimDisk},
+        Opened, StoreError,
+        tests::{be_checked, garble_entry, open_on_disk, simulated::SimDisk},
     },
 };
 
@@ -71,7 +71,7 @@ pub(crate) async fn branch(keeper: &Handle, count: usize) -> Vec<Vec<u8>> {
     blocks
 }
 
-/// Has the disk looked at.
+/// Has the keeper look how disk and index stand.
 pub(crate) async fn look(keeper: &Handle) {
     let (reply, looked) = oneshot::channel();
     keeper.inbox.send(Request::Room { reply }).await.unwrap();
@@ -113,6 +113,58 @@ async fn a_keeper_without_room_waits_for_it() {
     disk.hold_at_most(None);
     look(&handle).await;
     handle.accept(third).await.unwrap().unwrap();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+/// Two blocks after the tip, of which the first says a state that is not.
+async fn wrong(keeper: &Handle) -> [Vec<u8>; 2] {
+    let mut branch = keeper.branch(Address::new([3; 32])).await.unwrap().unwrap();
+    let now = crate::clock::now();
+    let target = |block: &Block| block.header.target.expand().unwrap().to_be_bytes();
+    let seal = |block: &mut Block| {
+        let digest = block.header.digest();
+        block.header.nonce = pow::search(keeper.spec().pow, digest.as_bytes(), 0, 1 << 24, &target(block)).unwrap();
+        encoding::encode(block)
+    };
+    let template = branch.template(keeper.spec(), now).unwrap();
+    let mut first = Block { header: template.header().clone(), transactions: Vec::new() };
+    branch.go_on(keeper.spec(), &template, nonce_of(keeper, &template), now).unwrap();
+    let mut second = Block { header: branch.template(keeper.spec(), now).unwrap().header().clone(), ..first.clone() };
+    first.header.state_root = Hash32::new([9; 32]);
+    let bytes = seal(&mut first);
+    second.header.parent = first.header.id(keeper.spec().pow);
+    [bytes, seal(&mut second)]
+}
+
+#[tokio::test]
+async fn while_the_index_is_checked_nothing_is_mined_and_nobody_is_blamed() {
+    let (disk, spec) = (SimDisk::default(), crate::store::tests::easy_spec());
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let (other, _) = keeper(&SimDisk::default(), &spec, 0);
+    let [bad, after] = wrong(&handle).await;
+    be_checked(handle.reader(), true);
+    look(&handle).await;
+    let space = handle.space();
+    assert_eq!(space.shortage, None);
+    let why = space.mining_waits.expect("mining waits");
+    assert!(why.contains("is being checked") && !why.contains('\n'), "{why}");
+    assert_eq!(mined(&handle).await.unwrap_err(), Refused::NoRoom(Arc::clone(&why)));
+    assert!(matches!(handle.branch(Address::new([2; 32])).await.unwrap(), Err(Refused::NoRoom(_))));
+
+    let refused = async |block: &Vec<u8>| handle.accept(block.clone()).await.unwrap();
+    assert!(matches!(refused(&bad).await, Err(Refused::Source(_))), "nobody knows whether it is bad");
+    let good = mined(&other).await.unwrap();
+    handle.accept(good).await.unwrap().expect("blocks are taken");
+    assert_eq!(refused(&bad).await.unwrap().outcome, Outcome::SideBranch);
+    assert!(matches!(refused(&after).await, Err(Refused::Source(_))), "nor that of a branch");
+
+    be_checked(handle.reader(), false);
+    mined(&handle).await.expect("it goes on by itself");
+    look(&handle).await;
+    assert_eq!(handle.space().why_not_mined(), None);
+    let outcome = refused(&after).await.unwrap().outcome;
+    assert!(matches!(outcome, Outcome::BranchRefused { reason: Invalid::StateRoot, .. }), "{outcome:?}");
     handle.stop().await;
     ended.ended().await.unwrap();
 }
@@ -184,6 +236,57 @@ async fn after_a_branch_of_fewer_blocks_another_may_leave_as_far_back_as_before(
         next(&mut deep, time).await;
     }
     assert_eq!(handle.tip().height, Height::new(41));
+    handle.stop().await;
+    ended.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_makes_no_sense_to_the_keeper_ends_the_node_and_is_made_anew() {
+    let easy = crate::store::tests::easy_spec();
+    // Blocks that come at once are ever harder, and so many are held: one more than that is stored.
+    let difficulty = Difficulty::Asert { half_life_ms: easy.target_interval_ms / 2 };
+    let spec = Arc::new(ChainSpec { max_reorg_depth: 6, difficulty, ..(*easy).clone() });
+    let disk = SimDisk::default();
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    let mut branch = handle.branch(Address::new([2; 32])).await.unwrap().unwrap();
+    let sealed = |branch: &mut Branch, time: u64| {
+        let template = branch.template(&spec, Timestamp::new(time)).unwrap();
+        let nonce = nonce_of(&handle, &template);
+        branch.go_on(&spec, &template, nonce, Timestamp::new(time)).unwrap();
+        template.sealed(nonce)
+    };
+    let (mut time, mut short, mut old) = (spec.genesis_time.get(), None, None);
+    for height in 1..=46 {
+        time += spec.target_interval_ms;
+        handle.accept(sealed(&mut branch, time)).await.unwrap().unwrap();
+        short = short.or_else(|| (height == 40).then(|| (branch.clone(), time)));
+        old = old.or_else(|| (height == 28).then(|| branch.id()));
+    }
+    let ((mut short, mut time), old) = (short.unwrap(), old.unwrap());
+    let heavier: Vec<_> = (0..3)
+        .map(|_| {
+            time += 1;
+            sealed(&mut short, time)
+        })
+        .collect();
+    handle.stop().await;
+    ended.ended().await.unwrap();
+
+    let disk = garble_entry(disk.files(), &old);
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    assert!(handle.reader().header(&old).is_err());
+    for (block, outcome) in heavier.iter().zip([Outcome::SideBranch, Outcome::SideBranch, Outcome::Reorganised]) {
+        // Who brought the block that showed it hears what came of it.
+        assert_eq!(handle.accept(block.clone()).await.unwrap().unwrap().outcome, outcome);
+    }
+    let failure = tokio::time::timeout(Duration::from_secs(60), ended.ended()).await.expect("it ends").unwrap_err();
+    assert!(matches!(failure, KeeperError::Store(StoreError::Index(_))), "{failure}");
+    drop(handle);
+    let open = || open_on_disk(&disk, Path::new("/simulated"), Arc::clone(&spec));
+    let repairs = open().repairs;
+    assert!(repairs.len() == 1 && repairs[0].contains("set aside"), "{repairs:?}");
+    let (handle, ended) = keeper(&disk, &spec, 0);
+    assert_eq!(handle.tip().id, short.id());
     handle.stop().await;
     ended.ended().await.unwrap();
 }

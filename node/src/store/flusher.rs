@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::JoinHandle,
 };
@@ -59,6 +59,8 @@ impl Flusher {
                 let flushed = catch_unwind(AssertUnwindSafe(|| flush_with_room(&index, &shared, &*disk)));
                 let result = flushed.unwrap_or_else(|panic| {
                     shared.suspect_index(Suspicion::Possible);
+                    // With this thread goes the index: nothing more is read of it.
+                    shared.index_failed.get_or_init(|| "the thread that writes it ended in a panic".to_owned());
                     resume_unwind(panic)
                 });
                 if outbox.send(result).is_err() {
@@ -72,8 +74,15 @@ impl Flusher {
 
     /// Freezes the top layer if it is large, and sees to it that the frozen ones get into the index.
     pub(super) fn tend(&mut self, shared: &Shared) {
-        while let Ok(result) = self.results.try_recv() {
-            self.note(result);
+        loop {
+            match self.results.try_recv() {
+                Ok(result) => self.note(result),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.ended();
+                    break;
+                }
+            }
         }
         if shared.state().active.is_large() {
             if shared.state().frozen.len() >= MAX_WAITING {
@@ -161,7 +170,7 @@ impl Flusher {
         self.trouble = Some(Trouble::Failed("its thread ended".into()));
     }
 
-    fn failure(&self) -> Result<(), StoreError> {
+    pub(super) fn failure(&self) -> Result<(), StoreError> {
         match &self.trouble {
             None => Ok(()),
             Some(Trouble::Full(needed)) => Err(StoreError::Full { path: self.dir.clone(), needed: *needed }),

@@ -18,6 +18,8 @@ use super::{
 
 /// The most heights below the tip that are looked at.
 const MAX_DEPTH: u64 = 10_000;
+/// Blocks beside the active chain that are listed together.
+const SIDES_AT_ONCE: usize = 1024;
 
 /// What is known of the transactions of a stored block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,14 +79,13 @@ impl StoreReader {
             (active, sides, state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?, heights, beside)
         };
         let mut blocks = Vec::new();
-        let shared = &self.shared;
-        shared.read(listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
+        self.read(listing::merge(&listing::HEIGHTS, active, &frozen, &snapshot, &heights, &mut |_, id| {
             blocks.push((id, true));
             true
         }))?;
         let mut highest = VecDeque::new();
         let mut more = false;
-        shared.read(listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
+        self.read(listing::merge(&listing::SIDES, sides, &frozen, &snapshot, &beside, &mut |(_, _, id), ()| {
             highest.push_back((id, false));
             if highest.len() > limit {
                 highest.pop_front();
@@ -96,6 +97,35 @@ impl StoreReader {
         let mut blocks: Vec<_> = known.collect::<Result<_, _>>()?;
         blocks.sort_by_key(|block| (block.header.height, !block.active, block.arrival));
         Ok(KnownTree { blocks, more })
+    }
+
+    /// Blocks beside the active chain from a height on, by height, then arrival. There may be a great many, which are never in
+    /// memory together.
+    pub(super) fn sides(&self, from: Height) -> impl Iterator<Item = Result<BlockId, SourceError>> {
+        let mut page = Vec::new().into_iter();
+        let mut next = Some(Bound::Included((from.get(), 0, BlockId::ZERO)));
+        std::iter::from_fn(move || {
+            if page.len() == 0
+                && let Some(low) = next.take()
+            {
+                match self.list(&listing::SIDES, &(low, Bound::Unbounded), SIDES_AT_ONCE) {
+                    Ok(sides) => {
+                        next = sides.last().map(|(last, ())| Bound::Excluded(*last));
+                        page = sides.into_iter();
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            page.next().map(|((_, _, id), ())| Ok(id))
+        })
+    }
+
+    /// Blocks beside the active chain at a height.
+    pub(super) fn sides_at(&self, height: Height) -> Result<Vec<SideKey>, SourceError> {
+        let height = height.get();
+        let range = ((height, 0, BlockId::ZERO), (height, u64::MAX, BlockId::new([u8::MAX; BlockId::LEN])));
+        let sides = self.list(&listing::SIDES, &(Bound::Included(range.0), Bound::Included(range.1)), usize::MAX)?;
+        Ok(sides.into_iter().map(|(key, ())| key).collect())
     }
 
     fn known_block(&self, id: BlockId, active: bool) -> Result<KnownBlock, SourceError> {

@@ -53,11 +53,13 @@ const TRANSACTIONS: TableDefinition<'_, &HalfId, (u64, u32)> = TableDefinition::
 const HISTORIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("histories");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
-/// Keys of `meta`: the format, the salt of the log, the sum that the state root commits to, and all else of the stamp.
+/// Keys of `meta`: the format, the salt of the log, the sum that the state root commits to, all else of the stamp, and from where on
+/// the log's verdicts count; where that is missing, all do.
 const FORMAT_KEY: &str = "format";
 const LOG_KEY: &str = "log";
 const COMMITMENT_KEY: &str = "commitment";
 const STAMP_KEY: &str = "stamp";
+const VERDICTS_KEY: &str = "verdicts from";
 /// What the tables hold, and how; an index of another format is made anew. In format 1 there were no histories, and items
 /// that are held were not counted; in format 2 they did not say which blocks changed an account; in format 3 transactions had
 /// their whole ids as keys.
@@ -175,8 +177,29 @@ impl Index {
         Ok(Some(Head { mark: Mark { start, end, crc }, tip, height, commitment, counts }))
     }
 
+    /// Writes the first layer, and from where on in the log, in bytes, it counts which blocks were found invalid.
+    pub(super) fn begin(&self, frozen: &Frozen, log: &Salt, verdicts_from: u64) -> Result<(), IndexError> {
+        let transaction = self.fill(frozen, log)?;
+        transaction.open_table(META)?.insert(VERDICTS_KEY, verdicts_from.to_be_bytes().as_slice())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// What [`Self::begin`] was told.
+    pub(super) fn verdicts_from(&self) -> Result<u64, IndexError> {
+        let meta = self.database.begin_read()?.open_table(META)?;
+        let Some(from) = meta.get(VERDICTS_KEY)? else { return Ok(0) };
+        let from = from.value().try_into().map(u64::from_be_bytes);
+        from.map_err(|_| IndexError::Damaged("from where on verdicts count is no number".into()))
+    }
+
     /// Writes a layer and its stamp: all or nothing.
     pub(super) fn write(&self, frozen: &Frozen, log: &Salt) -> Result<(), IndexError> {
+        self.fill(frozen, log)?.commit()?;
+        Ok(())
+    }
+
+    fn fill(&self, frozen: &Frozen, log: &Salt) -> Result<WriteTransaction, IndexError> {
         let mut transaction = self.database.begin_write()?;
         // Saves what a reopening after a kill would otherwise have to find out by walking through everything.
         transaction.set_quick_repair(true);
@@ -187,8 +210,7 @@ impl Index {
         let before = written_height(&transaction)?;
         chunks::write(&mut transaction.open_table(HISTORIES)?, &frozen.layer, before)?;
         write_stamp(&transaction, &frozen.head, log)?;
-        transaction.commit()?;
-        Ok(())
+        Ok(transaction)
     }
 
     /// A view of the index as it is now, that later writes do not change.

@@ -31,7 +31,7 @@ pub(super) const FRAME_LEN: usize = 24;
 /// The longest payload, in bytes: a reorganisation hundreds of full blocks deep, at the least. It comes before any allocation,
 /// as does the length of the file.
 const MAX_PAYLOAD_LEN: u64 = 1 << 30;
-/// How much is read at a time when looking for whole records after a damaged one, in bytes.
+/// How much is read at a time when looking for whole records after a damaged one, or copying, in bytes.
 const SCAN_CHUNK: usize = 1 << 20;
 
 /// The end of a record: enough to tell whether a log is the one that something was made from.
@@ -181,6 +181,20 @@ impl LogReader {
         let head_len = usize::try_from(head_len).unwrap_or(usize::MAX);
         let mark = Mark { start, end, crc };
         Ok(whole.then_some(Record { mark, durable: frame.durable, head_len, payload }))
+    }
+
+    /// Copies what lies from `start` to `end` to the beginning of another file.
+    pub(super) fn copy(&self, start: u64, end: u64, to: &OpenFile) -> io::Result<()> {
+        let mut chunk = vec![0; SCAN_CHUNK];
+        let mut at = start;
+        while at < end {
+            let length = chunk.len().min(usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX));
+            let Some(part) = chunk.get_mut(..length) else { break };
+            self.file.read_exact_at(part, at)?;
+            to.write_all_at(part, at.saturating_sub(start))?;
+            at = at.saturating_add(length as u64);
+        }
+        Ok(())
     }
 
     /// Whether this log holds, at the same place, the record that `mark` names.

@@ -24,7 +24,7 @@
 //! | `overlay.rs`, `index.rs`, `flusher.rs` | these changes in memory, on the disk, and on the way from one to the other |
 //! | `changes.rs` | many commits' changes in memory, in the order of their keys |
 //! | `chunks.rs` | how histories lie in the index |
-//! | `open.rs`, `suspect.rs` | recovery, and how an index that is garbled is noticed |
+//! | `open.rs`, `suspect.rs`, `cut.rs` | recovery, how an index that is garbled is noticed, and what it may have led to |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs`, `undone.rs` | what happened to an account, an item or a record; the branches near the tip, and what left the chain |
 //! | `past.rs` | what an account or an item was at an earlier height |
@@ -33,6 +33,7 @@
 mod base;
 mod changes;
 mod chunks;
+mod cut;
 mod disk;
 mod error;
 mod flusher;
@@ -57,7 +58,7 @@ mod undone;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use bard_chain::{
@@ -231,6 +232,12 @@ impl Store {
     /// Blocks would be refused that are right, for ever.
     pub fn failure(&self) -> Option<StoreError> {
         self.reader.shared.index_failed().map(|why| StoreError::Index(why.to_owned()))
+    }
+
+    /// Whether what the index says of the ledger may be wrong: it is being added up since it was opened, or was found garbled. What
+    /// follows from it is neither to be told to others nor held against them.
+    pub fn is_uncertain(&self) -> bool {
+        self.reader.shared.unchecked.load(Ordering::Relaxed) || self.reader.shared.index_failed().is_some()
     }
 
     /// A block that the effects speak of.

@@ -1,7 +1,6 @@
 //! Opening a data directory: the index as far as it goes, the log from there, and what to do where either is damaged.
 
 use std::{
-    collections::HashSet,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -16,13 +15,14 @@ use bard_chain::{
     snapshot::Part,
     source::{Source, SourceError},
     spec::ChainSpec,
-    tree::Node,
+    tree::{Node, Tree},
     units::{Height, Work},
 };
 
 use super::{
     Opened, Store,
     base::{self, UNFINISHED_LOG},
+    cut,
     disk::{Dir, DirLock, Disk, KEEP_FREE_DEFAULT},
     error::StoreError,
     flusher::{Flusher, flush, lacking_room},
@@ -86,10 +86,28 @@ struct Opening<'a> {
 struct Recovered {
     index: Index,
     reader: StoreReader,
-    /// Where the last whole record of the log ends, in bytes.
-    end: u64,
+    end: End,
     /// What the ledger in the index adds up to, as the index says, where nobody looked.
     unchecked: Option<(Snapshot, Commitment)>,
+}
+
+/// Where the log ends.
+#[derive(Clone, Copy)]
+struct End {
+    /// After the last record that counts, in bytes.
+    at: u64,
+    /// Whether what follows is whole, and does not add up.
+    is_wrong: bool,
+}
+
+/// How the log is replayed.
+#[derive(Clone, Copy)]
+struct Replay {
+    /// Whether the index holds nothing but what the log says: what does not add up then is the log.
+    anew: bool,
+    /// From where on in the log, in bytes, it counts which blocks were found invalid. When an index is made anew, nobody knows what
+    /// was wrong with the one before, and what verdicts it led to. A branch that is wrong fails again when its next block comes.
+    verdicts_from: u64,
 }
 
 pub(super) fn open(dir: &Path, spec: Arc<ChainSpec>) -> Result<Opened, StoreError> {
@@ -120,11 +138,13 @@ pub(super) fn open_on(
     let opening = Opening { dir, disk: Arc::clone(&disk), checked_len, spec, genesis, log: reader, log_len };
     let mut repairs = Vec::new();
     let Recovered { index, reader, end, unchecked } = opening.recover_or_rebuild(&mut repairs)?;
-    if end < log_len {
-        let dropped = log_len.saturating_sub(end);
+    if end.is_wrong {
+        repairs.push(cut::keep(&*disk, opening.dir, &opening.log, (end.at, log_len))?);
+    } else if end.at < log_len {
+        let dropped = log_len.saturating_sub(end.at);
         repairs.push(format!("{LOG} ended in an unfinished write: its last {dropped} bytes were dropped"));
     }
-    log.resume(end, log_len)?;
+    log.resume(end.at, log_len)?;
     let restored = restored(&reader, &opening.spec)?;
     let dir = dir.to_path_buf();
     let flusher = Flusher::start(index, Arc::clone(&reader.shared), Arc::clone(&disk), dir.clone())
@@ -256,13 +276,13 @@ impl Opening<'_> {
         let checked_len = suspicion.map_or(self.checked_len, |_| u64::MAX);
         let length = self.disk.length(INDEX).map_err(StoreError::io("look for", self.index_path()))?;
         let index = Index::open(&*self.disk, INDEX, checked_len).map_err(failed)?;
-        let head = match index.head(self.log.salt()).map_err(failed)? {
-            Some(head) => head,
+        let (head, anew) = match index.head(self.log.salt()).map_err(failed)? {
+            Some(head) => (head, false),
             None => {
                 let genesis = self.genesis_layer();
-                index.write(&genesis, self.log.salt()).map_err(failed)?;
+                index.begin(&genesis, self.log.salt(), self.log_len).map_err(failed)?;
                 self.end_index().map_err(StoreError::io("sync", self.dir))?;
-                genesis.head
+                (genesis.head, true)
             }
         };
         let read = StoreError::io("read", self.log.path());
@@ -280,9 +300,12 @@ impl Opening<'_> {
         let state = State::new(index.snapshot().map_err(failed)?, head);
         let (spec, genesis) = (Arc::clone(&self.spec), Arc::clone(&self.genesis));
         let shared = Shared::new(spec, genesis, self.log.clone(), state, Arc::clone(&self.disk));
-        let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Newest };
-        match self.catch_up(&index, &reader) {
+        // What makes no sense ends nothing yet: the index is made anew for it.
+        let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Durable };
+        let replay = Replay { anew, verdicts_from: index.verdicts_from().map_err(failed)? };
+        match self.catch_up(&index, &reader, replay) {
             Ok(end) => {
+                let reader = StoreReader { sight: Sight::Newest, ..reader };
                 let mut unchecked = None;
                 if length.is_some_and(|length| length > checked_len)
                     && let Some(head) = index.head(self.log.salt()).map_err(failed)?
@@ -302,8 +325,8 @@ impl Opening<'_> {
     }
 
     /// Replays what the index lacks, and makes sure that it adds up to what the tip commits to.
-    fn catch_up(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
-        let end = self.replay(index, reader)?;
+    fn catch_up(&self, index: &Index, reader: &StoreReader, replay: Replay) -> Result<End, Failure> {
+        let end = self.replay(index, reader, replay)?;
         let head = reader.head();
         if reader.known(&head.tip)?.header.state_root != head.commitment.root() {
             return Err(Failure::Index("what it adds up to is not what the tip commits to".into()));
@@ -330,15 +353,17 @@ impl Opening<'_> {
         Frozen { layer, head }
     }
 
-    /// Applies the records after the one the index stands for; returns where the last whole one ends.
-    fn replay(&self, index: &Index, reader: &StoreReader) -> Result<u64, Failure> {
+    /// Applies the records after the one the index stands for; returns where the last one ends that is whole, and adds up.
+    fn replay(&self, index: &Index, reader: &StoreReader, replay: Replay) -> Result<End, Failure> {
         let mut at = reader.head().mark.end;
         let read = || StoreError::io("read", self.log.path());
         if at < self.log_len {
             tracing::info!(bytes = self.log_len.saturating_sub(at), "replaying the log of the store");
         }
         while let Some(record) = self.log.record(at, self.log_len).map_err(read())? {
-            self.apply(reader, &record)?;
+            if !self.apply(reader, &record, replay)? {
+                return Ok(End { at, is_wrong: true });
+            }
             at = record.mark.end;
             if reader.shared.state().active.is_large() {
                 reader.shared.state_mut().freeze();
@@ -353,23 +378,27 @@ impl Opening<'_> {
         if cut || at < self.log_len && self.log.was_durable(at, self.log_len).map_err(read())? {
             return Err(self.damaged(at).into());
         }
-        Ok(at)
+        Ok(End { at, is_wrong: false })
     }
 
     fn damaged(&self, offset: u64) -> StoreError {
         StoreError::Damaged { path: self.log.path().clone(), offset }
     }
 
-    /// Makes the commit of one record visible.
-    fn apply(&self, reader: &StoreReader, record: &Record) -> Result<(), Failure> {
+    /// Makes the commit of one record visible; not where the index is made anew and the commit does not add up to what its tip commits
+    /// to: whether it did is the answer.
+    fn apply(&self, reader: &StoreReader, record: &Record, replay: Replay) -> Result<bool, Failure> {
         if let Some(part) = record.part_of_base() {
             let part = Part::read(part).map_err(|_| self.damaged(record.mark.start))?;
             let (layer, head) = base::plan_part(reader, &part, record.mark)?;
             reader.shared.state_mut().commit(layer, head);
-            return Ok(());
+            return Ok(true);
         }
         let (head, parts) = record.split();
-        let commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
+        let mut commit = Commit::read(head).map_err(|_| self.damaged(record.mark.start))?;
+        if record.mark.start < replay.verdicts_from {
+            commit.invalidated.clear();
+        }
         let mut stored = None;
         if let Some(block) = &commit.stored {
             let length = usize::try_from(block.length).unwrap_or(usize::MAX);
@@ -385,11 +414,16 @@ impl Opening<'_> {
         let mut head = reader.head();
         head.mark = record.mark;
         head.tip = commit.tip;
-        head.height = body(&commit.tip)?.header().height;
+        let tip =
+            layer.blocks.get(&commit.tip).map_or_else(|| reader.known(&commit.tip), |entry| Ok(entry.clone()))?.header;
+        head.height = tip.height;
         head.commitment.apply(&delta);
         head.counts = head.counts.after(&delta);
+        if replay.anew && head.commitment.root() != tip.state_root {
+            return Ok(false);
+        }
         reader.shared.state_mut().commit(layer, head);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -412,16 +446,10 @@ fn restored(reader: &StoreReader, spec: &ChainSpec) -> Result<Restored, SourceEr
     let node = |id: BlockId| -> Result<(BlockId, Node), SourceError> { Ok((id, reader.known(&id)?.into_node())) };
     let ids = reader.ids((Bound::Included(base.get()), Bound::Unbounded), usize::MAX)?;
     let active: Vec<_> = ids.into_iter().map(|(_, id)| node(id)).collect::<Result<_, _>>()?;
-    let mut held: HashSet<BlockId> = active.iter().map(|(id, _)| *id).collect();
-    let mut side = Vec::new();
-    for id in reader.sides(base)? {
-        let (id, node) = node(id)?;
-        // A branch whose root lies below can never become active.
-        if held.contains(&node.header.parent) {
-            held.insert(id);
-            side.push((id, node));
-        }
-    }
-    let commitment = reader.head().commitment;
-    Ok(Restored { active, side, commitment, floor: reader.floor() })
+    let mut active = active.into_iter();
+    let lowest = active.next().ok_or_else(|| SourceError(format!("no block is stored at height {base}")))?;
+    // A branch whose root lies below can never become active, nor can another block of that height.
+    let beside = reader.sides(base.next().unwrap_or(base)).map(|id| node(id?));
+    let tree = Tree::restore(spec, lowest, active, beside)?;
+    Ok(Restored { tree, commitment: reader.head().commitment, floor: reader.floor() })
 }

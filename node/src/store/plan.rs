@@ -66,11 +66,14 @@ impl Plan<'_> {
         let header = (self.bodies)(id)?.header().clone();
         // The tree forgets side blocks when there are too many; then one may come a second time, with another arrival. It is
         // looked for among them, who are few, and not among all blocks: on a long chain that would cost more than all else.
+        let mut undo = None;
         for earlier in self.reader.sides_at(header.height)?.into_iter().filter(|(_, _, side)| side == id) {
             self.layer.sides.insert(earlier, None);
+            // Where it was active once, it was found to be right, and still is.
+            undo = self.reader.known(id)?.undo;
         }
         let (work, anchor, arrival) = (*work, *anchor, *arrival);
-        let entry = Entry { header, work, anchor, arrival, invalid: false, body: Some(at), undo: None };
+        let entry = Entry { header, work, anchor, arrival, invalid: false, body: Some(at), undo };
         self.layer.sides.insert(side_key(id, &entry), Some(()));
         self.layer.blocks.insert(*id, entry);
         Ok(())

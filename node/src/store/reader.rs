@@ -28,7 +28,7 @@ use super::{
     index::{IndexError, KeyRange, Snapshot},
     listing::{self, Listing, Visit},
     log::LogReader,
-    overlay::{Counts, Entry, Head, Layer, SideKey, Sight, State},
+    overlay::{Counts, Entry, Head, Layer, Sight, State},
     recent::Recent,
     record::Location,
     suspect::Suspicion,
@@ -41,10 +41,13 @@ pub(super) struct Shared {
     pub(super) log: LogReader,
     pub(super) recent: Recent,
     state: RwLock<State>,
-    /// How the file system failed when the index was read, or how it was found garbled: no more of it is read until the store is opened anew.
+    /// How the file system failed when the index was read, how it was found garbled, or that the thread is gone that writes it: no more
+    /// of it is read until the store is opened anew.
     pub(super) index_failed: OnceLock<String>,
     /// Whether the next start was left to know that the index makes no sense.
     condemned: AtomicBool,
+    /// Whether nobody knows yet that the ledger in the index adds up to what it says.
+    pub(super) unchecked: AtomicBool,
     pub(super) disk: Arc<dyn Disk>,
 }
 
@@ -57,11 +60,12 @@ impl Shared {
         disk: Arc<dyn Disk>,
     ) -> Self {
         let (recent, state, index_failed) = (Recent::default(), RwLock::new(state), OnceLock::new());
-        Self { spec, genesis, log, recent, state, index_failed, condemned: AtomicBool::new(false), disk }
+        let (condemned, unchecked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { spec, genesis, log, recent, state, index_failed, condemned, unchecked, disk }
     }
 
     /// What was read of the index. That the file system failed is kept for whoever writes to see; that something makes no sense,
-    /// for the next start: a question that can be asked again stops nobody now.
+    /// for the next start: a question that can be asked again stops nobody now, but for whoever writes ([`StoreReader::read`]).
     pub(super) fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
         match &read {
             Err(IndexError::Io(error)) => drop(self.index_failed.get_or_init(|| error.to_string())),
@@ -73,7 +77,7 @@ impl Shared {
         Ok(read?)
     }
 
-    /// How the file system failed when the index was read, or how the index was found garbled, if it was so.
+    /// Why no more of the index is to be read, if it is so.
     pub(super) fn index_failed(&self) -> Option<&str> {
         self.index_failed.get().map(String::as_str)
     }
@@ -124,7 +128,7 @@ impl StoreReader {
             }
             state.snapshot.clone().ok_or_else(closed)?
         };
-        self.shared.read(index(&snapshot))
+        self.read(index(&snapshot))
     }
 
     /// Looks where no file is needed: into the layers in memory, then at what was read of the index lately.
@@ -138,7 +142,7 @@ impl StoreReader {
     }
 
     /// Goes through entries by ascending key, up to `limit`.
-    fn list<K: Ord + Clone, V: Clone>(
+    pub(super) fn list<K: Ord + Clone, V: Clone>(
         &self,
         listing: &Listing<K, V>,
         range: &KeyRange<K>,
@@ -168,7 +172,7 @@ impl StoreReader {
             let open = state.open_layers(self.sight).map(|layer| listing::copy((listing.layer)(layer), range, limit));
             (open.collect(), state.frozen.clone(), state.snapshot.clone().ok_or_else(closed)?)
         };
-        self.shared.read(listing::merge(listing, open, &frozen, &snapshot, range, visit))
+        self.read(listing::merge(listing, open, &frozen, &snapshot, range, visit))
     }
 
     /// The last entry of a history, whose first possible key is `low`, before the key `bound`.
@@ -189,7 +193,7 @@ impl StoreReader {
                     state.layers(self.sight).filter_map(last).reduce(|one, two| if two.0 > one.0 { two } else { one });
                 (newest, state.snapshot.clone().ok_or_else(closed)?)
             };
-            let stored = self.shared.read(snapshot.history_before(low, &bound))?;
+            let stored = self.read(snapshot.history_before(low, &bound))?;
             match (newest, stored) {
                 (Some((key, Some(events))), stored) if stored.as_ref().is_none_or(|(below, _)| *below <= key) => {
                     return Ok(Some((key, events)));
@@ -388,21 +392,6 @@ impl StoreReader {
     /// The active chain in a range of heights, the lowest first.
     pub(super) fn ids(&self, range: KeyRange<u64>, limit: usize) -> Result<Vec<(u64, BlockId)>, SourceError> {
         self.list(&listing::HEIGHTS, &range, limit)
-    }
-
-    /// Blocks beside the active chain from a height on, by height, then arrival.
-    pub(super) fn sides(&self, from: Height) -> Result<Vec<BlockId>, SourceError> {
-        let range = (Bound::Included((from.get(), 0, BlockId::ZERO)), Bound::Unbounded);
-        let sides = self.list(&listing::SIDES, &range, usize::MAX)?;
-        Ok(sides.into_iter().map(|((_, _, id), ())| id).collect())
-    }
-
-    /// Blocks beside the active chain at a height.
-    pub(super) fn sides_at(&self, height: Height) -> Result<Vec<SideKey>, SourceError> {
-        let height = height.get();
-        let range = ((height, 0, BlockId::ZERO), (height, u64::MAX, BlockId::new([u8::MAX; BlockId::LEN])));
-        let sides = self.list(&listing::SIDES, &(Bound::Included(range.0), Bound::Included(range.1)), usize::MAX)?;
-        Ok(sides.into_iter().map(|(key, ())| key).collect())
     }
 
     /// Where on the active chain a transaction is: height of its block, and its index in it.

@@ -3,7 +3,7 @@
 //! A short index is checked whole whenever it is opened. A long one is not, for that would take minutes: a thread adds up the
 //! ledger in it afterwards, and compares the sum with the commitment beside it. Where that differs, where something read of the
 //! index makes no sense, or where a thread that works with it panics, a file is left beside the index, by which the next start
-//! knows.
+//! knows. The store ends then, unless it was another than the writer who read.
 
 use std::{
     io,
@@ -17,11 +17,15 @@ use std::{
     time::Duration,
 };
 
-use bard_chain::ledger::{Account, Change, Delta, commitment::Commitment};
+use bard_chain::{
+    ledger::{Account, Change, Delta, commitment::Commitment},
+    source::SourceError,
+};
 
 use super::{
     disk::{Disk, Medium},
     index::{IndexError, Snapshot},
+    overlay::Sight,
     reader::{Shared, StoreReader},
 };
 
@@ -81,12 +85,14 @@ impl Shared {
 
     /// Nothing more is to be read of the index, for it was found garbled.
     pub(super) fn condemn_index(&self, why: &str) {
-        tracing::error!(
-            why,
-            "the index of the store is garbled: the node ends, and makes it anew when it is started again"
-        );
+        // Before anything ends for it.
         self.suspect_index(Suspicion::Certain);
-        self.index_failed.get_or_init(|| why.to_owned());
+        if self.index_failed.set(why.to_owned()).is_ok() {
+            tracing::error!(
+                why,
+                "the index of the store is garbled: the node ends, and makes it anew when it is started again"
+            );
+        }
     }
 }
 
@@ -94,6 +100,17 @@ impl StoreReader {
     /// Leaves the next start to know that something went wrong that a garbled index may be the cause of: it checks the index whole.
     pub fn suspect_index(&self) {
         self.shared.suspect_index(Suspicion::Possible);
+    }
+
+    /// What was read of the index. Whoever writes cannot do without what makes no sense: what needs it would be refused for ever, and a
+    /// start makes it anew.
+    pub(super) fn read<T>(&self, read: Result<T, IndexError>) -> Result<T, SourceError> {
+        if self.sight == Sight::Newest
+            && let Err(IndexError::Damaged(why)) = &read
+        {
+            self.shared.condemn_index(why);
+        }
+        self.shared.read(read)
     }
 }
 
@@ -149,6 +166,7 @@ impl Checking {
     pub(super) fn start(snapshot: Snapshot, expected: Commitment, shared: Arc<Shared>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        shared.unchecked.store(true, Ordering::Relaxed);
         let run = move || {
             let goes_on = || {
                 std::thread::sleep(PAUSE);
@@ -156,7 +174,8 @@ impl Checking {
             };
             // A garbled page may make the index's library panic.
             match catch_unwind(AssertUnwindSafe(|| wrong(&snapshot, &expected, &goes_on))) {
-                Ok(Ok(None)) => {}
+                // One that was cut off says nothing.
+                Ok(Ok(None)) => shared.unchecked.store(stopped.load(Ordering::Relaxed), Ordering::Relaxed),
                 Ok(Ok(Some(why))) => shared.condemn_index(&why),
                 // It is kept for whoever writes to see.
                 Ok(Err(error)) => drop(shared.read::<()>(Err(error))),

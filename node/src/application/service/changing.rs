@@ -58,9 +58,9 @@ impl Service {
         Ok(Reply::Mined(mined))
     }
 
-    /// Where the disk is nearly full, mining ends before all the blocks were mined that somebody asked for.
+    /// Where the disk is nearly full, or the index is being checked, mining ends before all the blocks were mined that somebody asked for.
     pub(super) fn check_room(&self, mined: usize, blocks: u32) -> Result<(), Failure> {
-        match &self.parts().keeper.space().shortage {
+        match self.parts().keeper.space().why_not_mined() {
             None => Ok(()),
             Some(why) => {
                 Err(Failure::new(FailureKind::Unavailable, format!("{mined} of {blocks} blocks were mined: {why}")))

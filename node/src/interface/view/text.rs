@@ -128,6 +128,7 @@ fn status(status: &Status<'_>) -> String {
     };
     let agreeing = format!("{}, {} at the same tip", status.peers, status.agreeing_peers);
     let shortage = status.disk.shortage.iter().map(|why| format!("disk          {why}"));
+    let waits = status.mining_waits.iter().map(|why| format!("mining waits  {why}"));
     lines(
         [
             format!("chain         {}", status.chain),
@@ -145,7 +146,8 @@ fn status(status: &Status<'_>) -> String {
             "chain is valid".to_owned(),
         ]
         .into_iter()
-        .chain(shortage),
+        .chain(shortage)
+        .chain(waits),
     )
 }
 

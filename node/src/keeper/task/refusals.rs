@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use bard_chain::hash::BlockId;
+use bard_chain::{hash::BlockId, invalid::Invalid};
 
 /// Refused blocks remembered, so that another copy costs nothing; the oldest is forgotten for one more.
 const REMEMBERED_REFUSALS: usize = 4096;
@@ -31,4 +31,9 @@ impl Refusals {
             self.ids.remove(&oldest);
         }
     }
+}
+
+/// Whether it is the ledger alone that says so: what a block does was tried on what the store says of accounts and items.
+pub(super) const fn is_of_the_ledger(reason: &Invalid) -> bool {
+    matches!(reason, Invalid::Transaction { .. } | Invalid::StateRoot | Invalid::RewardOverflow)
 }

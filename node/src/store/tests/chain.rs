@@ -94,22 +94,14 @@ impl Chain {
     }
 
     fn template(&self, transactions: &[Transaction]) -> Template {
-        let spec = self.engine.spec();
-        let bytes: Vec<_> = transactions.iter().map(encoding::encode).collect();
-        let mut pool = Mempool::default();
-        for checked in check_transactions(spec, self.engine.chain(), &bytes, &isolated::in_batches) {
-            pool.admit(Arc::new(checked.unwrap()), Timestamp::ZERO, &self.ledger).unwrap();
-        }
-        let now = Timestamp::new(self.engine.tip().timestamp.get() + spec.target_interval_ms);
-        Template::build(&self.engine, &pool, &self.ledger, self.miner, now).unwrap()
+        template(&self.engine, &self.ledger, self.miner, transactions)
     }
 
     /// Mines the next block.
     pub(super) fn mine(&mut self, transactions: &[Transaction]) -> Arc<Isolated> {
         let template = self.template(transactions);
         assert_eq!(template.transactions().len(), transactions.len());
-        let block = Block { header: template.header().clone(), transactions: template.transactions().to_vec() };
-        let block = seal(self.engine.spec(), block);
+        let block = sealed(self.engine.spec(), &template);
         self.follow(&block);
         block
     }
@@ -152,6 +144,22 @@ impl Chain {
         let after = seal(spec, Block { header, transactions: Vec::new() });
         [bad, after]
     }
+}
+
+/// The next block of an engine, by what a ledger says.
+fn template<V: View>(engine: &Engine, ledger: &V, miner: Address, transactions: &[Transaction]) -> Template {
+    let spec = engine.spec();
+    let bytes: Vec<_> = transactions.iter().map(encoding::encode).collect();
+    let mut pool = Mempool::default();
+    for checked in check_transactions(spec, engine.chain(), &bytes, &isolated::in_batches) {
+        pool.admit(Arc::new(checked.unwrap()), Timestamp::ZERO, ledger).unwrap();
+    }
+    let now = Timestamp::new(engine.tip().timestamp.get() + spec.target_interval_ms);
+    Template::build(engine, &pool, ledger, miner, now).unwrap()
+}
+
+fn sealed(spec: &ChainSpec, template: &Template) -> Arc<Isolated> {
+    seal(spec, Block { header: template.header().clone(), transactions: template.transactions().to_vec() })
 }
 
 fn far_future() -> Timestamp {
@@ -217,6 +225,14 @@ impl Node {
         self.store.append(&effects)?;
         self.engine.adopt(&effects);
         Ok(effects.outcome)
+    }
+
+    /// Mines the next block by what its own store says, and takes it.
+    pub(super) fn mine(&mut self, transactions: &[Transaction]) -> Arc<Isolated> {
+        let template = template(&self.engine, &self.reader(), Address::new([9; 32]), transactions);
+        let block = sealed(self.engine.spec(), &template);
+        assert_eq!(self.take(&block), Outcome::Extended);
+        block
     }
 
     pub(super) fn take_all(&mut self, blocks: &[Arc<Isolated>]) {

@@ -1,8 +1,11 @@
 //! The blocks near the tip, stale branches included.
 
-use bard_chain::{engine::Outcome, units::Height};
+use bard_chain::{engine::Outcome, source::Source, units::Height};
 
-use super::chain::{Chain, Node, spec};
+use super::{
+    chain::{Chain, Node, spec},
+    simulated::SimDisk,
+};
 use crate::store::{KnownBlock, Verdict};
 
 fn shape(blocks: &[KnownBlock]) -> Vec<(u64, bool, Verdict)> {
@@ -55,4 +58,49 @@ fn the_known_tree_tells_every_branch() {
         assert_eq!(shape(&whole.blocks[..1]), [(0, true, Valid)]);
         assert_eq!(node.reader().known_tree(0, 10).unwrap().blocks.iter().filter(|block| block.active).count(), 0);
     }
+}
+
+#[test]
+fn a_block_that_was_active_and_forgotten_and_comes_again_is_still_known_to_be_right() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(2);
+    let mut left = chain.branch(2);
+    left.mine_some();
+    chain.mine_many(2);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    // `left` is active until the chain overtakes it.
+    node.take_all(&left.blocks);
+    node.take_all(&chain.blocks[2..]);
+    let again = &left.blocks[2];
+    let undo = node.reader().undo(&again.id()).unwrap();
+    let content = node.reader().left_the_chain(10).unwrap();
+    assert_eq!(content.len(), again.block().transactions.len());
+    // What an engine decides that forgot it.
+    let mut forgetful = Node::on(&SimDisk::default()).unwrap();
+    forgetful.take_all(&chain.blocks);
+    let mut effects = forgetful.accept(again);
+    assert_eq!(effects.outcome, Outcome::SideBranch);
+    effects.stored.as_mut().unwrap().1.arrival = node.engine.tree().next_arrival();
+    let arrival = node.engine.tree().next_arrival();
+    node.store.append(&effects).unwrap();
+    node.store.sync().unwrap();
+    for closes in [false, true, false] {
+        let tree = node.reader().known_tree(4, 10).unwrap();
+        let known = tree.blocks.iter().filter(|block| block.id == again.id()).collect::<Vec<_>>();
+        assert_eq!(
+            known.iter().map(|block| (block.arrival, block.verdict)).collect::<Vec<_>>(),
+            [(arrival, Verdict::Valid)]
+        );
+        assert!(node.reader().was_applied(&again.id()).unwrap());
+        assert_eq!(node.reader().undo(&again.id()).unwrap(), undo);
+        assert_eq!(node.reader().left_the_chain(10).unwrap(), content);
+        if closes {
+            node.store.close().unwrap();
+        } else {
+            drop(node);
+        }
+        node = Node::on(&disk).unwrap();
+    }
+    node.assert_is(&chain);
 }

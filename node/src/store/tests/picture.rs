@@ -104,6 +104,12 @@ impl Picture {
         }
     }
 
+    /// The same, had no block been found invalid: an index that is made anew forgets which were.
+    pub(super) fn without_verdicts(&self) -> Self {
+        let known = self.known.iter().map(|(id, (_, arrival))| (*id, (false, *arrival))).collect();
+        Self { known, ..self.clone() }
+    }
+
     /// The blocks of the active chain.
     pub(super) fn length(&self) -> usize {
         self.heights.len()

@@ -1,16 +1,28 @@
 //! An index that is too long to be checked when it is opened, and is garbled: it is noticed, and made anew.
 
+use std::{collections::BTreeMap, path::Path};
+
+use bard_chain::{
+    engine::Outcome,
+    hash::BlockId,
+    invalid::Invalid,
+    ledger::View,
+    transaction::{Action, Transaction},
+    units::Amount,
+};
 use redb::{Builder, ReadableDatabase, TableDefinition};
 
 use super::{
     chain::{Chain, Node, key, spec},
+    garble_entry,
     simulated::SimDisk,
 };
 use crate::store::{
-    StoreError,
+    StoreError, cut,
     disk::Disk,
     index::IndexError,
     open::INDEX,
+    overlay::LARGE_COMMITS,
     suspect::{self, SUSPECT, Suspicion},
 };
 
@@ -22,7 +34,12 @@ fn garbled(chain: &Chain) -> SimDisk {
     let mut node = Node::on(&disk).unwrap();
     node.take_all(&chain.blocks);
     node.store.close().unwrap();
-    let disk = SimDisk::holding(disk.files());
+    garble_balance(disk.files())
+}
+
+/// The disk with these files, but that carol has one more.
+pub(super) fn garble_balance(files: BTreeMap<String, Vec<u8>>) -> SimDisk {
+    let disk = SimDisk::holding(files);
     let database = disk.database(&Builder::new(), INDEX).unwrap();
     let address = key("carol").address();
     let read = database.begin_read().unwrap().open_table(ACCOUNTS).unwrap();
@@ -41,6 +58,14 @@ fn chain() -> Chain {
     chain
 }
 
+/// Something that changes what carol has.
+pub(super) fn by_carol<V: View>(ledger: &V) -> Transaction {
+    let carol = key("carol");
+    let nonce = ledger.account(&carol.address()).unwrap().nonce;
+    let action = Action::Record { content_type: "text/plain".into(), bytes: b"carol was here".to_vec() };
+    Transaction::sign(spec().chain_id(), &carol, nonce, Amount::new(1), action)
+}
+
 /// Opens a disk whose index is taken for too long to be checked.
 fn unchecked(disk: &SimDisk) -> Node {
     Node::with_index_checked(disk, 0).unwrap()
@@ -55,6 +80,7 @@ fn a_ledger_that_does_not_add_up_ends_the_store_and_is_made_anew() {
     let failure = node.store.failure().unwrap();
     assert!(matches!(failure, StoreError::Index(_)), "{failure}");
     assert!(failure.to_string().ends_with("what it holds does not add up to what it says"), "{failure}");
+    assert!(node.store.is_uncertain());
     assert!(disk.files().contains_key(SUSPECT));
     drop(node);
 
@@ -67,7 +93,7 @@ fn a_ledger_that_does_not_add_up_ends_the_store_and_is_made_anew() {
     let mut node = unchecked(&disk);
     assert_eq!(node.repairs, Vec::<String>::new());
     node.store.checking.as_mut().unwrap().ended();
-    assert!(node.store.failure().is_none(), "what is whole adds up");
+    assert!(node.store.failure().is_none() && !node.store.is_uncertain(), "what is whole adds up");
     node.assert_is(&chain);
 }
 
@@ -161,4 +187,185 @@ fn what_is_only_suspect_is_checked() {
     assert_eq!(node.repairs.len(), 1);
     assert!(node.repairs[0].contains("was missing"), "{:?}", node.repairs);
     node.assert_is(&chain);
+}
+
+#[test]
+fn what_was_mined_on_a_garbled_index_is_cut_off_the_log() {
+    let mut chain = chain();
+    let disk = garbled(&chain);
+    let before = disk.files()["chain.log"].len();
+    let mut node = unchecked(&disk);
+    node.mine(&[by_carol(chain.ledger())]);
+    node.mine(&[]);
+    node.store.checking.as_mut().unwrap().ended();
+    assert!(node.store.failure().is_some());
+    drop(node);
+    let whole = disk.files()["chain.log"].clone();
+    assert!(whole.len() > before);
+
+    let mut node = unchecked(&disk);
+    assert_eq!(node.repairs.len(), 2, "{:?}", node.repairs);
+    assert!(node.repairs[0].contains("found garbled when it was used"), "{:?}", node.repairs);
+    let said =
+        format!("from byte {before} on: its last {} bytes were set aside as chain.log.cut-1", whole.len() - before);
+    assert!(node.repairs[1].contains(&said), "{:?}", node.repairs);
+    node.assert_is(&chain);
+    assert_eq!(disk.files()["chain.log.cut-1"], whole[before..]);
+    assert_eq!(disk.files()["chain.log"], whole[..before]);
+    // It goes on as everybody else does.
+    node.take(&chain.mine(&[by_carol(chain.ledger())]));
+    drop(node);
+    let node = unchecked(&disk);
+    assert_eq!(node.repairs, Vec::<String>::new());
+    node.assert_is(&chain);
+}
+
+/// A chain, and a branch that leaves it three blocks before the tip, that has two blocks more, and whose first changes what carol has.
+fn with_branch() -> (Chain, Chain) {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(2);
+    let mut branch = chain.branch(3);
+    branch.mine(&[by_carol(branch.ledger())]);
+    branch.mine_many(4);
+    chain.mine_many(3);
+    (chain, branch)
+}
+
+fn is_invalid(node: &Node, id: &BlockId) -> bool {
+    node.engine.tree().get(id).unwrap().invalid
+}
+
+#[test]
+fn a_verdict_that_a_garbled_index_led_to_is_not_kept() {
+    // The index is found garbled, or is gone when somebody looks; and the node ends well after that, or does not.
+    for (gone, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (chain, branch) = with_branch();
+        let disk = garbled(&chain);
+        let mut node = unchecked(&disk);
+        for block in &branch.blocks[2..5] {
+            assert_eq!(node.take(block), Outcome::SideBranch);
+        }
+        let first = branch.blocks[2].id();
+        let wrong = Outcome::BranchRefused { at: first, reason: Invalid::StateRoot };
+        assert_eq!(node.take(&branch.blocks[5]), wrong);
+        assert!(is_invalid(&node, &first));
+        drop(node);
+        if gone {
+            disk.remove(INDEX).unwrap();
+        } else {
+            suspect::leave(&disk, Suspicion::Certain).unwrap();
+        }
+        for round in 0..3 {
+            let mut node = unchecked(&disk);
+            assert_eq!(node.repairs.len(), usize::from(round == 0), "{:?}", node.repairs);
+            node.assert_is(&chain);
+            assert!(!is_invalid(&node, &first), "round {round}");
+            if closes {
+                node.store.close().unwrap();
+            } else if round == 2 {
+                assert_eq!(node.take(&branch.blocks[5]), Outcome::Reorganised);
+                node.take(&branch.blocks[6]);
+                node.assert_is(&branch);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_verdict_after_an_index_was_made_anew_is_kept() {
+    let mut chain = chain();
+    let disk = garbled(&chain);
+    suspect::leave(&disk, Suspicion::Certain).unwrap();
+    let [bad, after] = chain.bad_pair();
+    chain.mine_some();
+    let mut node = unchecked(&disk);
+    node.take_all(&chain.blocks[5..]);
+    assert_eq!(node.take(&bad), Outcome::SideBranch);
+    assert!(matches!(node.take(&after), Outcome::BranchRefused { .. }));
+    drop(node);
+    let node = unchecked(&disk);
+    assert!(is_invalid(&node, &bad.id()));
+    node.store.close().unwrap();
+    assert!(is_invalid(&unchecked(&disk), &bad.id()));
+}
+
+#[test]
+fn damage_that_the_writer_reads_ends_the_store_and_that_which_others_read_does_not() {
+    let mut chain = Chain::new(spec());
+    // More than is looked at when the store is opened.
+    chain.mine_many(60);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let id = chain.blocks[0].id();
+    let disk = garble_entry(disk.files(), &id);
+    let node = Node::on(&disk).unwrap();
+    assert_eq!(node.repairs, Vec::<String>::new());
+    let (others, own) = (node.store.reader(), node.store.newest());
+    assert!(others.header(&id).is_err() && others.known_tree(100, 10).is_err());
+    assert!(node.store.failure().is_none(), "a question stops nobody");
+    assert!(own.header(&id).is_err());
+    let failure = node.store.failure().expect("a failure");
+    assert!(failure.to_string().contains("start the node again to have it repaired: the entry of block"), "{failure}");
+    drop(node);
+    let node = Node::on(&disk).unwrap();
+    assert!(node.repairs[0].contains("set aside"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+}
+
+#[test]
+fn a_panic_of_the_thread_that_writes_the_index_ends_the_store() {
+    let mut chain = Chain::new(spec());
+    chain.mine_many(LARGE_COMMITS);
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    let (last, most) = chain.blocks.split_last().unwrap();
+    node.take_all(most);
+    node.try_append(last).unwrap();
+    node.store.settle().unwrap();
+    assert!(node.store.failure().is_none());
+    disk.panic_once();
+    let shared = std::sync::Arc::clone(&node.store.reader.shared);
+    node.store.flusher.tend(&shared);
+    node.store.flusher.stop();
+    let failure = node.store.failure().expect("a failure");
+    assert!(failure.to_string().ends_with("the thread that writes it ended in a panic"), "{failure}");
+    drop(node);
+    let node = Node::on(&disk).unwrap();
+    assert_eq!(node.repairs, ["index.redb was suspect: it was checked, and is whole"]);
+    node.assert_is(&chain);
+}
+
+#[test]
+fn that_the_thread_that_writes_the_index_is_gone_is_noticed_without_an_order_to_it() {
+    let mut node = Node::on(&SimDisk::default()).unwrap();
+    let shared = std::sync::Arc::clone(&node.store.reader.shared);
+    node.store.flusher.tend(&shared);
+    assert!(node.store.flusher.failure().is_ok());
+    node.store.flusher.stop();
+    node.store.flusher.tend(&shared);
+    assert!(matches!(node.store.flusher.failure(), Err(StoreError::Index(_))));
+}
+
+#[test]
+fn so_many_ends_of_a_log_are_kept_and_none_that_does_not_fit() {
+    let chain = chain();
+    let disk = SimDisk::default();
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    let (log, dir) = (node.store.reader.shared.log.clone(), Path::new("/simulated"));
+    let whole = disk.files()["chain.log"].clone();
+    let ends = [100, 200, 300, 400].map(|start| (start, whole.len() as u64));
+    for ((start, end), name) in ends.into_iter().zip(["cut-1", "cut-2", "cut-3", "cut-3"]) {
+        let said = cut::keep(&disk, dir, &log, (start, end)).unwrap();
+        assert!(said.contains(&format!("set aside as chain.log.{name},")), "{said}");
+        assert_eq!(disk.files()[&format!("chain.log.{name}")], whole[start as usize..]);
+    }
+    assert_eq!(disk.files()["chain.log.cut-1"], whole[100..]);
+    let files = disk.files();
+    disk.hold_at_most(Some(disk.used() + 50));
+    let full = cut::keep(&disk, dir, &log, ends[0]).unwrap_err();
+    assert!(matches!(full, StoreError::Full { .. }), "{full}");
+    assert_eq!(disk.files(), files);
 }

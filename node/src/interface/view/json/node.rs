@@ -94,6 +94,10 @@ pub struct Status<'a> {
     /// The disk that the chain is on.
     #[serde(default)]
     pub disk: Disk<'a>,
+    /// Why no block is mined now, though blocks are taken: the index is being checked after a start. Null where all is well.
+    #[serde(default)]
+    #[schema(required)]
+    pub mining_waits: Option<Cow<'a, str>>,
 }
 
 /// The disk that the chain is on.
@@ -306,6 +310,7 @@ impl<'a> From<&'a reply::Status> for Status<'a> {
                 keep_free_bytes: status.space.room.keep_free,
                 shortage: status.space.shortage.as_deref().map(Cow::Borrowed),
             },
+            mining_waits: status.space.mining_waits.as_deref().map(Cow::Borrowed),
         }
     }
 }
