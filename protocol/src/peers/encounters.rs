@@ -9,7 +9,6 @@ use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
-    ranges::Range,
 };
 
 impl PeerBook {
@@ -28,7 +27,7 @@ impl PeerBook {
             }
             if let Some((_, address)) = dialled {
                 entry.addresses.worked(address);
-                entry.range = Range::of(address);
+                entry.is_at(address);
             }
             if !entry.is_connected() {
                 entry.state = State::Connected { since: now, direction, confirmed: false };
@@ -45,7 +44,7 @@ impl PeerBook {
     /// anywhere.
     pub(crate) fn came_from(&mut self, peer: PeerId, address: &Multiaddr) {
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.range = Range::of(address);
+            entry.is_at(address);
         }
     }
 
@@ -107,12 +106,14 @@ impl PeerBook {
         self.merge_anchors(peer);
     }
 
-    /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction`.
-    pub(crate) fn turned(&mut self, peer: PeerId, remaining: Direction) {
+    /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction` and leads to
+    /// `address`, which may be elsewhere than the first: a hole punched in place of a circuit leads to the peer itself.
+    pub(crate) fn turned(&mut self, peer: PeerId, remaining: Direction, address: &Multiaddr) {
         if let Some(entry) = self.entries.get_mut(&peer)
             && let State::Connected { direction, .. } = &mut entry.state
         {
             *direction = remaining;
+            entry.is_at(address);
         }
     }
 

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use libp2p::Multiaddr;
 use rand::rngs::StdRng;
 
-use super::backoff::Backoff;
+use super::{
+    backoff::Backoff,
+    share::{self, Share, Shares},
+};
 use crate::{discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
 
 /// Failures after which a peer that nobody asked for and that was never met is forgotten: about 7 minutes.
@@ -127,7 +130,11 @@ pub(super) struct Entry {
     /// chosen here. Whoever only came may be one of five hundred that somebody made up.
     pub(super) dialled: bool,
     /// The range of the internet where it was last connected from or to, if it was one.
-    pub(super) range: Option<Range>,
+    range: Option<Range>,
+    /// Whose share the last connection is.
+    share: Option<Share>,
+    /// Whose shares the dial under way may take.
+    dialed: BTreeSet<Share>,
     /// Whether it was last met on this machine.
     pub(super) same_machine: bool,
     /// Whether this node closes the connection because it has enough others.
@@ -153,6 +160,8 @@ impl Entry {
             met: false,
             dialled: false,
             range: None,
+            share: None,
+            dialed: BTreeSet::new(),
             same_machine: false,
             released: false,
             dialing: false,
@@ -193,14 +202,44 @@ impl Entry {
         self.dialing || matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
     }
 
+    /// Whether people or the local network say that it is wanted, wherever it is.
+    fn is_welcome_anywhere(&self) -> bool {
+        let wanted = |origin: &Origin| origin.is_persistent() || matches!(origin, Origin::Local | Origin::Mdns);
+        self.persistent || self.told.iter().any(wanted)
+    }
+
+    /// It is connected from or to there.
+    pub(super) fn is_at(&mut self, address: &Multiaddr) {
+        (self.range, self.share) = (Range::of(address), Share::of(address));
+    }
+
     /// The range of the internet where it likely is; `None` on a private network, or where people and the local network say
     /// that it is wanted, wherever it is.
     pub(super) fn range(&self) -> Option<Range> {
-        let near = [Origin::Local, Origin::Mdns].iter().any(|near| self.told.contains(near));
-        if near || self.persistent {
+        if self.is_welcome_anywhere() {
             return None;
         }
         self.range.or_else(|| self.addresses.iter().next().and_then(Range::of))
+    }
+
+    /// Whose shares it takes of what this node chooses itself: that of the connection, and while it is being dialled those of
+    /// all places where it may answer.
+    pub(super) fn shares(&self) -> impl Iterator<Item = Share> {
+        let outbound = matches!(self.state, State::Connected { direction: Direction::Outbound, .. });
+        let counts = !self.is_welcome_anywhere();
+        let connected = self.share.filter(|_| outbound && counts);
+        let dialed = self.dialed.iter().copied().filter(move |_| self.dialing && counts);
+        connected.into_iter().chain(dialed.filter(move |share| connected != Some(*share)))
+    }
+
+    /// Where to dial it: where strangers may have it dialled, and whoever has the place has room in what this node chooses.
+    pub(super) fn choose(&mut self, shares: &mut Shares, is_open: &dyn Fn(&Multiaddr) -> bool) -> Vec<Multiaddr> {
+        if self.is_welcome_anywhere() {
+            return self.addresses.to_dial(is_open).cloned().collect();
+        }
+        let (chosen, takes) = share::with_room(shares, self.addresses.to_dial(is_open));
+        self.dialed = takes;
+        chosen
     }
 
     /// Every way by which it was learnt, the most trusted first; never empty.

@@ -208,7 +208,7 @@ impl Driver {
             let relay = link.relay();
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
-                Some(oldest) => self.book.turned(peer, oldest.direction),
+                Some(oldest) => self.book.turned(peer, oldest.direction, &oldest.address),
                 None => {
                     let link = self.links.remove(&peer).filter(|link| link.confirmed.is_some());
                     let used_up = |link: &Link, relay| link.carried >= self.circuits.worth_renewing(&relay);
