@@ -54,12 +54,13 @@ use self::{
     requests::Requests,
 };
 use crate::{
-    address::is_relayed,
+    address::{ip, is_relayed},
     behaviour::{BehaviourEvent, Gated},
     discovery::{
         Candidate, mdns,
         rendezvous::{Errand, Points},
     },
+    closing::Doubts,
     event::{Departure, NetworkEvent, PeerInfo},
     handle::{Bans, Command, NetworkHandle},
     identity::Identity,
@@ -95,6 +96,8 @@ pub struct Driver {
     /// Signs what is registered at rendezvous points.
     identity: Identity,
     names: Names,
+    /// Whether its connections live.
+    doubts: Doubts,
     /// Told to whoever asks.
     specification: Arc<str>,
     max_block_len: usize,
@@ -196,7 +199,7 @@ impl Driver {
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
             Command::Disconnect(peer) => self.part_from(peer, "by order"),
             Command::Woke => {
-                self.suspect_connections();
+                self.suspect_connections(None);
                 self.book.hasten_all(self.now());
             }
             Command::Ban(ban, reply) => self.ban_by_order(ban, reply),
@@ -344,7 +347,7 @@ impl Driver {
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
         self.left(address);
         self.publish_listening();
-        self.suspect_connections();
+        self.suspect_connections(ip(address));
     }
 
     fn publish_listening(&mut self) {

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     behaviour::{self, Gated},
     config::{NetworkConfig, NetworkError},
+    closing::Doubts,
     discovery::{bootstrap, mdns, rendezvous::Points},
     event::{Departure, NetworkEvent, PeerInfo},
     handle::{Bans, Command, NetworkHandle},
@@ -39,9 +40,10 @@ const EVENTS: usize = 1024;
 /// [`NetworkError`]: an address that cannot be listened on, by name, or a part of the stack that cannot be set up.
 pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let names = Names::new(config.chain);
-    let swarm = behaviour::swarm(&config, &names)?;
+    let doubts = Doubts::default();
+    let swarm = behaviour::swarm(&config, &names, &doubts)?;
     let (ends, handle, events) = ends(config.identity.peer_id());
-    let mut driver = Driver::new(&config, names, swarm, ends);
+    let mut driver = Driver::new(&config, names, (swarm, doubts), ends);
     driver.restore_bans(config.bans);
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
@@ -103,12 +105,13 @@ fn ends(own: PeerId) -> (Ends, NetworkHandle, mpsc::Receiver<NetworkEvent>) {
 
 impl Driver {
     /// One that has not begun: it knows nobody and listens nowhere.
-    fn new(config: &NetworkConfig, names: Names, swarm: Swarm<Gated>, ends: Ends) -> Self {
+    fn new(config: &NetworkConfig, names: Names, (swarm, doubts): (Swarm<Gated>, Doubts), ends: Ends) -> Self {
         let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
         let own = config.identity.peer_id();
         Self {
             swarm,
             own,
+            doubts,
             identity: config.identity.clone(),
             names,
             specification: Arc::clone(&config.specification),
