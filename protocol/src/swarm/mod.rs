@@ -9,12 +9,14 @@ pub(crate) mod bucket;
 pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;
+mod forwarding;
 mod gossip;
 mod inflow;
 mod links;
 mod liveness;
 mod measure;
 mod meeting;
+mod moving;
 mod peering;
 mod pruning;
 mod quota;
@@ -47,20 +49,22 @@ use tracing::{debug, info, warn};
 pub use self::start::start;
 use self::{
     circuits::Circuits,
+    forwarding::Forwarding,
     gossip::Outbox,
     links::{Link, Waiting},
     measure::Measures,
+    moving::Leaving,
     reach::Reservations,
     requests::Requests,
 };
 use crate::{
     address::{ip, is_relayed},
     behaviour::{BehaviourEvent, Gated},
+    closing::Doubts,
     discovery::{
         Candidate, mdns,
         rendezvous::{Errand, Points},
     },
-    closing::Doubts,
     event::{Departure, NetworkEvent, PeerInfo},
     handle::{Bans, Command, NetworkHandle},
     identity::Identity,
@@ -92,12 +96,12 @@ pub struct Network {
 /// The task that makes the network work. It ends when it is stopped or when the last handle is gone.
 pub struct Driver {
     swarm: Swarm<Gated>,
+    /// Whether its connections live.
+    doubts: Doubts,
     own: PeerId,
     /// Signs what is registered at rendezvous points.
     identity: Identity,
     names: Names,
-    /// Whether its connections live.
-    doubts: Doubts,
     /// Told to whoever asks.
     specification: Arc<str>,
     max_block_len: usize,
@@ -127,6 +131,10 @@ pub struct Driver {
     exchange: bool,
     /// What is known of how others reach this node.
     observer: Observer,
+    /// Port forwarding by the router.
+    forwarding: Forwarding,
+    /// Whether this machine may be moving.
+    leaving: Option<Leaving>,
     reservations: Reservations,
     /// What goes through relays.
     circuits: Circuits,
@@ -220,7 +228,9 @@ impl Driver {
         self.end_bans(now);
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
+        self.decide_move(now);
         self.close_suspects(now);
+        self.ask_router(now);
         self.prune(now);
         self.thin_out(now);
         self.dial_due(now);
@@ -336,6 +346,7 @@ impl Driver {
         self.offer(&address, true);
         // The network may have come back.
         self.book.hasten_all(self.now());
+        self.may_have_router(&address);
         self.listeners.push((listener, address));
         self.publish_listening();
     }

@@ -14,12 +14,13 @@ use tokio::{
 };
 
 use super::{
-    Driver, Network, UNEXAMINED_KIB, circuits::Circuits, gossip::Outbox, reach::Reservations, requests::Requests,
+    Driver, Network, UNEXAMINED_KIB, circuits::Circuits, forwarding::Forwarding, gossip::Outbox, reach::Reservations,
+    requests::Requests,
 };
 use crate::{
     behaviour::{self, Gated},
-    config::{NetworkConfig, NetworkError},
     closing::Doubts,
+    config::{NetworkConfig, NetworkError},
     discovery::{bootstrap, mdns, rendezvous::Points},
     event::{Departure, NetworkEvent, PeerInfo},
     handle::{Bans, Command, NetworkHandle},
@@ -110,8 +111,8 @@ impl Driver {
         let own = config.identity.peer_id();
         Self {
             swarm,
-            own,
             doubts,
+            own,
             identity: config.identity.clone(),
             names,
             specification: Arc::clone(&config.specification),
@@ -132,6 +133,8 @@ impl Driver {
             exchange: config.exchange,
             observer: Observer::default(),
             clones: Clones::default(),
+            forwarding: Forwarding::default(),
+            leaving: None,
             reservations: Reservations::default(),
             circuits: Circuits::default(),
             configured_external: config.external.len(),
