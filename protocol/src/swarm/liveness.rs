@@ -3,14 +3,14 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, ping, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, ping, swarm::ConnectionId};
 use tracing::warn;
 
 use super::{
     Driver,
     links::{Connection, Link},
 };
-use crate::address::{ip, is_loopback, is_relayed};
+use crate::address::{ip, is_loopback, tells_by_bytes};
 
 /// Lost pings that are told in a row, after which a connection over QUIC is dead, if it has not said so itself. libp2p
 /// does not tell of the first one, and each takes ten seconds to be lost, ten seconds after the one before: so this takes
@@ -107,7 +107,7 @@ impl Connection {
 
     /// Whether what comes on it is watched, so that lost pings say nothing.
     fn tells_by_bytes(&self) -> bool {
-        is_relayed(&self.address) || self.address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+        tells_by_bytes(&self.address)
     }
 
     /// Whether it has not shown in time that it lives, though there was reason for doubt.
