@@ -99,11 +99,20 @@ impl PeerBook {
             if let State::Connected { confirmed, direction, .. } = &mut entry.state {
                 *confirmed = true;
                 entry.met = true;
+                entry.serves = false;
                 entry.dialled |= *direction == Direction::Outbound;
                 entry.see(now);
             }
         }
         self.merge_anchors(peer);
+    }
+
+    /// A peer that is not known to be of our chain is of use otherwise, as meeting points and relays are: it takes no place of
+    /// those that are of our chain, or a few that say so could have them all.
+    pub(crate) fn serves(&mut self, peer: PeerId) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.serves |= !entry.is_confirmed();
+        }
     }
 
     /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction` and leads to

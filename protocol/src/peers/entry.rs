@@ -129,6 +129,8 @@ pub(super) struct Entry {
     /// Whether it turned out to be of our chain when this node had dialled it, in this run or an earlier one: then it was
     /// chosen here. Whoever only came may be one of five hundred that somebody made up.
     pub(super) dialled: bool,
+    /// Whether it turned out to be of use and no peer, as a meeting point: it takes no place of a peer.
+    pub(super) serves: bool,
     /// The range of the internet where it was last connected from or to, if it was one.
     range: Option<Range>,
     /// Whose share the last connection is.
@@ -159,6 +161,7 @@ impl Entry {
             stale: false,
             met: false,
             dialled: false,
+            serves: false,
             range: None,
             share: None,
             dialed: BTreeSet::new(),
@@ -197,9 +200,13 @@ impl Entry {
         (self.stale, self.backoff.failures(), origin, !self.dialled)
     }
 
-    /// Whether this node has a connection of its own choice to it, or is making one.
+    /// Whether this node has a connection of its own choice to it, or is making one, and it may be a peer.
     pub(super) fn is_ours(&self) -> bool {
-        self.dialing || matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
+        !self.serves && (self.dialing || self.is_outbound())
+    }
+
+    fn is_outbound(&self) -> bool {
+        matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
     }
 
     /// Whether people or the local network say that it is wanted, wherever it is.
@@ -225,9 +232,8 @@ impl Entry {
     /// Whose shares it takes of what this node chooses itself: that of the connection, and while it is being dialled those of
     /// all places where it may answer.
     pub(super) fn shares(&self) -> impl Iterator<Item = Share> {
-        let outbound = matches!(self.state, State::Connected { direction: Direction::Outbound, .. });
-        let counts = !self.is_welcome_anywhere();
-        let connected = self.share.filter(|_| outbound && counts);
+        let counts = !self.serves && !self.is_welcome_anywhere();
+        let connected = self.share.filter(|_| counts && self.is_outbound());
         let dialed = self.dialed.iter().copied().filter(move |_| self.dialing && counts);
         connected.into_iter().chain(dialed.filter(move |share| connected != Some(*share)))
     }

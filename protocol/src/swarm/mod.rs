@@ -23,6 +23,8 @@ mod quota;
 mod reach;
 pub(crate) mod reason;
 mod requests;
+#[cfg(test)]
+mod rig;
 mod spec;
 mod start;
 

@@ -65,6 +65,9 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     {
         driver.book.add(candidate, Duration::ZERO);
     }
+    for point in bootstrap::candidates(&config.rendezvous).into_iter().filter_map(|candidate| candidate.peer) {
+        driver.book.serves(point);
+    }
     driver.book.restore(config.known, Duration::ZERO);
     Ok(Network { handle, events, driver })
 }

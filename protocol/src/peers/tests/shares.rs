@@ -104,3 +104,36 @@ fn a_hole_punched_in_place_of_a_circuit_counts_where_it_leads() {
     rig.wait(GRACE);
     assert_eq!(rig.book.surplus(rig.now, TARGET, |_| false), [crowd[4]]);
 }
+
+#[test]
+fn whoever_serves_takes_no_place_of_a_peer() {
+    let mut rig = Rig::new();
+    let point = |rig: &mut Rig, number: usize, origin| {
+        let peer = PeerId::random();
+        rig.add(&format!("/ip4/7.7.7.{number}/tcp/1/p2p/{peer}"), origin);
+        peer
+    };
+    let points: Vec<_> = (0..TARGET).map(|number| point(&mut rig, number, Origin::Bootstrap)).collect();
+    points.iter().for_each(|point| rig.book.serves(*point));
+    assert_eq!(rig.dials().len(), TARGET, "the points");
+    let peers: Vec<_> = (0..4).map(|number| point(&mut rig, 100 + number, Origin::Kademlia)).collect();
+    assert_eq!(rig.dials().len(), peers.len(), "and peers as well, before anybody answers");
+    for peer in points.iter().chain(&peers) {
+        rig.connect(&Target::Peer(*peer), *peer);
+    }
+    for peer in &peers {
+        rig.book.serves(*peer);
+    }
+    let others: Vec<_> = (0..4).map(|number| point(&mut rig, 200 + number, Origin::Kademlia)).collect();
+    assert_eq!(rig.dials().len(), others.len(), "those who say that they serve have no places, nor any of their range");
+    for peer in &others {
+        rig.connect(&Target::Peer(*peer), *peer);
+        rig.confirm(*peer);
+        rig.book.serves(*peer);
+        rig.add_peer(1, Origin::Kademlia);
+        rig.add_peer(2, Origin::Kademlia);
+    }
+    assert_eq!(rig.dials().len(), TARGET - others.len(), "a peer of our chain that says so as well keeps its place");
+    peers.iter().for_each(|peer| rig.confirm(*peer));
+    assert_eq!(rig.book.outbound(), others.len() + 4 + peers.len(), "nor does a peer of ours that said so before");
+}

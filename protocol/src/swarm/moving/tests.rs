@@ -1,99 +1,42 @@
-use bard_chain::presets;
-use libp2p::{
-    PeerId,
-    core::{ConnectedPoint, Endpoint, transport::ListenerId, transport::PortUse},
-    ping,
-    swarm::ConnectionId,
-    upnp,
-};
+use libp2p::{PeerId, upnp};
 
 use super::*;
 use crate::{
-    config::NetworkConfig,
-    identity::Identity,
-    reachability::{Reachability, ReachabilityVerdict, Router},
-    swarm::start,
-    wire::status::Agent,
+    reachability::{ReachabilityVerdict, Router},
+    swarm::rig::{Rig, address},
 };
 
+const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/6000";
 const HOME: &str = "/ip4/192.168.1.4/tcp/6000";
 const BRIDGE: &str = "/ip4/172.17.0.1/tcp/6000";
 const PUBLIC: &str = "/ip4/9.9.9.9/tcp/6000";
 
-fn address(text: &str) -> Multiaddr {
-    text.parse().expect("a multiaddress")
+/// A node with a router that forwards.
+async fn forwarded() -> Rig {
+    let mut rig = Rig::new(&[LOOPBACK, HOME, BRIDGE]).await;
+    rig.driver.swarm.behaviour_mut().upnp = Some(upnp::tokio::Behaviour::default()).into();
+    forwards(&mut rig);
+    assert!(matches!(rig.reach().verdict, ReachabilityVerdict::Public { .. }));
+    rig
 }
 
-/// A driver that nobody runs. Once it is there nothing is waited for, so that what looks for a router never begins to.
-struct Rig {
-    driver: Driver,
-    listener: ListenerId,
-    connections: usize,
+/// The router forwards from now on.
+fn forwards(rig: &mut Rig) {
+    rig.driver.swarm.add_external_address(address(PUBLIC));
+    let (local_addr, external_addr) = (address(HOME), address(PUBLIC));
+    rig.driver.upnp_event(upnp::Event::NewExternalAddr { local_addr, external_addr });
 }
 
-impl Rig {
-    async fn new() -> Self {
-        let config = NetworkConfig::alone(&presets::dev(), Identity::generate(), Agent::new("test"));
-        let driver = start(NetworkConfig { autonat: true, ..config }).await.expect("a network").driver;
-        let mut rig = Self { driver, listener: ListenerId::next(), connections: 0 };
-        for here in ["/ip4/127.0.0.1/tcp/6000", HOME, BRIDGE] {
-            rig.driver.listens(rig.listener, address(here));
-        }
-        rig
-    }
-
-    /// The same, with a router that forwards.
-    async fn forwarded() -> Self {
-        let mut rig = Self::new().await;
-        rig.driver.swarm.behaviour_mut().upnp = Some(upnp::tokio::Behaviour::default()).into();
-        let mapped = upnp::Event::NewExternalAddr { local_addr: address(HOME), external_addr: address(PUBLIC) };
-        rig.driver.swarm.add_external_address(address(PUBLIC));
-        rig.driver.upnp_event(mapped);
-        assert!(matches!(rig.reach().verdict, ReachabilityVerdict::Public { .. }));
-        rig
-    }
-
-    /// A connection that this node made.
-    fn dialled(&mut self, at: &str) -> (PeerId, ConnectionId) {
-        self.connections += 1;
-        let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(1_000 + self.connections));
-        let endpoint =
-            ConnectedPoint::Dialer { address: address(at), role_override: Endpoint::Dialer, port_use: PortUse::New };
-        self.driver.established(peer, id, &endpoint);
-        (peer, id)
-    }
-
-    /// Somebody out there has reached this node at an address that is told to others since.
-    fn reached(&mut self, at: &str) {
-        self.driver.observer.probed(&address(at), PeerId::random(), true);
-        self.driver.swarm.add_external_address(address(at));
-    }
-
-    fn answers(&mut self, (peer, connection): (PeerId, ConnectionId)) {
-        self.driver.ping_event(ping::Event { peer, connection, result: Ok(Duration::from_millis(1)) });
-    }
-
-    fn pass(&mut self, seconds: u64) {
-        self.driver.started -= Duration::from_secs(seconds);
-    }
-
-    fn leaves(&mut self, at: &str) {
-        self.driver.listens_no_more(self.listener, &address(at));
-    }
-
-    fn reach(&self) -> Reachability {
-        self.driver.reachability.borrow().clone()
-    }
-
-    fn told(&self) -> Vec<Multiaddr> {
-        self.driver.swarm.external_addresses().cloned().collect()
-    }
+/// Somebody out there has reached this node at an address that is told to others since.
+fn reached(rig: &mut Rig, at: &str) {
+    rig.driver.observer.probed(&address(at), PeerId::random(), true);
+    rig.driver.swarm.add_external_address(address(at));
 }
 
 #[tokio::test]
 async fn a_bridge_that_vanishes_is_no_move() {
-    let mut rig = Rig::new().await;
-    rig.reached(PUBLIC);
+    let mut rig = Rig::new(&[LOOPBACK, HOME, BRIDGE]).await;
+    reached(&mut rig, PUBLIC);
     let far = rig.dialled("/ip4/8.8.8.8/tcp/1");
     rig.pass(1);
     rig.leaves(BRIDGE);
@@ -107,8 +50,8 @@ async fn a_bridge_that_vanishes_is_no_move() {
 
 #[tokio::test]
 async fn when_those_out_there_fall_silent_the_machine_has_moved() {
-    let mut rig = Rig::new().await;
-    rig.reached(PUBLIC);
+    let mut rig = Rig::new(&[LOOPBACK, HOME, BRIDGE]).await;
+    reached(&mut rig, PUBLIC);
     let far = rig.dialled("/ip4/8.8.8.8/tcp/1");
     let container = rig.dialled("/ip4/172.17.0.2/tcp/1");
     rig.pass(1);
@@ -143,7 +86,7 @@ async fn when_those_out_there_fall_silent_the_machine_has_moved() {
 #[tokio::test]
 async fn what_the_router_forwarded_goes_with_the_address_and_it_is_asked_anew() {
     for (gone, stays) in [(HOME, false), (BRIDGE, true)] {
-        let mut rig = Rig::forwarded().await;
+        let mut rig = forwarded().await;
         let far = rig.dialled("/ip4/8.8.8.8/tcp/1");
         rig.pass(3);
         rig.leaves(gone);
@@ -154,9 +97,7 @@ async fn what_the_router_forwarded_goes_with_the_address_and_it_is_asked_anew() 
         rig.driver.ask_router(rig.driver.now());
         assert_eq!(rig.reach().grounds.router, Router::Asked);
         if stays {
-            let mapped = upnp::Event::NewExternalAddr { local_addr: address(HOME), external_addr: address(PUBLIC) };
-            rig.driver.swarm.add_external_address(address(PUBLIC));
-            rig.driver.upnp_event(mapped);
+            forwards(&mut rig);
             rig.answers(far);
         }
         rig.pass(20);
@@ -167,7 +108,7 @@ async fn what_the_router_forwarded_goes_with_the_address_and_it_is_asked_anew() 
 
 #[tokio::test]
 async fn where_there_was_no_router_one_is_looked_for_when_an_address_comes() {
-    let mut rig = Rig::forwarded().await;
+    let mut rig = forwarded().await;
     rig.pass(3);
     rig.leaves(HOME);
     rig.pass(3);
