@@ -353,9 +353,10 @@ impl Driver {
             Kinship::Stranger(software) if self.carries(&peer) => {
                 debug!(%peer, software, "a relay in use");
                 self.book.serves(peer);
+                self.refuse_other_chain(peer, &none(&software));
             }
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
-            Kinship::Stranger(software) => self.part(peer, &format!("none ({software:?})")),
+            Kinship::Stranger(software) => self.part(peer, &none(&software)),
         }
     }
 
@@ -403,15 +404,20 @@ impl Driver {
             info!(%peer, address = shown, "there are nodes of another chain here, they are left alone: {chain}");
             notice::publish(&self.notices, Notice::OtherChain { chain: chain.to_owned(), address });
         }
-        self.release_waiting(
-            |waiting| waiting.peer == Some(peer),
-            |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
-        );
+        self.refuse_other_chain(peer, chain);
         match self.links.get_mut(&peer) {
             // Who dialled is still to hear from us which chain this is: closing at once would leave it guessing.
             Some(link) if link.is_inbound() => link.foreign = Some(now),
             Some(_) | None => self.disconnect(peer),
         }
+    }
+
+    /// Tells those who wait for `peer` that it is of another chain, or of none.
+    fn refuse_other_chain(&mut self, peer: PeerId, chain: &str) {
+        self.release_waiting(
+            |waiting| waiting.peer == Some(peer),
+            |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
+        );
     }
 
     /// Closes the connections to a peer, and keeps the reason for people to see.
@@ -427,6 +433,11 @@ impl Driver {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
     }
+}
+
+/// What is said of the chain of a program that is no node.
+fn none(software: &str) -> String {
+    format!("none ({software:?})")
 }
 
 /// Where a connection leads. Of a peer that has come through a relay, libp2p names the id alone; the address at that relay

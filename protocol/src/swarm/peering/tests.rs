@@ -1,3 +1,5 @@
+use libp2p::core::{Endpoint, transport::PortUse};
+
 use super::*;
 use crate::{
     swarm::rig::{Rig, address},
@@ -31,4 +33,28 @@ async fn meeting_points_take_no_place_of_peers_and_of_those_that_nobody_named_on
         rig.driver.book.add(Candidate::from_address(address(&found), Origin::Kademlia), now);
     }
     assert_eq!(rig.driver.book.dials(now, target, &|_| true).len(), target);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_relay_in_use_is_told_that_it_is_no_node() {
+    let mut rig = Rig::new(&[]).await;
+    let relay = rig.dialled("/ip4/8.8.8.8/tcp/1");
+    rig.dialled(&format!("/ip4/8.8.8.8/tcp/1/p2p/{}/p2p-circuit", relay.0));
+    let (reply, mut answer) = oneshot::channel();
+    let waiting = Waiting {
+        connection: ConnectionId::new_unchecked(1),
+        address: address("/ip4/8.8.8.8/tcp/1"),
+        origin: Origin::Manual,
+        peer: None,
+        reply,
+    };
+    rig.driver.waiting.push(waiting);
+    let address = address("/ip4/8.8.8.8/tcp/1");
+    let endpoint =
+        ConnectedPoint::Dialer { address: address.clone(), role_override: Endpoint::Dialer, port_use: PortUse::New };
+    rig.driver.established(relay.0, ConnectionId::new_unchecked(1), &endpoint);
+    rig.says(relay, "some-relay/1");
+    let chain = "none (\"some-relay/1\")".to_owned();
+    assert_eq!(answer.try_recv(), Ok(Err(ConnectError::OtherChain { address, chain })));
+    assert!(rig.driver.links.contains_key(&relay.0), "it is still of use");
 }
