@@ -1,3 +1,5 @@
+//! Addresses that go, scripted.
+
 use libp2p::{PeerId, upnp};
 
 use super::*;

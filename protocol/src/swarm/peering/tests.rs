@@ -1,3 +1,5 @@
+//! Who is connected, and what those who wait are told, scripted.
+
 use libp2p::core::{Endpoint, transport::PortUse};
 
 use super::*;
