@@ -18,6 +18,11 @@ pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
+/// Whether what comes on a connection to it, or from it, is watched ([`crate::closing`]): all but QUIC, which tells by itself.
+pub(crate) fn tells_by_bytes(address: &Multiaddr) -> bool {
+    is_relayed(address) || address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+}
+
 /// Whether it means this machine to whoever dials it, and so is of no use to a node elsewhere.
 pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
     ip(address).is_some_and(|ip| ip.is_loopback())

@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::{
     admission::Admission,
+    closing::Doubts,
     config::{NetworkConfig, NetworkError},
     discovery::{self, kademlia::Kademlia},
     gate::Gate,
@@ -129,14 +130,14 @@ fn most(config: &NetworkConfig) -> Most {
     }
 }
 
-/// The swarm of a node.
+/// The swarm of a node; `doubts` are about its connections.
 ///
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
-pub(crate) fn swarm(config: &NetworkConfig, names: &Names) -> Result<Swarm<Gated>, NetworkError> {
+pub(crate) fn swarm(config: &NetworkConfig, names: &Names, doubts: &Doubts) -> Result<Swarm<Gated>, NetworkError> {
     let own = config.identity.peer_id();
     let admission = config.secret.as_ref().map(|secret| Admission::new(config.chain, secret, own));
-    transport::swarm(config.identity.keypair(), admission.as_ref(), |relay| {
+    transport::swarm(config.identity.keypair(), admission.as_ref(), doubts, |relay| {
         Behaviour::new(config, names, relay).map(Gate::new)
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! A line that is slow and busy is not dead: what is on its way keeps a ping, or its answer, waiting for longer than anybody
 //! waits. So it is the bytes that tell: both ends ask every few seconds who is there, and of a connection that lives some come.
+//! Where there is reason to doubt that connections live, they have to come soon.
 //!
 //! To close a connection is to write what is still to be written, and a peer that reads nothing lets nobody write. libp2p tells
 //! of a connection's end only when it is closed; until then it takes a place of this node's. So closing has a deadline, after
@@ -9,7 +10,7 @@
 
 use core::{
     pin::Pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -29,20 +30,47 @@ use tokio::time::{Instant, Sleep};
 /// How long what is still to be written may take when a connection is closed.
 const FLUSH: Duration = Duration::from_secs(5);
 /// How often it is looked whether something has come, and how often in a row there must be nothing before a connection is
-/// dead: 75 to 100 seconds.
-const LOOK: Duration = Duration::from_secs(25);
-const MAX_SILENT: u32 = 3;
+/// dead: 80 to 84 seconds.
+const LOOK: Duration = Duration::from_secs(4);
+const MAX_SILENT: u32 = 20;
+/// The same where there is reason for doubt: 12 to 16 seconds, longer than from one ping to the next.
+const MAX_DOUBTFUL: u32 = 3;
+
+/// Reasons to doubt that connections live, as when the machine has slept: all that share this look more closely then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doubts(Arc<AtomicU64>);
+
+impl Doubts {
+    /// There is one more.
+    pub(crate) fn raise(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Multiplexes streams by yamux, over connections that close in time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Multiplexed(yamux::Config);
+pub(crate) struct Multiplexed {
+    yamux: yamux::Config,
+    doubts: Doubts,
+}
+
+impl Multiplexed {
+    /// Of connections about which there may be doubt.
+    pub(crate) fn new(doubts: &Doubts) -> Self {
+        Self { yamux: yamux::Config::default(), doubts: doubts.clone() }
+    }
+}
 
 impl UpgradeInfo for Multiplexed {
     type Info = <yamux::Config as UpgradeInfo>::Info;
     type InfoIter = <yamux::Config as UpgradeInfo>::InfoIter;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        self.0.protocol_info()
+        self.yamux.protocol_info()
     }
 }
 
@@ -53,7 +81,9 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrad
 
     fn upgrade_inbound(self, io: C, info: Self::Info) -> Self::Future {
         let (io, something) = Heard::new(io);
-        self.0.upgrade_inbound(io, info).map(|muxer| muxer.map(|muxer| Closing::new(muxer, something))).boxed()
+        let Self { yamux, doubts } = self;
+        let made = yamux.upgrade_inbound(io, info);
+        made.map(|muxer| muxer.map(|muxer| Closing::new(muxer, something, doubts))).boxed()
     }
 }
 
@@ -64,7 +94,9 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 
     fn upgrade_outbound(self, io: C, info: Self::Info) -> Self::Future {
         let (io, something) = Heard::new(io);
-        self.0.upgrade_outbound(io, info).map(|muxer| muxer.map(|muxer| Closing::new(muxer, something))).boxed()
+        let Self { yamux, doubts } = self;
+        let made = yamux.upgrade_outbound(io, info);
+        made.map(|muxer| muxer.map(|muxer| Closing::new(muxer, something, doubts))).boxed()
     }
 }
 
@@ -106,23 +138,55 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Heard<C> {
     }
 }
 
+/// Whether anything comes on a connection.
+#[derive(Debug)]
+struct Silence {
+    /// Whether something has come since it was last looked.
+    something: Arc<AtomicBool>,
+    /// How often in a row nothing had.
+    times: u32,
+    doubts: Doubts,
+    /// How many of them are known.
+    known: u64,
+    /// How often in a row nothing had come since there was reason for doubt, if there still is.
+    doubtful: Option<u32>,
+}
+
+impl Silence {
+    fn new(something: Arc<AtomicBool>, doubts: Doubts) -> Self {
+        let known = doubts.count();
+        Self { something, times: 0, doubts, known, doubtful: None }
+    }
+
+    /// Whether the connection is dead, by what has come since it was last looked.
+    fn is_death(&mut self) -> bool {
+        let heard = self.something.swap(false, Ordering::Relaxed);
+        self.times = if heard { 0 } else { self.times.saturating_add(1) };
+        self.doubtful = self.doubtful.filter(|_| !heard).map(|times| times.saturating_add(1));
+        let doubts = self.doubts.count();
+        if core::mem::replace(&mut self.known, doubts) != doubts {
+            // What came before does not count, and reasons that come one after another put off nothing.
+            self.doubtful = self.doubtful.or(Some(0));
+        }
+        self.times >= MAX_SILENT || self.doubtful.is_some_and(|times| times >= MAX_DOUBTFUL)
+    }
+}
+
 /// A connection that is closed so long after that was asked for, at the latest, and fails when nothing comes for long.
 #[derive(Debug)]
 pub(crate) struct Closing<M> {
     muxer: M,
     flush: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Whether something has come since it was last looked.
-    something: Arc<AtomicBool>,
+    silence: Silence,
     look: Duration,
     next_look: Option<Pin<Box<Sleep>>>,
-    /// How often in a row nothing had.
-    silent: u32,
 }
 
 impl<M> Closing<M> {
-    const fn new(muxer: M, something: Arc<AtomicBool>) -> Self {
-        Self { muxer, flush: FLUSH, deadline: None, something, look: LOOK, next_look: None, silent: 0 }
+    fn new(muxer: M, something: Arc<AtomicBool>, doubts: Doubts) -> Self {
+        let silence = Silence::new(something, doubts);
+        Self { muxer, flush: FLUSH, deadline: None, silence, look: LOOK, next_look: None }
     }
 
     /// Looks, when it is time, whether something has come; says so when it is too long that nothing has.
@@ -130,8 +194,7 @@ impl<M> Closing<M> {
         let look = self.look;
         let next = self.next_look.get_or_insert_with(|| Box::pin(tokio::time::sleep(look)));
         while next.as_mut().poll(cx).is_ready() {
-            self.silent = if self.something.swap(false, Ordering::Relaxed) { 0 } else { self.silent.saturating_add(1) };
-            if self.silent >= MAX_SILENT {
+            if self.silence.is_death() {
                 return Poll::Ready(());
             }
             next.as_mut().reset(Instant::now() + look);
@@ -238,7 +301,7 @@ mod tests {
     async fn a_line_on_which_something_comes_is_not_dead() {
         let mut connection = full().await;
         (connection.look, connection.next_look) = (Duration::from_millis(50), None);
-        let something = Arc::clone(&connection.something);
+        let something = Arc::clone(&connection.silence.something);
         let ending = poll_fn(|cx| {
             something.store(true, Ordering::Relaxed);
             connection.poll_unpin(cx)
@@ -247,6 +310,30 @@ mod tests {
         let began = Instant::now();
         let error = poll_fn(|cx| connection.poll_unpin(cx)).await.expect_err("nothing comes any longer");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(began.elapsed() >= connection.look * 2, "not at once");
+        assert!(began.elapsed() >= connection.look * (MAX_SILENT - 1), "not at once");
+    }
+
+    #[test]
+    fn where_there_is_doubt_something_has_to_come_soon() {
+        let doubts = Doubts::default();
+        let mut silence = Silence::new(Arc::default(), doubts.clone());
+        let mut looks = |comes: [bool; 5]| {
+            comes.map(|comes| {
+                silence.something.store(comes, Ordering::Relaxed);
+                silence.is_death()
+            })
+        };
+        assert_eq!(looks([true, false, false, false, false]), [false; 5], "nobody doubts");
+        doubts.raise();
+        assert_eq!(looks([true, false, false, true, false]), [false; 5], "a line that is only busy");
+        assert_eq!(looks([false; 5]), [false; 5], "whoever has shown that he lives is believed");
+        doubts.raise();
+        assert_eq!(looks([true, false, false, false, false]), [false, false, false, true, true]);
+        assert_eq!(looks([true, false, false, false, false]), [false; 5]);
+        let dead = [(); 4].map(|()| {
+            doubts.raise();
+            silence.is_death()
+        });
+        assert_eq!(dead, [false, false, false, true], "reasons that come one after another put off nothing");
     }
 }

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use crate::{
     admission::{Admission, ChainSecret},
+    closing::Doubts,
     config::NetworkError,
     discovery::{self, Candidate},
     identity::Identity,
@@ -90,7 +91,7 @@ pub async fn fetch(config: FetchConfig) -> Result<ChainSpec, FetchError> {
     let identity = Identity::generate();
     let admission = config.secret.as_ref().map(|secret| Admission::new(config.chain, secret, identity.peer_id()));
     let names = Names::new(config.chain);
-    let swarm = transport::swarm(identity.keypair(), admission.as_ref(), |relay_client| {
+    let swarm = transport::swarm(identity.keypair(), admission.as_ref(), &Doubts::default(), |relay_client| {
         let protocol = names.spec_protocol()?;
         let mdns = config.mdns.then(|| discovery::mdns::behaviour(identity.peer_id())).and_then(Result::ok);
         Ok(Behaviour {

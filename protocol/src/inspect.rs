@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     admission::{Admission, ChainSecret},
+    closing::Doubts,
     config::NetworkError,
     discovery::{self, Candidate},
     identity::Identity,
@@ -131,7 +132,7 @@ fn swarm(config: &InspectConfig) -> Result<Swarm<Behaviour>, NetworkError> {
     let chain = config.status.chain;
     let admission = config.secret.as_ref().map(|secret| Admission::new(chain, secret, identity.peer_id()));
     let names = Names::new(chain);
-    transport::swarm(identity.keypair(), admission.as_ref(), |relay_client| {
+    transport::swarm(identity.keypair(), admission.as_ref(), &Doubts::default(), |relay_client| {
         let protocol = names.sync_protocol()?;
         let mdns = config.mdns.map(|_| discovery::mdns::behaviour(identity.peer_id())).and_then(Result::ok);
         let limits = connection_limits::ConnectionLimits::default()

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use crate::{
     admission::{Admission, Secured, over_streams},
-    closing::Multiplexed,
+    closing::{Doubts, Multiplexed},
     config::NetworkError,
 };
 
@@ -26,21 +26,23 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(7);
 /// Connections are never closed for being idle: the driver closes those that are of no use, and keeps all others.
 pub(crate) const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A swarm with these transports and the behaviour that `make` makes.
+/// A swarm with these transports and the behaviour that `make` makes. `doubts` are about all its connections but those over QUIC,
+/// which tells by itself.
 ///
 /// # Errors
 /// [`NetworkError::Setup`] when the system lacks what a part needs.
 pub(crate) fn swarm<B: NetworkBehaviour>(
     keypair: &Keypair,
     admission: Option<&Admission>,
+    doubts: &Doubts,
     make: impl Fn(relay::client::Behaviour) -> Result<B, NetworkError>,
 ) -> Result<Swarm<B>, NetworkError> {
-    match build(keypair, admission, &make, Resolver::System) {
+    match build(keypair, admission, doubts, &make, Resolver::System) {
         Ok(swarm) => Ok(swarm),
         Err(error) => {
             // As on a machine without a configured network: nodes may still be reached by number.
             warn!("the system's name servers are unknown, names of nodes will not be found: {error}");
-            build(keypair, admission, &make, Resolver::None)
+            build(keypair, admission, doubts, &make, Resolver::None)
                 .map_err(|error| NetworkError::Setup { part: "transports", reason: error.to_string() })
         }
     }
@@ -56,6 +58,7 @@ enum Resolver {
 fn build<B: NetworkBehaviour>(
     keypair: &Keypair,
     admission: Option<&Admission>,
+    doubts: &Doubts,
     make: &impl Fn(relay::client::Behaviour) -> Result<B, NetworkError>,
     resolver: Resolver,
 ) -> io::Result<Swarm<B>> {
@@ -71,17 +74,18 @@ fn build<B: NetworkBehaviour>(
         quic::tokio::Transport::new(quic::Config::new(key))
             .and_then(move |(peer, muxer), endpoint| Box::pin(over_streams(admission, peer, muxer, endpoint)))
     };
+    let multiplexed = || Multiplexed::new(doubts);
     let behaviour = |_: &Keypair, relay| make(relay).map_err(Box::from);
     let transports = SwarmBuilder::with_existing_identity(keypair.clone())
         .with_tokio()
-        .with_tcp(tcp::Config::default(), secured, Multiplexed::default)
+        .with_tcp(tcp::Config::default(), secured, multiplexed)
         .map_err(io::Error::other)?
         .with_other_transport(over_quic)
         .map_err(io::Error::other)?;
     Ok(match resolver {
         Resolver::System => transports
             .with_dns()?
-            .with_relay_client(secured, Multiplexed::default)
+            .with_relay_client(secured, multiplexed)
             .map_err(io::Error::other)?
             .with_behaviour(behaviour)
             .map_err(io::Error::other)?
@@ -90,7 +94,7 @@ fn build<B: NetworkBehaviour>(
             .build(),
         Resolver::None => transports
             .with_dns_config(ResolverConfig::default(), ResolverOpts::default())
-            .with_relay_client(secured, Multiplexed::default)
+            .with_relay_client(secured, multiplexed)
             .map_err(io::Error::other)?
             .with_behaviour(behaviour)
             .map_err(io::Error::other)?

@@ -3,6 +3,10 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,11 +42,10 @@ pub(super) struct Asking<'a> {
     patience: Patience,
     /// Who may be asked beside the announcers.
     others: Vec<PeerId>,
-    /// Who is asked last, for he did not answer before.
+    /// Who is asked last, for he said nothing before.
     silent: Vec<PeerId>,
-    /// As bounded as announcers and others are; the next as well.
-    asked: Vec<PeerId>,
-    answered: Vec<PeerId>,
+    /// Those who were asked, and whether they said anything; as bounded as announcers and others are.
+    asked: Vec<(PeerId, Arc<AtomicBool>)>,
     under_way: FuturesUnordered<BoxFuture<'a, (PeerId, Option<SyncResponse>)>>,
 }
 
@@ -57,24 +60,24 @@ impl<'a> Asking<'a> {
     ) -> Self {
         let mut others = others(&network.peers().borrow(), &announcers.all());
         others.truncate(MAX_OTHERS);
-        let (asked, answered, under_way) = (Vec::new(), Vec::new(), FuturesUnordered::new());
-        Self { network, announcers, request, patience, others, silent, asked, answered, under_way }
+        let (asked, under_way) = (Vec::new(), FuturesUnordered::new());
+        Self { network, announcers, request, patience, others, silent, asked, under_way }
     }
 
     /// The next answer; `None` once nobody is left who may give one. Whoever calls again found the last of no use.
     pub(super) async fn next(&mut self) -> Option<(PeerId, SyncResponse)> {
         loop {
             if let Some(peer) = self.whom() {
-                self.asked.push(peer);
+                let speaks = Arc::new(AtomicBool::new(false));
+                self.asked.push((peer, Arc::clone(&speaks)));
                 let (network, request, each) = (self.network, self.request, self.patience.each);
-                self.under_way.push(Box::pin(async move { (peer, ask(network, peer, request, each).await) }));
+                self.under_way.push(Box::pin(async move { (peer, ask(network, peer, request, each, &speaks).await) }));
             } else if self.under_way.is_empty() {
                 return None;
             }
             tokio::select! {
                 biased;
                 Some((peer, answer)) = self.under_way.next() => if let Some(answer) = answer {
-                    self.answered.push(peer);
                     return Some((peer, answer));
                 },
                 () = sleep(self.patience.apart) => {}
@@ -82,24 +85,36 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Those who were asked and have not answered.
+    /// Those who were asked and have said nothing at all. Whoever says that he does not have the block yet is not one of them: he
+    /// may have it in the next moment.
     pub(super) fn into_silent(self) -> Vec<PeerId> {
-        let Self { asked, answered, .. } = self;
-        asked.into_iter().filter(|peer| !answered.contains(peer)).collect()
+        let silent = self.asked.into_iter().filter(|(_, speaks)| !speaks.load(Ordering::Relaxed));
+        silent.map(|(peer, _)| peer).collect()
     }
 
     /// Who is to be asked next: who announced the block, in that order, then others.
     fn whom(&self) -> Option<PeerId> {
         let all = self.announcers.all().into_iter().chain(self.others.iter().copied());
-        all.filter(|peer| !self.asked.contains(peer)).min_by_key(|peer| self.silent.contains(peer))
+        let is_asked = |peer: &PeerId| self.asked.iter().any(|(asked, _)| asked == peer);
+        all.filter(|peer| !is_asked(peer)).min_by_key(|peer| self.silent.contains(peer))
     }
 }
 
-/// Asks a peer, again while it does not have the block itself.
-async fn ask(network: &NetworkHandle, peer: PeerId, request: &SyncRequest, patience: Duration) -> Option<SyncResponse> {
+/// Asks a peer, again while it does not have the block itself; notes whether it `speaks`.
+async fn ask(
+    network: &NetworkHandle,
+    peer: PeerId,
+    request: &SyncRequest,
+    patience: Duration,
+    speaks: &AtomicBool,
+) -> Option<SyncResponse> {
     let mut wait = WAIT;
     for _ in 0..TRIES {
-        match network.request(peer, request.clone(), patience).await {
+        let answer = network.request(peer, request.clone(), patience).await;
+        if matches!(answer, Ok(_) | Err(RequestError::Refused(_))) {
+            speaks.store(true, Ordering::Relaxed);
+        }
+        match answer {
             Ok(response) => return Some(response),
             Err(RequestError::Refused(RefusedReason::Unknown | RefusedReason::Busy) | RequestError::Busy) => {
                 sleep(wait).await;

@@ -19,7 +19,7 @@ const LITTLE_PATIENCE: Duration = Duration::from_secs(10);
 /// of its addresses asks no more than that; others are not answered.
 const BURST: u64 = 200;
 const PER_SECOND: u64 = 10;
-/// Pings lost in a row after which a connection is dead: about a minute and a half.
+/// Pings lost in a row after which a connection over QUIC is dead: about a minute and a half.
 const MAX_LOST_PINGS: u32 = 3;
 
 /// The connected peers; as bounded as connections are.
@@ -47,6 +47,8 @@ struct Guest {
 struct Connection {
     source: Option<IpAddr>,
     inbound: bool,
+    /// Whether the bytes tell that it is dead ([`crate::closing`]): on a slow and busy line pings are only late.
+    tells_by_bytes: bool,
     lost_pings: u32,
 }
 
@@ -75,7 +77,8 @@ impl Guests {
             left: (BURST * 1000, now),
             fed: None,
         });
-        guest.connections.insert(id, Connection { source, inbound, lost_pings: 0 });
+        let tells_by_bytes = address::tells_by_bytes(from);
+        guest.connections.insert(id, Connection { source, inbound, tells_by_bytes, lost_pings: 0 });
         let most = (self.max_peers / 2).max(MAX_PER_PEER as usize);
         !inbound || source.is_some_and(|ip| ip.is_loopback()) || self.inbound_from(source) <= most
     }
@@ -138,7 +141,8 @@ impl Guests {
     pub(super) fn pinged(&mut self, peer: &PeerId, id: ConnectionId, lost: bool) -> bool {
         let connection = self.guests.get_mut(peer).and_then(|guest| guest.connections.get_mut(&id));
         connection.is_some_and(|connection| {
-            connection.lost_pings = if lost { connection.lost_pings.saturating_add(1) } else { 0 };
+            let counts = u32::from(!connection.tells_by_bytes);
+            connection.lost_pings = if lost { connection.lost_pings.saturating_add(counts) } else { 0 };
             connection.lost_pings >= MAX_LOST_PINGS
         })
     }
@@ -237,10 +241,14 @@ mod tests {
     fn lost_pings_end_a_connection_and_addresses_are_taken_seldom() {
         let mut guests = Guests::new(8, PATIENCE);
         let peer = PeerId::random();
-        guests.came(peer, id(0), &address("/ip4/10.0.0.1/tcp/1"), true, Duration::ZERO);
+        guests.came(peer, id(0), &address("/ip4/10.0.0.1/udp/1/quic-v1"), true, Duration::ZERO);
+        guests.came(peer, id(1), &address("/ip4/10.0.0.1/tcp/1"), true, Duration::ZERO);
         assert_eq!(guests.source(&peer), Some(IpAddr::from([10, 0, 0, 1])));
         let pings = [true, true, false, true, true, true].map(|lost| guests.pinged(&peer, id(0), lost));
         assert_eq!(pings, [false, false, false, false, false, true]);
+        let over_tcp = [true; 10].map(|lost| guests.pinged(&peer, id(1), lost));
+        assert_eq!(over_tcp, [false; 10], "where something comes, a line may be as slow as it likes");
+        guests.left(&peer, id(1));
         let feeds = [0, 59, 60, 61].map(|at| guests.feed(&peer, 60 * SECOND, at * SECOND));
         assert_eq!(feeds, [true, false, true, false]);
         let asked = |guests: &mut Guests, at| (0..500).filter(|_| guests.asked(&peer, at)).count();

@@ -9,7 +9,6 @@ use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
-    ranges::Range,
 };
 
 impl PeerBook {
@@ -28,7 +27,7 @@ impl PeerBook {
             }
             if let Some((_, address)) = dialled {
                 entry.addresses.worked(address);
-                entry.range = Range::of(address);
+                entry.is_at(address);
             }
             if !entry.is_connected() {
                 entry.state = State::Connected { since: now, direction, confirmed: false };
@@ -45,7 +44,7 @@ impl PeerBook {
     /// anywhere.
     pub(crate) fn came_from(&mut self, peer: PeerId, address: &Multiaddr) {
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.range = Range::of(address);
+            entry.is_at(address);
         }
     }
 
@@ -100,6 +99,7 @@ impl PeerBook {
             if let State::Connected { confirmed, direction, .. } = &mut entry.state {
                 *confirmed = true;
                 entry.met = true;
+                entry.serves = false;
                 entry.dialled |= *direction == Direction::Outbound;
                 entry.see(now);
             }
@@ -107,12 +107,22 @@ impl PeerBook {
         self.merge_anchors(peer);
     }
 
-    /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction`.
-    pub(crate) fn turned(&mut self, peer: PeerId, remaining: Direction) {
+    /// A peer that is not known to be of our chain is of use otherwise, as meeting points and relays are: it takes no place of
+    /// those that are of our chain, or a few that say so could have them all.
+    pub(crate) fn serves(&mut self, peer: PeerId) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.serves |= !entry.is_confirmed();
+        }
+    }
+
+    /// Of several connections to a peer one has ended; of those that remain the oldest was opened by `direction` and leads to
+    /// `address`, which may be elsewhere than the first: a hole punched in place of a circuit leads to the peer itself.
+    pub(crate) fn turned(&mut self, peer: PeerId, remaining: Direction, address: &Multiaddr) {
         if let Some(entry) = self.entries.get_mut(&peer)
             && let State::Connected { direction, .. } = &mut entry.state
         {
             *direction = remaining;
+            entry.is_at(address);
         }
     }
 

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use libp2p::Multiaddr;
 use rand::rngs::StdRng;
 
-use super::backoff::Backoff;
+use super::{
+    backoff::Backoff,
+    share::{self, Share, Shares},
+};
 use crate::{discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
 
 /// Failures after which a peer that nobody asked for and that was never met is forgotten: about 7 minutes.
@@ -126,8 +129,14 @@ pub(super) struct Entry {
     /// Whether it turned out to be of our chain when this node had dialled it, in this run or an earlier one: then it was
     /// chosen here. Whoever only came may be one of five hundred that somebody made up.
     pub(super) dialled: bool,
+    /// Whether it turned out to be of use and no peer, as a meeting point: it takes no place of a peer.
+    pub(super) serves: bool,
     /// The range of the internet where it was last connected from or to, if it was one.
-    pub(super) range: Option<Range>,
+    range: Option<Range>,
+    /// Whose share the last connection is.
+    share: Option<Share>,
+    /// Whose shares the dial under way may take.
+    dialed: BTreeSet<Share>,
     /// Whether it was last met on this machine.
     pub(super) same_machine: bool,
     /// Whether this node closes the connection because it has enough others.
@@ -152,7 +161,10 @@ impl Entry {
             stale: false,
             met: false,
             dialled: false,
+            serves: false,
             range: None,
+            share: None,
+            dialed: BTreeSet::new(),
             same_machine: false,
             released: false,
             dialing: false,
@@ -188,19 +200,52 @@ impl Entry {
         (self.stale, self.backoff.failures(), origin, !self.dialled)
     }
 
-    /// Whether this node has a connection of its own choice to it, or is making one.
+    /// Whether this node has a connection of its own choice to it, or is making one, and it may be a peer.
     pub(super) fn is_ours(&self) -> bool {
-        self.dialing || matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
+        !self.serves && (self.dialing || self.is_outbound())
+    }
+
+    fn is_outbound(&self) -> bool {
+        matches!(self.state, State::Connected { direction: Direction::Outbound, .. })
+    }
+
+    /// Whether people or the local network say that it is wanted, wherever it is.
+    fn is_welcome_anywhere(&self) -> bool {
+        let wanted = |origin: &Origin| origin.is_persistent() || matches!(origin, Origin::Local | Origin::Mdns);
+        self.persistent || self.told.iter().any(wanted)
+    }
+
+    /// It is connected from or to there.
+    pub(super) fn is_at(&mut self, address: &Multiaddr) {
+        (self.range, self.share) = (Range::of(address), Share::of(address));
     }
 
     /// The range of the internet where it likely is; `None` on a private network, or where people and the local network say
     /// that it is wanted, wherever it is.
     pub(super) fn range(&self) -> Option<Range> {
-        let near = [Origin::Local, Origin::Mdns].iter().any(|near| self.told.contains(near));
-        if near || self.persistent {
+        if self.is_welcome_anywhere() {
             return None;
         }
         self.range.or_else(|| self.addresses.iter().next().and_then(Range::of))
+    }
+
+    /// Whose shares it takes of what this node chooses itself: that of the connection, and while it is being dialled those of
+    /// all places where it may answer.
+    pub(super) fn shares(&self) -> impl Iterator<Item = Share> {
+        let counts = !self.serves && !self.is_welcome_anywhere();
+        let connected = self.share.filter(|_| counts && self.is_outbound());
+        let dialed = self.dialed.iter().copied().filter(move |_| self.dialing && counts);
+        connected.into_iter().chain(dialed.filter(move |share| connected != Some(*share)))
+    }
+
+    /// Where to dial it: where strangers may have it dialled, and whoever has the place has room in what this node chooses.
+    pub(super) fn choose(&mut self, shares: &mut Shares, is_open: &dyn Fn(&Multiaddr) -> bool) -> Vec<Multiaddr> {
+        if self.is_welcome_anywhere() {
+            return self.addresses.to_dial(is_open).cloned().collect();
+        }
+        let (chosen, takes) = share::with_room(shares, self.addresses.to_dial(is_open));
+        self.dialed = takes;
+        chosen
     }
 
     /// Every way by which it was learnt, the most trusted first; never empty.

@@ -8,6 +8,7 @@ use libp2p::PeerId;
 use super::{
     PeerBook,
     entry::{Entry, Proof},
+    share::take_place,
 };
 use crate::{
     address::is_loopback,
@@ -76,12 +77,4 @@ impl PeerBook {
         known.sort_by_key(|node| node.unseen);
         known
     }
-}
-
-/// Takes one of the `most` places of a range, if there is one.
-pub(super) fn take_place(taken: &mut BTreeMap<Range, usize>, range: Range, most: usize) -> bool {
-    let count = taken.entry(range).or_default();
-    let has_room = *count < most;
-    *count = count.saturating_add(usize::from(has_room));
-    has_room
 }

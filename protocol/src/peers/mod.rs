@@ -12,6 +12,7 @@ mod encounters;
 mod entry;
 pub(crate) mod eviction;
 pub(crate) mod memory;
+mod share;
 
 use core::{cmp::Reverse, fmt, time::Duration};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +25,12 @@ use self::{
     anchor::Anchor,
     conduct::Conduct,
     entry::{Entry, Proof, State},
+    share::Shares,
 };
 use crate::{
     address::is_loopback,
     discovery::{Candidate, Origin},
     event::Direction,
-    ranges::Range,
     wire::limits::MAX_PEERS,
 };
 
@@ -172,8 +173,9 @@ impl PeerBook {
     /// Whom to dial now, and marks them as being dialled: every anchor and every peer that was asked for, and of the
     /// others as many as are missing from `target_outbound` connections of our own choice. Anchors where nobody answers keep no
     /// peer waiting: while there are peers to dial, half of the places are theirs. To one range of the internet lead at most half of
-    /// the connections that nobody asked for, or whoever has a range to himself could have them all. `is_open` says where may be
-    /// dialled what strangers alone say.
+    /// the connections that nobody asked for, or whoever has a range to himself could have them all; so a peer is dialled where
+    /// there is room, and takes a place of each range where he may answer. `is_open` says where may be dialled what strangers
+    /// alone say.
     pub(crate) fn dials(
         &mut self,
         now: Duration,
@@ -187,14 +189,15 @@ impl PeerBook {
         let most = if due.iter().any(wanted) { MAX_DIALS / 2 } else { MAX_DIALS };
         let mut dials = self.dial_anchors(now, most);
         let mut under_way = self.under_way();
-        let (mut ranges, of_range) = (self.outbound_by_range(), target_outbound.div_ceil(2));
+        let mut shares = self.shares(target_outbound);
         for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
             let wanted = entry.persistent;
             if under_way >= MAX_DIALS || (!wanted && missing == 0) {
                 continue;
             }
-            if entry.range().is_some_and(|range| !memory::take_place(&mut ranges, range, of_range)) {
+            let addresses = entry.choose(&mut shares, is_open);
+            if addresses.is_empty() {
                 continue;
             }
             if !wanted {
@@ -202,10 +205,7 @@ impl PeerBook {
             }
             entry.dialing = true;
             under_way += 1;
-            dials.push(Dial {
-                target: Target::Peer(peer),
-                addresses: entry.addresses.to_dial(is_open).cloned().collect(),
-            });
+            dials.push(Dial { target: Target::Peer(peer), addresses });
         }
         dials
     }
@@ -275,15 +275,6 @@ impl PeerBook {
         self.entries.values().filter(|entry| entry.is_ours()).count()
     }
 
-    /// How many of them lead to each range of the internet.
-    fn outbound_by_range(&self) -> BTreeMap<Range, usize> {
-        let mut ranges = BTreeMap::new();
-        for range in self.entries.values().filter(|entry| entry.is_ours()).filter_map(Entry::range) {
-            memory::take_place(&mut ranges, range, usize::MAX);
-        }
-        ranges
-    }
-
     /// The announcement of a peer has expired: others are dialled first from now on.
     pub(crate) fn expired(&mut self, peer: PeerId) {
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -326,34 +317,41 @@ impl PeerBook {
         }
     }
 
-    /// Connections to part from because there are more than `target_outbound` of our own choice: the least trusted first,
-    /// and of those the newest. Only such as nobody asked for, as are known to be of our chain, have lasted 10 seconds and are
-    /// not `needed` for something else. Whoever closes one tells [`PeerBook::release`] before.
+    /// Connections to part from because more than half of `target_outbound` lead to one range of the internet, whoever dialled
+    /// them: the newest; and because there are more than `target_outbound` of our own choice: the least trusted first, and of
+    /// those the newest. Only such as nobody asked for, as are known to be of our chain, have lasted 10 seconds and are not
+    /// `needed` for something else. Whoever closes one tells [`PeerBook::release`] before.
     pub(crate) fn surplus(
         &self,
         now: Duration,
         target_outbound: usize,
         needed: impl Fn(&PeerId) -> bool,
     ) -> Vec<PeerId> {
-        let mut outbound = 0_usize;
-        let mut dispensable = Vec::new();
-        for (peer, entry) in &self.entries {
-            let State::Connected { since, direction: Direction::Outbound, confirmed: true } = entry.state else {
-                continue;
-            };
-            if entry.released {
+        let chosen = self.entries.iter().filter_map(|(peer, entry)| match entry.state {
+            State::Connected { since, direction: Direction::Outbound, confirmed: true } if !entry.released => {
+                Some((since, *peer, entry))
+            }
+            _ => None,
+        });
+        let mut chosen: Vec<_> = chosen.collect();
+        chosen.sort_by_key(|(since, peer, _)| (*since, *peer));
+        let mut shares = Shares::new(target_outbound);
+        let (mut crowded, mut dispensable) = (Vec::new(), Vec::new());
+        for (since, peer, entry) in &chosen {
+            let has_place = entry.shares().all(|share| shares.take(share));
+            let wanted = self.is_named(peer) || entry.told.contains(&Origin::Local);
+            if wanted || now.saturating_sub(*since) < GRACE || needed(peer) {
                 continue;
             }
-            outbound += 1;
-            let wanted = entry.persistent || entry.told.contains(&Origin::Local);
-            let anchored = self.anchors.iter().any(|anchor| anchor.peer == Some(*peer));
-            if !wanted && !anchored && now.saturating_sub(since) >= GRACE && !needed(peer) {
-                dispensable.push((Reverse(entry.origin()), Reverse(since), *peer));
+            if has_place {
+                dispensable.push((Reverse(entry.origin()), Reverse(*since), *peer));
+            } else {
+                crowded.push(*peer);
             }
         }
         dispensable.sort();
-        let surplus = outbound.saturating_sub(target_outbound);
-        dispensable.into_iter().take(surplus).map(|(_, _, peer)| peer).collect()
+        let surplus = chosen.len().saturating_sub(crowded.len()).saturating_sub(target_outbound);
+        crowded.into_iter().chain(dispensable.into_iter().take(surplus).map(|(_, _, peer)| peer)).collect()
     }
 
     /// This node is about to close its connection to a peer because it has enough others. The end of it counts as no

@@ -3,6 +3,7 @@
 mod enough;
 mod memory;
 mod random;
+mod shares;
 mod strangers;
 
 use super::*;

@@ -51,6 +51,13 @@ struct Vote {
     number: u64,
 }
 
+/// How much was known at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    number: u64,
+    at: Duration,
+}
+
 /// All that is known of how this node is reached.
 #[derive(Debug, Default)]
 pub(crate) struct Observer {
@@ -185,6 +192,19 @@ impl Observer {
         }
     }
 
+    /// Whether the router forwards anything.
+    pub(crate) fn is_mapped(&self) -> bool {
+        !self.mapped.is_empty()
+    }
+
+    /// Nobody knows any longer what the router forwards. Returns what it did.
+    pub(crate) fn forget_mapped(&mut self) -> BTreeSet<Multiaddr> {
+        if self.is_mapped() {
+            self.router = Router::Asked;
+        }
+        core::mem::take(&mut self.mapped)
+    }
+
     /// `relay` passes on to this node what is sent to `address`.
     pub(crate) fn reserved(&mut self, relay: PeerId, address: &Multiaddr) {
         if !self.relays.contains_key(&relay) && self.relays.len() >= MAX_RELAYS {
@@ -211,11 +231,17 @@ impl Observer {
         self.hosts.insert(host, now);
     }
 
-    /// The machine has moved to another network: what was seen and tried in the old one no longer counts.
-    pub(crate) fn moved(&mut self) {
-        self.votes.clear();
+    /// What is known at `now`.
+    pub(crate) const fn mark(&self, now: Duration) -> Mark {
+        Mark { number: self.number, at: now }
+    }
+
+    /// The machine has moved to another network: what was seen and tried in the old one, which was known then, no longer
+    /// counts. Of probes nobody knows in which they were.
+    pub(crate) fn moved(&mut self, known: &Mark) {
+        self.votes.retain(|_, vote| vote.number > known.number);
         self.probes.clear();
-        self.hosts.clear();
+        self.hosts.retain(|_, seen| *seen > known.at);
     }
 
     /// An address of this machine has gone, and the machine may be where it was: what was seen and tried of that address no
@@ -229,6 +255,11 @@ impl Observer {
     pub(crate) fn is_given(&self, address: &Multiaddr) -> bool {
         let (address, _) = split_peer_id(address.clone());
         self.configured.contains(&address) || self.mapped.contains(&address)
+    }
+
+    /// Whether a person says so.
+    pub(crate) fn is_configured(&self, address: &Multiaddr) -> bool {
+        self.configured.contains(&split_peer_id(address.clone()).0)
     }
 
     /// What all this comes to, for a node that listens on `listening` and tells others that it is at `external`.

@@ -53,7 +53,8 @@ fn three_observers_are_believed() {
         observer.gone(&third);
     }
     assert_eq!(observer.believed(), [address(PUBLIC)]);
-    observer.moved();
+    let known = observer.mark(NOW);
+    observer.moved(&known);
     assert_eq!(observer.believed(), []);
 }
 
@@ -255,7 +256,8 @@ fn a_node_behind_a_nat_wants_a_relay() {
     assert!(observer.wants_relay(&home()), "one observer is enough to ask for help");
     observer.probed(&address(PUBLIC), peer, true);
     assert!(!observer.wants_relay(&home()));
-    observer.moved();
+    let known = observer.mark(NOW);
+    observer.moved(&known);
     vote(&mut observer, "/ip6/2a00::1/tcp/1", "/ip6/2a00:1::9/tcp/40000");
     assert!(!observer.wants_relay(&home()), "nothing listens on that family");
 }
@@ -309,4 +311,20 @@ fn what_the_router_does_is_followed() {
     assert_eq!(judged(&observer, &home()).grounds.mapped, [address(PUBLIC)]);
     observer.unmapped(&address(PUBLIC));
     assert_eq!(router(&observer), Router::Asked, "it may forward again");
+    observer.mapped(&address(PUBLIC));
+    assert_eq!(Vec::from_iter(observer.forget_mapped()), [address(PUBLIC)]);
+    assert_eq!((router(&observer), observer.is_mapped()), (Router::Asked, false));
+}
+
+#[test]
+fn what_was_found_since_the_machine_moved_counts() {
+    let mut observer = Observer::default();
+    vote(&mut observer, "/ip4/8.8.8.1/tcp/1", PUBLIC);
+    observer.inbound(&address("/ip4/8.8.8.1/tcp/9"), NOW);
+    let known = observer.mark(NOW);
+    vote(&mut observer, "/ip4/8.8.8.2/tcp/1", "/ip4/7.7.7.7/tcp/6000");
+    observer.inbound(&address("/ip4/8.8.8.2/tcp/9"), NOW + Duration::from_secs(1));
+    observer.moved(&known);
+    let grounds = judged(&observer, &home()).grounds;
+    assert_eq!((grounds.seen, grounds.outside), (vec![(address("/ip4/7.7.7.7/tcp/6000"), 1)], 1));
 }

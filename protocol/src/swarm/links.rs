@@ -65,7 +65,7 @@ pub(super) struct Connection {
     /// Since when there is reason to doubt that it lives, and it has not shown that it does.
     pub(super) suspected_at: Option<Duration>,
     pub(super) since: Duration,
-    /// When it was last known to be alive: made, or pinged.
+    /// When it was last known to be alive: made, pinged, or something said about the chain.
     pub(super) alive_at: Duration,
     /// Where the peer says it listens, as said on this connection.
     pub(super) claims: Vec<Multiaddr>,

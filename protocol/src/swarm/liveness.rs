@@ -1,16 +1,16 @@
 //! Connections that are dead. Over TCP and relays the bytes tell ([`crate::closing`]), for on a slow and busy line pings are lost
-//! that are only late; QUIC tells by itself; and where there is reason for doubt, the next ping.
+//! that are only late, and where there is reason for doubt they have to come soon; QUIC tells by itself, and then the next ping.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
-use libp2p::{PeerId, multiaddr::Protocol, ping, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, ping, swarm::ConnectionId};
 use tracing::warn;
 
 use super::{
     Driver,
     links::{Connection, Link},
 };
-use crate::address::{is_loopback, is_relayed};
+use crate::address::{ip, is_loopback, tells_by_bytes};
 
 /// Lost pings that are told in a row, after which a connection over QUIC is dead, if it has not said so itself. libp2p
 /// does not tell of the first one, and each takes ten seconds to be lost, ten seconds after the one before: so this takes
@@ -42,11 +42,19 @@ impl Driver {
         }
     }
 
-    /// An address of this machine has gone, or the machine has slept: connections over the network may be dead. They have to
+    /// An address of this machine has `gone`, or the machine has slept: connections over the network may be dead. They have to
     /// show soon that they are not.
-    pub(super) fn suspect_connections(&mut self) {
+    pub(super) fn suspect_connections(&mut self, gone: Option<IpAddr>) {
         let now = self.now();
-        self.links.values_mut().for_each(|link| link.suspect(now));
+        self.doubts.raise();
+        self.links.values_mut().for_each(|link| link.suspect(gone, now));
+    }
+
+    /// Something has come on a connection.
+    pub(super) fn hears(&mut self, peer: PeerId, connection: ConnectionId) {
+        let now = self.now();
+        let connections = self.links.get_mut(&peer).into_iter().flat_map(|link| &mut link.connections);
+        connections.filter(|known| known.id == connection).for_each(|known| known.lives(now));
     }
 
     /// Closes the connections that were to show that they live, and have not.
@@ -78,9 +86,13 @@ impl Driver {
 }
 
 impl Link {
-    /// Whatever it has over the network may be dead at `now`.
-    fn suspect(&mut self, now: Duration) {
-        for connection in self.connections.iter_mut().filter(|connection| !is_loopback(&connection.address)) {
+    /// Whatever it has over the network, of the family of an address that has gone, may be dead at `now`; where bytes tell, they
+    /// do.
+    fn suspect(&mut self, gone: Option<IpAddr>, now: Duration) {
+        let same_family = |at: &Multiaddr| ip(at).zip(gone).is_none_or(|(at, gone)| at.is_ipv4() == gone.is_ipv4());
+        let doubtful =
+            |one: &&mut Connection| !is_loopback(&one.address) && !one.tells_by_bytes() && same_family(&one.address);
+        for connection in self.connections.iter_mut().filter(doubtful) {
             // Addresses that go one after another put off nothing.
             connection.suspected_at.get_or_insert(now);
         }
@@ -95,7 +107,7 @@ impl Connection {
 
     /// Whether what comes on it is watched, so that lost pings say nothing.
     fn tells_by_bytes(&self) -> bool {
-        is_relayed(&self.address) || self.address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+        tells_by_bytes(&self.address)
     }
 
     /// Whether it has not shown in time that it lives, though there was reason for doubt.
@@ -127,21 +139,30 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut link = Link::new(Duration::ZERO);
         link.connections = vec![
-            connection(1, "/ip4/10.0.0.1/tcp/1"),
-            connection(2, "/ip4/10.0.0.1/tcp/2"),
-            connection(3, "/ip4/127.0.0.1/tcp/3"),
+            connection(1, "/ip4/10.0.0.1/udp/1/quic-v1"),
+            connection(2, "/ip4/10.0.0.1/udp/2/quic-v1"),
+            connection(3, "/ip4/127.0.0.1/udp/3/quic-v1"),
+            connection(4, "/ip4/10.0.0.1/tcp/4"),
+            connection(5, "/ip6/fd00::1/udp/5/quic-v1"),
         ];
         let overdue = |link: &Link, now| {
             let ids = link.connections.iter().filter(|one| one.is_overdue(now)).map(|one| one.id);
             ids.collect::<Vec<_>>()
         };
         assert_eq!(overdue(&link, second * 1000), [], "nobody suspects anything");
-        link.suspect(second * 1000);
-        link.suspect(second * 1005);
+        let gone = Some(IpAddr::from([10, 0, 0, 9]));
+        link.suspect(gone, second * 1000);
+        link.suspect(gone, second * 1005);
         link.connections[1].lives(second * 1011);
         assert_eq!(overdue(&link, second * 1011), [], "too soon");
         assert_eq!(overdue(&link, second * 1012), [ConnectionId::new_unchecked(1)], "nor is this machine far away");
-        link.suspect(second * 2000);
-        assert_eq!(overdue(&link, second * 2012).len(), 2, "another time");
+        link.suspect(gone, second * 2000);
+        assert_eq!(
+            overdue(&link, second * 2012).len(),
+            2,
+            "another time; bytes tell of the others, or nothing is wrong"
+        );
+        link.suspect(None, second * 2000);
+        assert_eq!(overdue(&link, second * 2012).len(), 3, "all families sleep");
     }
 }

@@ -9,18 +9,22 @@ pub(crate) mod bucket;
 pub(crate) mod circuits;
 mod copies;
 pub(crate) mod crowd;
+mod forwarding;
 mod gossip;
 mod inflow;
 mod links;
 mod liveness;
 mod measure;
 mod meeting;
+mod moving;
 mod peering;
 mod pruning;
 mod quota;
 mod reach;
 pub(crate) mod reason;
 mod requests;
+#[cfg(test)]
+mod rig;
 mod spec;
 mod start;
 
@@ -47,15 +51,18 @@ use tracing::{debug, info, warn};
 pub use self::start::start;
 use self::{
     circuits::Circuits,
+    forwarding::Forwarding,
     gossip::Outbox,
     links::{Link, Waiting},
     measure::Measures,
+    moving::Leaving,
     reach::Reservations,
     requests::Requests,
 };
 use crate::{
-    address::is_relayed,
+    address::{ip, is_relayed},
     behaviour::{BehaviourEvent, Gated},
+    closing::Doubts,
     discovery::{
         Candidate, mdns,
         rendezvous::{Errand, Points},
@@ -91,6 +98,8 @@ pub struct Network {
 /// The task that makes the network work. It ends when it is stopped or when the last handle is gone.
 pub struct Driver {
     swarm: Swarm<Gated>,
+    /// Whether its connections live.
+    doubts: Doubts,
     own: PeerId,
     /// Signs what is registered at rendezvous points.
     identity: Identity,
@@ -124,6 +133,10 @@ pub struct Driver {
     exchange: bool,
     /// What is known of how others reach this node.
     observer: Observer,
+    /// Port forwarding by the router.
+    forwarding: Forwarding,
+    /// Whether this machine may be moving.
+    leaving: Option<Leaving>,
     reservations: Reservations,
     /// What goes through relays.
     circuits: Circuits,
@@ -196,7 +209,7 @@ impl Driver {
             Command::Penalise(peer, fault, reason) => self.penalise(peer, fault, &reason),
             Command::Disconnect(peer) => self.part_from(peer, "by order"),
             Command::Woke => {
-                self.suspect_connections();
+                self.suspect_connections(None);
                 self.book.hasten_all(self.now());
             }
             Command::Ban(ban, reply) => self.ban_by_order(ban, reply),
@@ -217,7 +230,9 @@ impl Driver {
         self.end_bans(now);
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
         self.drop_silent_peers(now);
+        self.decide_move(now);
         self.close_suspects(now);
+        self.ask_router(now);
         self.prune(now);
         self.thin_out(now);
         self.dial_due(now);
@@ -333,6 +348,7 @@ impl Driver {
         self.offer(&address, true);
         // The network may have come back.
         self.book.hasten_all(self.now());
+        self.may_have_router(&address);
         self.listeners.push((listener, address));
         self.publish_listening();
     }
@@ -344,7 +360,7 @@ impl Driver {
         self.listeners.retain(|(id, known)| (*id, known) != (listener, address));
         self.left(address);
         self.publish_listening();
-        self.suspect_connections();
+        self.suspect_connections(ip(address));
     }
 
     fn publish_listening(&mut self) {

@@ -30,8 +30,9 @@ use crate::{
     wire::status::Agent,
 };
 
-/// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is.
-const MAX_SERVICES: usize = 4;
+/// Meeting points that nobody named and that are kept. Others leave like whoever does not say of which chain he is, unless
+/// something goes through them.
+const MAX_SERVICES: usize = 1;
 /// Calls of `connect` that wait at once. When there are more, the call is declined.
 const MAX_WAITING: usize = 64;
 
@@ -208,7 +209,7 @@ impl Driver {
             let relay = link.relay();
             link.connections.retain(|connection| connection.id != id);
             match link.connections.first() {
-                Some(oldest) => self.book.turned(peer, oldest.direction),
+                Some(oldest) => self.book.turned(peer, oldest.direction, &oldest.address),
                 None => {
                     let link = self.links.remove(&peer).filter(|link| link.confirmed.is_some());
                     let used_up = |link: &Link, relay| link.carried >= self.circuits.worth_renewing(&relay);
@@ -349,9 +350,13 @@ impl Driver {
             Kinship::Inquirer => debug!(%peer, "somebody looks who is here"),
             // Any libp2p program may serve as a rendezvous point, and as a relay for as long as something goes through it.
             Kinship::OtherChain(_) | Kinship::Stranger(_) if self.points.contains(peer) => self.serves(peer),
-            Kinship::Stranger(software) if self.carries(&peer) => debug!(%peer, software, "a relay in use"),
+            Kinship::Stranger(software) if self.carries(&peer) => {
+                debug!(%peer, software, "a relay in use");
+                self.book.serves(peer);
+                self.refuse_other_chain(peer, &none(&software));
+            }
             Kinship::OtherChain(chain) => self.part(peer, &chain.to_string()),
-            Kinship::Stranger(software) => self.part(peer, &format!("none ({software:?})")),
+            Kinship::Stranger(software) => self.part(peer, &none(&software)),
         }
     }
 
@@ -374,8 +379,9 @@ impl Driver {
     }
 
     /// A peer is a meeting point: kept, and told to nobody. Whoever comes and says so is no use to this node, and is as silent
-    /// as any other that does not say of which chain it is; of those that were dialled but not named there are a few.
+    /// as any other that does not say of which chain it is; of those that were dialled but not named one is kept.
     fn serves(&mut self, peer: PeerId) {
+        self.book.serves(peer);
         let unnamed = |peer: &PeerId| !self.points.contains(*peer) && !self.book.is_named(peer);
         let others =
             self.links.iter().filter(|(other, link)| **other != peer && link.service && unnamed(other)).count();
@@ -398,15 +404,20 @@ impl Driver {
             info!(%peer, address = shown, "there are nodes of another chain here, they are left alone: {chain}");
             notice::publish(&self.notices, Notice::OtherChain { chain: chain.to_owned(), address });
         }
-        self.release_waiting(
-            |waiting| waiting.peer == Some(peer),
-            |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
-        );
+        self.refuse_other_chain(peer, chain);
         match self.links.get_mut(&peer) {
             // Who dialled is still to hear from us which chain this is: closing at once would leave it guessing.
             Some(link) if link.is_inbound() => link.foreign = Some(now),
             Some(_) | None => self.disconnect(peer),
         }
+    }
+
+    /// Tells those who wait for `peer` that it is of another chain, or of none.
+    fn refuse_other_chain(&mut self, peer: PeerId, chain: &str) {
+        self.release_waiting(
+            |waiting| waiting.peer == Some(peer),
+            |address| Err(ConnectError::OtherChain { address, chain: chain.to_owned() }),
+        );
     }
 
     /// Closes the connections to a peer, and keeps the reason for people to see.
@@ -422,6 +433,11 @@ impl Driver {
         // An error means that it is not connected.
         let _ = self.swarm.disconnect_peer_id(peer);
     }
+}
+
+/// What is said of the chain of a program that is no node.
+fn none(software: &str) -> String {
+    format!("none ({software:?})")
 }
 
 /// Where a connection leads. Of a peer that has come through a relay, libp2p names the id alone; the address at that relay
@@ -451,19 +467,4 @@ fn dial_peer(peer: PeerId, addresses: Vec<Multiaddr>) -> DialOpts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_comes_through_a_relay_does_not_come_directly() {
-        let address = |text: &str| text.parse::<Multiaddr>().expect("a multiaddress");
-        let id = PeerId::random();
-        let at_relay = address(&format!("/ip4/127.0.0.1/tcp/1/p2p/{id}/p2p-circuit"));
-        let send_back_addr = address(&format!("/p2p/{}", PeerId::random()));
-        let relayed = ConnectedPoint::Listener { local_addr: at_relay.clone(), send_back_addr };
-        assert!(is_relayed(remote_of(&relayed)), "although it is not told where from");
-        let (here, there) = (address("/ip4/10.0.0.1/tcp/1"), address("/ip4/10.0.0.2/tcp/2"));
-        let direct = ConnectedPoint::Listener { local_addr: here, send_back_addr: there.clone() };
-        assert_eq!(remote_of(&direct), &there);
-    }
-}
+mod tests;

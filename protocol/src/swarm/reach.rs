@@ -1,11 +1,11 @@
 //! How others reach this node: addresses that peers see and try, the router's forwarding, relays, and holes through
 //! routers.
 
-use core::{net::IpAddr, time::Duration};
+use core::time::Duration;
 
 use libp2p::{
     Multiaddr, PeerId, autonat, core::transport::ListenerId, dcutr, identify, multiaddr::Protocol, relay,
-    swarm::ConnectionId, upnp,
+    swarm::ConnectionId,
 };
 use rand::seq::IteratorRandom;
 use tracing::{debug, info};
@@ -14,12 +14,7 @@ use super::{
     Driver,
     links::{Connection, Link},
 };
-use crate::{
-    address::{ip, is_loopback, is_relayed},
-    event::Direction,
-    peers::conduct::Fault,
-    reachability::Router,
-};
+use crate::{address::is_relayed, event::Direction, peers::conduct::Fault};
 
 /// Relays that a node which cannot be reached is reachable through at once.
 const RELAYS: usize = 2;
@@ -77,29 +72,6 @@ impl Driver {
         let reachable = event.result.is_ok();
         debug!(address = %event.tested_addr, peer = %event.server, reachable, "a peer has tried an address of this node");
         self.observer.probed(&event.tested_addr, event.server, reachable);
-        self.update_reach();
-    }
-
-    /// Port forwarding is a convenience: without it the node works, so nothing of it is a warning.
-    pub(super) fn upnp_event(&mut self, event: upnp::Event) {
-        match event {
-            upnp::Event::NewExternalAddr { external_addr, .. } => {
-                info!(%external_addr, "the router forwards to this node");
-                self.observer.mapped(&external_addr);
-            }
-            upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
-                info!(%external_addr, "the router no longer forwards to this node");
-                self.observer.unmapped(&external_addr);
-            }
-            upnp::Event::GatewayNotFound => {
-                info!("no router here forwards ports by UPnP");
-                self.observer.router(Router::None);
-            }
-            upnp::Event::NonRoutableGateway => {
-                info!("the router itself is not on the public internet");
-                self.observer.router(Router::Inner);
-            }
-        }
         self.update_reach();
     }
 
@@ -238,42 +210,10 @@ impl Driver {
         });
     }
 
-    /// An address that was listened on has gone, as when a network is left: what this node told others of itself by it leads
-    /// to somebody else there, and would keep the places of what is found in the next. IPv6 addresses for privacy come and go
-    /// on a machine that stays where it is: of them each goes alone.
-    pub(super) fn left(&mut self, address: &Multiaddr) {
-        let Some(gone) = ip(address).filter(|_| !is_loopback(address) && !is_relayed(address)) else { return };
-        if gone.is_ipv4() {
-            self.observer.moved();
-            if let Some(probes) = self.swarm.behaviour_mut().probes.as_mut() {
-                probes.moved();
-            }
-        } else {
-            self.observer.without(gone);
-        }
-        let listening = self.listening_on();
-        let external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
-        for address in stale(external, &listening, gone).into_iter().filter(|told| !self.observer.is_given(told)) {
-            debug!(%address, "others are no longer told of an address");
-            self.swarm.remove_external_address(&address);
-        }
-    }
-
     /// What is listened on, without what is listened on at relays.
-    fn listening_on(&self) -> Vec<Multiaddr> {
+    pub(super) fn listening_on(&self) -> Vec<Multiaddr> {
         self.listeners.iter().map(|(_, address)| address).filter(|address| !is_relayed(address)).cloned().collect()
     }
-}
-
-/// Which of the addresses told to others go with the one that was `gone`: those at relays are the relays' matter, and those
-/// that are still listened on stay.
-fn stale(external: Vec<Multiaddr>, listening: &[Multiaddr], gone: IpAddr) -> Vec<Multiaddr> {
-    let here: Vec<IpAddr> = listening.iter().filter_map(ip).collect();
-    let goes = |address: &Multiaddr| {
-        let told = ip(address);
-        !is_relayed(address) && told.is_none_or(|told| !here.contains(&told)) && (gone.is_ipv4() || told == Some(gone))
-    };
-    external.into_iter().filter(goes).collect()
 }
 
 impl Reservations {
@@ -287,28 +227,5 @@ impl Reservations {
             self.paused.remove(0);
         }
         self.paused.push((relay, now.saturating_add(RELAY_PAUSE)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_told_of_a_network_that_was_left_is_taken_back() {
-        let addresses = |texts: &[&str]| -> Vec<Multiaddr> {
-            texts.iter().map(|text| text.parse().expect("a multiaddress")).collect()
-        };
-        let relayed = format!("/ip4/9.9.9.9/tcp/1/p2p/{}/p2p-circuit", PeerId::random());
-        let told = addresses(&["/ip4/8.8.8.8/tcp/1", "/ip4/10.0.0.7/tcp/1", "/ip6/2606:4700::1/tcp/1", &relayed]);
-        let listening = addresses(&["/ip4/10.0.0.7/tcp/1", "/ip6/2606:4700::2/tcp/1"]);
-        let left = |gone: &str| stale(told.clone(), &listening, gone.parse().expect("an address"));
-        assert_eq!(
-            left("192.168.1.4"),
-            [told[0].clone(), told[2].clone()],
-            "but what is still listened on, and relays"
-        );
-        assert_eq!(left("2606:4700::1"), [told[2].clone()], "an address for privacy goes alone");
-        assert_eq!(left("2606:4700::3"), []);
     }
 }

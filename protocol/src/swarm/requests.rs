@@ -147,6 +147,9 @@ impl Driver {
     }
 
     pub(super) fn sync_event(&mut self, event: Event<Result<Watched, WireError>, SyncResponse>) {
+        if let Event::Message { peer, connection_id, .. } = &event {
+            self.hears(*peer, *connection_id);
+        }
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
                 self.asked(peer, request_id, request.map(|question| question.request), channel);

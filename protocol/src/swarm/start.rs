@@ -14,10 +14,12 @@ use tokio::{
 };
 
 use super::{
-    Driver, Network, UNEXAMINED_KIB, circuits::Circuits, gossip::Outbox, reach::Reservations, requests::Requests,
+    Driver, Network, UNEXAMINED_KIB, circuits::Circuits, forwarding::Forwarding, gossip::Outbox, reach::Reservations,
+    requests::Requests,
 };
 use crate::{
     behaviour::{self, Gated},
+    closing::Doubts,
     config::{NetworkConfig, NetworkError},
     discovery::{bootstrap, mdns, rendezvous::Points},
     event::{Departure, NetworkEvent, PeerInfo},
@@ -39,9 +41,10 @@ const EVENTS: usize = 1024;
 /// [`NetworkError`]: an address that cannot be listened on, by name, or a part of the stack that cannot be set up.
 pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
     let names = Names::new(config.chain);
-    let swarm = behaviour::swarm(&config, &names)?;
+    let doubts = Doubts::default();
+    let swarm = behaviour::swarm(&config, &names, &doubts)?;
     let (ends, handle, events) = ends(config.identity.peer_id());
-    let mut driver = Driver::new(&config, names, swarm, ends);
+    let mut driver = Driver::new(&config, names, (swarm, doubts), ends);
     driver.restore_bans(config.bans);
     driver.bind(&config.listen, config.listen_optional).await?;
     driver.observer.configured(&config.external);
@@ -61,6 +64,9 @@ pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         bootstrap::candidates(&config.bootstrap).into_iter().chain(bootstrap::candidates(&config.rendezvous))
     {
         driver.book.add(candidate, Duration::ZERO);
+    }
+    for point in bootstrap::candidates(&config.rendezvous).into_iter().filter_map(|candidate| candidate.peer) {
+        driver.book.serves(point);
     }
     driver.book.restore(config.known, Duration::ZERO);
     Ok(Network { handle, events, driver })
@@ -103,11 +109,12 @@ fn ends(own: PeerId) -> (Ends, NetworkHandle, mpsc::Receiver<NetworkEvent>) {
 
 impl Driver {
     /// One that has not begun: it knows nobody and listens nowhere.
-    fn new(config: &NetworkConfig, names: Names, swarm: Swarm<Gated>, ends: Ends) -> Self {
+    fn new(config: &NetworkConfig, names: Names, (swarm, doubts): (Swarm<Gated>, Doubts), ends: Ends) -> Self {
         let mdns_missing = config.mdns && !swarm.behaviour().mdns.is_enabled();
         let own = config.identity.peer_id();
         Self {
             swarm,
+            doubts,
             own,
             identity: config.identity.clone(),
             names,
@@ -129,6 +136,8 @@ impl Driver {
             exchange: config.exchange,
             observer: Observer::default(),
             clones: Clones::default(),
+            forwarding: Forwarding::default(),
+            leaving: None,
             reservations: Reservations::default(),
             circuits: Circuits::default(),
             configured_external: config.external.len(),

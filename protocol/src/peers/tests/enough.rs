@@ -221,8 +221,9 @@ fn who_opened_the_connection_that_remains_decides_whether_it_is_ours() {
     rig.confirm(peer);
     rig.wait(GRACE);
     assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [], "it came by itself");
-    rig.book.turned(peer, Direction::Outbound);
+    let at = address("/ip4/10.0.0.1/tcp/4001");
+    rig.book.turned(peer, Direction::Outbound, &at);
     assert_eq!(rig.book.surplus(rig.now, 0, |_| false), [peer]);
-    rig.book.turned(peer, Direction::Inbound);
+    rig.book.turned(peer, Direction::Inbound, &at);
     assert_eq!(rig.book.surplus(rig.now, 0, |_| false), []);
 }

@@ -213,16 +213,3 @@ fn whoever_comes_with_many_names_drives_out_nobody_that_this_node_chose() {
     assert!(first.into_iter().all(|target| matches!(target, Target::Peer(peer) if chosen.contains(peer))), "{dials:?}");
     assert_eq!(dials.len(), TARGET, "and others as well");
 }
-
-#[test]
-fn one_range_of_the_internet_has_half_of_the_connections() {
-    let mut rig = Rig::new();
-    for number in 0..20 {
-        rig.add(&format!("/ip4/7.7.7.{number}/tcp/1/p2p/{}", PeerId::random()), Origin::Exchange);
-    }
-    assert_eq!(rig.dials().len(), TARGET / 2);
-    assert_eq!(rig.dials(), []);
-    rig.add(&format!("/ip4/7.7.7.99/tcp/1/p2p/{}", PeerId::random()), Origin::Manual);
-    rig.add(&format!("/ip4/7.7.8.1/tcp/1/p2p/{}", PeerId::random()), Origin::Exchange);
-    assert_eq!(rig.dials().len(), 2, "another range, and whom a person wants");
-}
