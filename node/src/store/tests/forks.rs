@@ -1,6 +1,10 @@
 //! The blocks near the tip, stale branches included.
 
-use bard_chain::{engine::Outcome, source::Source, units::Height};
+use bard_chain::{
+    engine::Outcome,
+    source::Source,
+    units::{Height, Timestamp},
+};
 
 use super::{
     chain::{Chain, Node, spec},
@@ -74,7 +78,7 @@ fn a_block_that_was_active_and_forgotten_and_comes_again_is_still_known_to_be_ri
     node.take_all(&chain.blocks[2..]);
     let again = &left.blocks[2];
     let undo = node.reader().undo(&again.id()).unwrap();
-    let content = node.reader().left_the_chain(10).unwrap();
+    let content = node.reader().left_the_chain(&again.id(), Timestamp::ZERO, usize::MAX).unwrap();
     assert_eq!(content.len(), again.block().transactions.len());
     // What an engine decides that forgot it.
     let mut forgetful = Node::on(&SimDisk::default()).unwrap();
@@ -94,7 +98,7 @@ fn a_block_that_was_active_and_forgotten_and_comes_again_is_still_known_to_be_ri
         );
         assert!(node.reader().was_applied(&again.id()).unwrap());
         assert_eq!(node.reader().undo(&again.id()).unwrap(), undo);
-        assert_eq!(node.reader().left_the_chain(10).unwrap(), content);
+        assert_eq!(node.reader().left_the_chain(&again.id(), Timestamp::ZERO, usize::MAX).unwrap(), content);
         if closes {
             node.store.close().unwrap();
         } else {
