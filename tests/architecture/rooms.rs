@@ -6,7 +6,7 @@ use crate::imports::{Import, all, is_in, using};
 
 /// The floors of the chain, the lowest first: a room imports its own floor and those below.
 const CHAIN_FLOORS: &[&[&str]] = &[
-    &["units", "hash", "encoding", "target", "difficulty", "pow"],
+    &["units", "hash", "hash_many", "encoding", "target", "difficulty", "pow"],
     &["address", "signature", "transaction", "block", "merkle", "invalid"],
     &["rules", "ledger", "spec", "source"],
     &["tree", "presets"],

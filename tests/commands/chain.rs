@@ -138,3 +138,42 @@ fn on_a_terminal_it_asks() {
     assert_eq!((spec.closed, spec.difficulty), (true, Difficulty::Fixed));
     assert_eq!(spec.allocations.iter().map(|(_, amount)| amount.get()).collect::<Vec<_>>(), [70]);
 }
+
+#[test]
+fn a_check_that_was_cut_short_is_gone_on_with() {
+    let mut node = Node::start();
+    let blocks = node.mine(5);
+    let chain = node.get("/api/v1/chain/spec").success()["id"].as_str().unwrap().to_owned();
+    node.stop();
+    let user = node.builder_of();
+    let (dir, file) = (user.dir().display().to_string(), user.dir().join("verify.unfinished"));
+    let cut_short = |block: &str, chain: &str| {
+        // As if it had seen more than there is, which shows in the sum.
+        let mark = serde_json::json!({ "chain": chain, "height": 3, "block": block, "transactions": 100 });
+        fs::write(&file, mark.to_string()).unwrap();
+    };
+    let verify = |options: &str| {
+        let ended = tool(user, &format!("chain verify --data-dir {dir}{options}"));
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        assert!(!file.exists(), "it is done");
+        (ended.stdout, ended.stderr)
+    };
+    let (stdout, stderr) = verify("");
+    assert!(stdout.contains("5 blocks, 0 transactions") && !stderr.contains("going on"), "{stdout}{stderr}");
+    cut_short(&blocks[2], &chain);
+    let (stdout, stderr) = verify("");
+    assert!(
+        stdout.contains("5 blocks, 100 transactions") && stderr.contains("going on after height 3"),
+        "{stdout}{stderr}"
+    );
+    let from_start = |options: &str| assert!(verify(options).0.contains("5 blocks, 0 transactions"));
+    cut_short(&blocks[2], &chain);
+    from_start(" --from-start");
+    // Of another branch, of another chain, and nothing that makes sense.
+    cut_short(&blocks[1], &chain);
+    from_start("");
+    cut_short(&blocks[2], &blocks[2]);
+    from_start("");
+    fs::write(&file, "{").unwrap();
+    from_start("");
+}

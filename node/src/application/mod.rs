@@ -15,4 +15,4 @@ pub use command::{BlockChoice, Command, Extent, ItemFilter};
 pub use reply::Reply;
 pub use sample::Sample;
 pub use service::{Failure, Service};
-pub use verify::verify as verify_chain;
+pub use verify::{Mark, verify as verify_chain};

@@ -27,6 +27,17 @@ const CATCH_UPS: usize = 1_000;
 /// Accounts or items of the ledger that is kept which are compared at a time.
 const PAGE: usize = 1_000;
 
+/// How far a check has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Height of the last block that was checked.
+    pub height: Height,
+    /// The block.
+    pub id: BlockId,
+    /// Transactions that were checked up to it.
+    pub transactions: u64,
+}
+
 /// What stops a check.
 enum Trouble {
     /// A block is wrong.
@@ -58,18 +69,20 @@ impl From<Invalid> for Trouble {
 /// Checks every block of the active chain up to the tip: form, work, signatures, header rules, ledger, state root. Of a chain that
 /// began with a state: all headers, that state against the last of them, and every block above.
 ///
-/// `progress` hears of each height that is done.
+/// It goes on after the block `from`, if that is given and still there: with the state that is kept of it, if it is the one that the
+/// block's header commits to, and all headers. `progress` hears of each block that is done.
 ///
 /// # Errors
 /// Where the chain changes faster than it can be checked, or nobody waits for the end: `gone`.
 pub fn verify(
     keeper: &keeper::Handle,
     gone: &CancellationToken,
-    progress: &dyn Fn(Height),
+    mut from: Option<&Mark>,
+    progress: &dyn Fn(&Mark),
 ) -> Result<Verified, Failure> {
     for _ in 0..TRIES {
         let mut walk = Walk::new(keeper, gone, progress);
-        match walk.begin().and_then(|()| walk.run()) {
+        match walk.begin(from.take()).and_then(|()| walk.run()) {
             Ok(()) => return Ok(walk.reached),
             Err(Trouble::Problem(problem)) => {
                 let at = walk.reached.height.next().unwrap_or(walk.reached.height);
@@ -82,11 +95,41 @@ pub fn verify(
     Err(Failure::new(FailureKind::Unavailable, "the chain kept changing while it was checked; try again"))
 }
 
+/// A state whose parts come one by one.
+struct Whole<'a> {
+    check: Check<'a>,
+    ledger: MemoryLedger,
+    commitment: Commitment,
+}
+
+impl<'a> Whole<'a> {
+    fn new(keeper: &'a keeper::Handle) -> Self {
+        // What was taken was not too new then, and is not now.
+        let check = Check::new(keeper.spec(), Timestamp::new(u64::MAX));
+        Self { check, ledger: MemoryLedger::default(), commitment: Commitment::default() }
+    }
+
+    fn take(&mut self, part: &Part, gone: &CancellationToken) -> Result<(), Trouble> {
+        if gone.is_cancelled() {
+            return Err(Trouble::Gone);
+        }
+        self.check.take(part)?;
+        let delta = match part {
+            Part::Headers(_) | Part::End(..) => return Ok(()),
+            Part::Accounts(accounts) => with_accounts(accounts),
+            Part::Items(items) => with_items(items),
+        };
+        self.ledger.apply(&delta);
+        self.commitment.apply(&delta);
+        Ok(())
+    }
+}
+
 /// A check on its way up the chain.
 struct Walk<'a> {
     keeper: &'a keeper::Handle,
     gone: &'a CancellationToken,
-    progress: &'a dyn Fn(Height),
+    progress: &'a dyn Fn(&Mark),
     position: Position,
     commitment: Commitment,
     ledger: MemoryLedger,
@@ -94,7 +137,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(keeper: &'a keeper::Handle, gone: &'a CancellationToken, progress: &'a dyn Fn(Height)) -> Self {
+    fn new(keeper: &'a keeper::Handle, gone: &'a CancellationToken, progress: &'a dyn Fn(&Mark)) -> Self {
         let spec = keeper.spec();
         let mut ledger = MemoryLedger::default();
         ledger.apply(&spec.genesis_delta());
@@ -109,29 +152,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where the store began with a state, checks that, and begins there.
-    fn begin(&mut self) -> Result<(), Trouble> {
+    /// Goes on after an earlier check, if that can be; where the store began with a state, checks that, and begins there.
+    fn begin(&mut self, from: Option<&Mark>) -> Result<(), Trouble> {
         let reader = self.keeper.reader();
+        self.reached.from = reader.floor();
+        match from.map_or(Ok(false), |mark| self.go_on(mark)) {
+            Ok(true) => return Ok(()),
+            Err(Trouble::Gone) => return Err(Trouble::Gone),
+            // From the start on it shows where it is wrong, if it is.
+            Ok(false) | Err(Trouble::Problem(_) | Trouble::Moved) => {}
+        }
         if reader.floor() == Height::ZERO {
             return Ok(());
         }
-        // What was taken was not too new then, and is not now.
-        let mut check = Check::new(self.keeper.spec(), Timestamp::new(u64::MAX));
-        let (mut ledger, mut commitment) = (MemoryLedger::default(), Commitment::default());
-        reader.visit_base(&mut |part| {
-            if self.gone.is_cancelled() {
-                return Err(Trouble::Gone);
-            }
-            check.take(&part)?;
-            let delta = match &part {
-                Part::Headers(_) | Part::End(..) => return Ok(()),
-                Part::Accounts(accounts) => with_accounts(accounts),
-                Part::Items(items) => with_items(items),
-            };
-            ledger.apply(&delta);
-            commitment.apply(&delta);
-            Ok(())
-        })?;
+        let mut whole = Whole::new(self.keeper);
+        reader.visit_base(&mut |part| whole.take(&part, self.gone))?;
+        let Whole { check, ledger, commitment } = whole;
         let checked = check.finish()?;
         if reader.id_at(checked.height)? != Some(checked.tip) {
             return Err(Trouble::Problem(
@@ -139,8 +175,26 @@ impl<'a> Walk<'a> {
             ));
         }
         (self.ledger, self.commitment, self.position) = (ledger, commitment, checked.position);
-        (self.reached.from, self.reached.height) = (checked.height, checked.height);
+        self.reached.height = checked.height;
         Ok(())
+    }
+
+    /// Goes on with the state after a block that was checked earlier; `false` where that block is not here.
+    fn go_on(&mut self, mark: &Mark) -> Result<bool, Trouble> {
+        let reader = self.keeper.reader();
+        if mark.height <= reader.floor() || reader.id_at(mark.height)? != Some(mark.id) {
+            return Ok(false);
+        }
+        let mut whole = Whole::new(self.keeper);
+        reader.visit_state(mark.height, &mut |part| whole.take(&part, self.gone))?;
+        let Whole { check, ledger, commitment } = whole;
+        let checked = check.finish()?;
+        if checked.tip != mark.id {
+            return Err(Trouble::Moved);
+        }
+        (self.ledger, self.commitment, self.position) = (ledger, commitment, checked.position);
+        (self.reached.height, self.reached.transactions) = (mark.height, mark.transactions);
+        Ok(true)
     }
 
     /// Goes up to the tip, and on with what came meanwhile, until the ledger that is kept can be compared.
@@ -192,8 +246,8 @@ impl<'a> Walk<'a> {
         self.ledger.apply(&after.delta);
         self.commitment = after.commitment;
         self.reached.height = height;
-        (self.progress)(height);
         self.reached.transactions += block.transaction_ids().len() as u64;
+        (self.progress)(&Mark { height, id, transactions: self.reached.transactions });
         Ok(())
     }
 
@@ -256,15 +310,19 @@ fn first_difference<'a, K: Ord + Clone + 'a, V: PartialEq + 'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, path::Path, sync::Arc};
+    use std::{cell::RefCell, collections::BTreeMap, path::Path, sync::Arc};
 
     use bard_chain::{engine::Engine, presets};
     use redb::{Database, TableDefinition, WriteTransaction};
 
     use super::*;
     use crate::{
+        keeper::tests::{branch, keeper},
         metrics::Metrics,
-        store::{Opened, Store},
+        store::{
+            Opened, Store,
+            tests::{easy_spec, simulated::SimDisk},
+        },
     };
 
     /// Whether `verify` finds a problem in a directory, and which.
@@ -274,10 +332,37 @@ mod tests {
         let (engine, counts) = (Engine::restore(spec, restored), Metrics::new("dev", "", Timestamp::ZERO).chain);
         let limits = bard_chain::mempool::Limits::default();
         let (handle, ended) = keeper::start(engine, store, limits, counts).expect("started");
-        let verified = verify(&handle, &CancellationToken::new(), &|_| {}).expect("an answer");
+        let verified = verify(&handle, &CancellationToken::new(), None, &|_| {}).expect("an answer");
         handle.stop().await;
         ended.ended().await.expect("stopped");
         verified.problem
+    }
+
+    #[tokio::test]
+    async fn a_check_that_was_cut_short_is_gone_on_with() {
+        let (disk, spec) = (SimDisk::default(), easy_spec());
+        let (handle, ended) = keeper(&disk, &spec, 0);
+        for block in branch(&handle, 6).await {
+            handle.accept(block).await.expect("an answer").expect("accepted");
+        }
+        let check = |from: Option<&Mark>| {
+            let marks = RefCell::new(Vec::new());
+            let note = |mark: &Mark| marks.borrow_mut().push(mark.clone());
+            let verified = verify(&handle, &CancellationToken::new(), from, &note).expect("an answer");
+            (verified, marks.into_inner())
+        };
+        let (whole, all) = check(None);
+        assert_eq!((whole.problem.as_ref(), whole.height, all.len()), (None, Height::new(6), 6));
+        for (done, mark) in (1..).zip(&all) {
+            assert_eq!(check(Some(mark)), (whole.clone(), all[done..].to_vec()), "after {}", mark.height);
+        }
+        let of_another = Mark { id: BlockId::new([9; 32]), ..all[2].clone() };
+        let above = Mark { height: Height::new(7), ..all[5].clone() };
+        for elsewhere in [of_another, above] {
+            assert_eq!(check(Some(&elsewhere)), (whole.clone(), all.clone()), "all of it");
+        }
+        handle.stop().await;
+        ended.ended().await.expect("stopped");
     }
 
     fn change(dir: &Path, how: impl FnOnce(&WriteTransaction)) {

@@ -27,7 +27,7 @@
 //! | `open.rs`, `suspect.rs`, `cut.rs` | recovery, how an index that is garbled is noticed, and what it may have led to |
 //! | `reader.rs`, `listing.rs`, `recent.rs`, `lately.rs` | reading |
 //! | `history.rs`, `forks.rs`, `undone.rs` | what happened to an account, an item or a record; the branches near the tip, and what left the chain |
-//! | `past.rs` | what an account or an item was at an earlier height |
+//! | `past.rs`, `state_at.rs` | what an account or an item was at an earlier height, and all of them together |
 //! | `disk.rs`, `error.rs` | the file system, and what goes wrong with it |
 
 mod base;
@@ -51,6 +51,7 @@ mod plan;
 mod reader;
 mod recent;
 mod record;
+mod state_at;
 mod suspect;
 #[cfg(test)]
 pub(crate) mod tests;

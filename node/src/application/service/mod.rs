@@ -233,7 +233,7 @@ impl Service {
         let for_check = gone.clone();
         let _waiting = gone.drop_guard();
         self.blocking(move |service| {
-            let verified = verify::verify(&service.parts().keeper, &for_check, &|_| {});
+            let verified = verify::verify(&service.parts().keeper, &for_check, None, &|_| {});
             drop(permit);
             verified.map(Reply::Verified)
         })

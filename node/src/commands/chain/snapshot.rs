@@ -1,19 +1,15 @@
 //! `bard chain snapshot` and `bard chain check-snapshot`: the ledger of a data directory in one file, and what such a file shows.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
 use bard_chain::{
-    address::Address,
-    ledger::{Account, Item},
-    snapshot::{self, Check, Checked, MAX_ENTRIES, MAX_PART_LEN},
-    source::Source,
+    snapshot::{self, Check, Checked, MAX_PART_LEN, Part},
+    source::SourceError,
     spec::ChainSpec,
-    transaction::ItemName,
     units::Height,
 };
 use clap::Args;
@@ -71,7 +67,8 @@ pub(super) fn run(options: &SnapshotOptions) -> Result<(), String> {
     }
     let (spec, _, Opened { store, .. }) = options.place.open()?;
     let reader = store.reader();
-    let done = Past::at(&reader, options.height).and_then(|past| write_whole(file, &spec, &reader, &past));
+    let height = options.height.map_or_else(|| reader.tip_height(), Height::new);
+    let done = write_whole(file, &spec, &reader, height);
     store.close().map_err(|error| error.to_string())?;
     let Checked { height, accounts, items, .. } = done?;
     tell(&format!(
@@ -82,54 +79,16 @@ pub(super) fn run(options: &SnapshotOptions) -> Result<(), String> {
     Ok(())
 }
 
-/// What was different at a height from what is at the tip. It takes memory for what the blocks since have changed.
-struct Past {
-    height: Height,
-    accounts: BTreeMap<Address, Account>,
-    items: BTreeMap<ItemName, Option<Item>>,
-}
-
-impl Past {
-    /// Takes the blocks above a height back, the tip first; nothing where that is left out.
-    fn at(reader: &StoreReader, height: Option<u64>) -> Result<Self, String> {
-        let tip = reader.tip_height();
-        let height = height.map_or(tip, Height::new);
-        reader.check_height(height).map_err(|error| error.to_string())?;
-        let mut past = Self { height, accounts: BTreeMap::new(), items: BTreeMap::new() };
-        for above in (height.get().saturating_add(1)..=tip.get()).rev() {
-            let id = reader.id_at(Height::new(above)).map_err(|error| error.to_string())?;
-            let id = id.ok_or_else(|| format!("block {above} is missing in the data directory"))?;
-            let undo = reader.undo(&id).map_err(|error| error.to_string())?;
-            past.accounts.extend(undo.accounts);
-            past.items.extend(undo.items);
-        }
-        Ok(past)
-    }
-
-    /// Accounts as they were; one that is empty was none. No account that was there is gone since: it keeps its nonce.
-    fn accounts(&self, now: Vec<(Address, Account)>) -> Vec<(Address, Account)> {
-        let then = now.into_iter().map(|(address, now)| (address, self.accounts.get(&address).copied().unwrap_or(now)));
-        then.filter(|(_, account)| !account.is_empty()).collect()
-    }
-
-    /// Items as they were; one that nobody had named was none. What is named stays known.
-    fn items(&self, now: Vec<(ItemName, Item)>) -> Vec<(ItemName, Item)> {
-        let then = now.into_iter().filter_map(|(name, now)| {
-            let then = self.items.get(&name).copied().unwrap_or(Some(now))?;
-            Some((name, then))
-        });
-        then.collect()
-    }
-}
-
 /// Writes beside the file, looks whether that is a good snapshot, and renames then.
-fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader, past: &Past) -> Result<Checked, String> {
+fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader, height: Height) -> Result<Checked, String> {
+    // Before a file is made.
+    reader.check_height(height).map_err(|error| error.to_string())?;
     let trouble = |error: io::Error| format!("cannot write {}: {error}", file.display());
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let opened = File::create(&beside).map_err(trouble)?;
-    let done = write(opened, spec, reader, past)
+    let done = write(opened, spec, reader, height)
         .and_then(|written| written.sync_all().map_err(trouble))
         .and_then(|()| check(&beside))
         .and_then(|(_, checked)| fs::rename(&beside, file).map(|()| checked).map_err(trouble))
@@ -141,43 +100,32 @@ fn write_whole(file: &Path, spec: &ChainSpec, reader: &StoreReader, past: &Past)
     done
 }
 
-fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader, past: &Past) -> Result<W, String> {
+/// What goes wrong on the way, as a line.
+struct Said(String);
+
+impl From<SourceError> for Said {
+    fn from(error: SourceError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn write<W: Write>(to: W, spec: &ChainSpec, reader: &StoreReader, height: Height) -> Result<W, String> {
     let trouble = |error: io::Error| format!("cannot write the snapshot: {error}");
-    let stored = |error: bard_chain::source::SourceError| error.to_string();
     let mut writer = Writer::begin(BufWriter::with_capacity(1 << 20, to), spec, &SNAPSHOT).map_err(trouble)?;
-    let tip = past.height.get();
-    let bar = progress::blocks("snapshot", tip);
-    let mut height = 0;
-    while height < tip {
-        let last = height.saturating_add(MAX_ENTRIES as u64).min(tip);
-        let some = (height.saturating_add(1)..=last).map(|height| {
-            let id = reader.id_at(Height::new(height)).map_err(stored)?;
-            let header = id.map(|id| reader.header(&id)).transpose().map_err(stored)?.flatten();
-            header.ok_or_else(|| format!("block {height} is missing in the data directory"))
-        });
-        writer.block(&snapshot::headers_part(&some.collect::<Result<Vec<_>, String>>()?)).map_err(trouble)?;
-        bar.set_position(last);
-        height = last;
-    }
-    let (mut accounts, mut last) = (0_u64, None);
-    loop {
-        let some = reader.accounts(last.as_ref(), MAX_ENTRIES).map_err(stored)?;
-        let Some((address, _)) = some.last() else { break };
-        last = Some(*address);
-        let some = past.accounts(some);
-        accounts = accounts.saturating_add(some.len() as u64);
-        writer.block(&snapshot::accounts_part(&some)).map_err(trouble)?;
-    }
-    let (mut items, mut last) = (0_u64, None);
-    loop {
-        let some = reader.items(last.as_ref(), MAX_ENTRIES).map_err(stored)?;
-        let Some((name, _)) = some.last() else { break };
-        last = Some(name.clone());
-        let some = past.items(some);
-        items = items.saturating_add(some.len() as u64);
-        writer.block(&snapshot::items_part(&some)).map_err(trouble)?;
-    }
-    writer.block(&snapshot::end_part(accounts, items)).map_err(trouble)?;
+    let bar = progress::blocks("snapshot", height.get());
+    let written = reader.visit_state(height, &mut |part| {
+        let bytes = match &part {
+            Part::Headers(headers) => {
+                bar.inc(headers.len() as u64);
+                snapshot::headers_part(headers)
+            }
+            Part::Accounts(accounts) => snapshot::accounts_part(accounts),
+            Part::Items(items) => snapshot::items_part(items),
+            Part::End(accounts, items) => snapshot::end_part(*accounts, *items),
+        };
+        writer.block(&bytes).map_err(|error| Said(trouble(error)))
+    });
+    written.map_err(|Said(line)| line)?;
     bar.finish_and_clear();
     let buffer = writer.finish().map_err(trouble)?;
     buffer.into_inner().map_err(|error| trouble(error.into_error()))
