@@ -1,14 +1,19 @@
-//! A map that needs no memory of its own for one entry: most accounts in a pool have one or two.
+//! A map that needs no memory of its own for one entry, and little for several: most accounts in a pool have one or two.
 
-use core::ops::RangeBounds;
+use core::ops::{Bound, RangeBounds};
 use std::collections::BTreeMap;
+
+/// So many entries lie side by side at most; of more there is a tree.
+const SEVERAL: usize = 8;
 
 /// Entries by key.
 #[derive(Debug)]
 pub(super) enum Few<K, V> {
     /// None or one.
     One(Option<(K, V)>),
-    /// There were several once, and it has not been empty since.
+    /// Up to [`SEVERAL`], by ascending key.
+    Several(Vec<(K, V)>),
+    /// There were more once, and it has not been empty since.
     Many(BTreeMap<K, V>),
 }
 
@@ -22,42 +27,84 @@ impl<K: Ord, V> Few<K, V> {
     /// Puts an entry in, in the place of another with its key.
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self {
-            Self::Many(entries) => drop(entries.insert(key, value)),
             Self::One(only) => match only.take() {
-                Some(first) if first.0 != key => *self = Self::Many(BTreeMap::from([first, (key, value)])),
+                Some(first) if first.0 != key => {
+                    let second = (key, value);
+                    let mut both = Vec::with_capacity(2);
+                    both.extend(if first.0 < second.0 { [first, second] } else { [second, first] });
+                    *self = Self::Several(both);
+                }
                 _ => *only = Some((key, value)),
             },
+            Self::Several(entries) => match entries.binary_search_by(|(known, _)| known.cmp(&key)) {
+                Ok(at) => {
+                    if let Some(place) = entries.get_mut(at) {
+                        *place = (key, value);
+                    }
+                }
+                Err(at) if entries.len() < SEVERAL => entries.insert(at, (key, value)),
+                Err(_) => {
+                    let mut all: BTreeMap<K, V> = core::mem::take(entries).into_iter().collect();
+                    all.insert(key, value);
+                    *self = Self::Many(all);
+                }
+            },
+            Self::Many(entries) => drop(entries.insert(key, value)),
         }
     }
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, key: &K) {
-        match self {
-            Self::One(only) => drop(only.take_if(|(known, _)| known == key)),
+        let is_empty = match self {
+            Self::One(only) => return drop(only.take_if(|(known, _)| known == key)),
+            Self::Several(entries) => {
+                entries.retain(|(known, _)| known != key);
+                entries.is_empty()
+            }
             Self::Many(entries) => {
                 entries.remove(key);
-                if entries.is_empty() {
-                    *self = Self::default();
-                }
+                entries.is_empty()
             }
+        };
+        if is_empty {
+            *self = Self::default();
         }
     }
 
     /// The value of a key.
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         match self {
-            Self::One(only) => only.as_ref().filter(|(known, _)| known == key).map(|(_, value)| value),
             Self::Many(entries) => entries.get(key),
+            Self::One(_) | Self::Several(_) => {
+                self.side_by_side().iter().find(|(known, _)| known == key).map(|(_, value)| value)
+            }
+        }
+    }
+
+    /// What lies side by side.
+    fn side_by_side(&self) -> &[(K, V)] {
+        match self {
+            Self::One(only) => only.as_slice(),
+            Self::Several(entries) => entries,
+            Self::Many(_) => &[],
         }
     }
 
     /// The entries of a range of keys, which must not end before it begins, by ascending key.
     pub(super) fn range(&self, range: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        let (one, many) = match self {
-            Self::One(only) => (only.as_ref().filter(|(key, _)| range.contains(key)), None),
-            Self::Many(entries) => (None, Some(entries.range(range))),
+        let some = self.side_by_side();
+        let below = |key: &K| match range.start_bound() {
+            Bound::Included(low) => key < low,
+            Bound::Excluded(low) => key <= low,
+            Bound::Unbounded => false,
         };
-        one.map(|(key, value)| (key, value)).into_iter().chain(many.into_iter().flatten())
+        let some = some.split_at(some.partition_point(|(key, _)| below(key))).1;
+        let some = some.split_at(some.partition_point(|(key, _)| range.contains(key))).0;
+        let many = match self {
+            Self::Many(entries) => Some(entries.range(range)),
+            Self::One(_) | Self::Several(_) => None,
+        };
+        some.iter().map(|(key, value)| (key, value)).chain(many.into_iter().flatten())
     }
 
     /// All entries by ascending key.
@@ -78,7 +125,7 @@ impl<K: Ord, V> Few<K, V> {
     /// Number of entries.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::One(only) => only.iter().len(),
+            Self::One(_) | Self::Several(_) => self.side_by_side().len(),
             Self::Many(entries) => entries.len(),
         }
     }
@@ -97,10 +144,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec((any::<bool>(), 0_u8..6, any::<u8>()), 0..40), low in 0_u8..6, more in 0_u8..6) {
+        fn it_is_a_map(steps in proptest::collection::vec((0_u8..3, 0_u8..12, any::<u8>()), 0..60), low in 0_u8..12, more in 0_u8..12) {
             let (mut few, mut model) = (Few::default(), BTreeMap::new());
             for (put, key, value) in steps {
-                if put {
+                if put > 0 {
                     few.insert(key, value);
                     model.insert(key, value);
                 } else {
