@@ -203,6 +203,18 @@ impl PeerBook {
     /// A peer has turned out to be of another chain, or no node of ours at all; it is left alone for a while. Returns
     /// whether `name`, that of the chain or program, is new and worth a line.
     pub(crate) fn foreign(&mut self, peer: PeerId, name: &str, now: Duration) -> bool {
+        self.leave_alone(peer, now);
+        self.named.len() < MAX_NAMED && self.named.insert(name.to_owned())
+    }
+
+    /// Whether a peer is not dialled for a while.
+    #[cfg(test)]
+    pub(crate) fn is_left_alone(&self, peer: &PeerId) -> bool {
+        self.foreign.contains_key(peer)
+    }
+
+    /// A peer is not dialled for a while.
+    pub(crate) fn leave_alone(&mut self, peer: PeerId, now: Duration) {
         let until = now.saturating_add(FOREIGN);
         if self.foreign.len() >= MAX_ENTRIES {
             let first = self.foreign.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer);
@@ -215,6 +227,5 @@ impl PeerBook {
         for anchor in self.anchors.iter_mut().filter(|anchor| anchor.peer == Some(peer)) {
             anchor.backoff.postpone(until);
         }
-        self.named.len() < MAX_NAMED && self.named.insert(name.to_owned())
     }
 }

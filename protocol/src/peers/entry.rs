@@ -10,7 +10,7 @@ use super::{
     backoff::Backoff,
     share::{self, Share, Shares},
 };
-use crate::{discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
+use crate::{address::is_relayed, discovery::Origin, event::Direction, ranges::Range, wire::limits::MAX_ADDRESSES};
 
 /// Failures after which a peer that nobody asked for and that was never met is forgotten: about 7 minutes.
 const MAX_FAILURES: u32 = 12;
@@ -243,7 +243,10 @@ impl Entry {
         if self.is_welcome_anywhere() {
             return self.addresses.to_dial(is_open).cloned().collect();
         }
-        let (chosen, takes) = share::with_room(shares, self.addresses.to_dial(is_open));
+        // A hole that is punched leads back to where the peer was met before: if there is no room there, that is no way around it.
+        let is_full = self.share.is_some_and(|share| !shares.has_room(share));
+        let addresses = self.addresses.to_dial(is_open).filter(|address| !(is_full && is_relayed(address)));
+        let (chosen, takes) = share::with_room(shares, addresses);
         self.dialed = takes;
         chosen
     }

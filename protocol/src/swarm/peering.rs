@@ -379,18 +379,24 @@ impl Driver {
     }
 
     /// A peer is a meeting point: kept, and told to nobody. Whoever comes and says so is no use to this node, and is as silent
-    /// as any other that does not say of which chain it is; of those that were dialled but not named one is kept.
+    /// as any other that does not say of which chain it is; of those that were dialled but not named one is kept, and the others
+    /// are left alone for a while: who says so must not have this node dial on and on.
     fn serves(&mut self, peer: PeerId) {
-        self.book.serves(peer);
+        // First, for whoever a person asked for is named from then on.
+        self.welcome_waiting(peer);
         let unnamed = |peer: &PeerId| !self.points.contains(*peer) && !self.book.is_named(peer);
         let others =
             self.links.iter().filter(|(other, link)| **other != peer && link.service && unnamed(other)).count();
         let has_room = !unnamed(&peer) || others < MAX_SERVICES;
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.service = has_room && link.connections.iter().any(|one| one.direction == Direction::Outbound);
-            debug!(%peer, kept = link.service, "a meeting point");
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let dialled = link.connections.iter().any(|one| one.direction == Direction::Outbound);
+        link.service = has_room && dialled;
+        debug!(%peer, kept = link.service, "a meeting point");
+        if link.service || self.carries(&peer) {
+            self.book.serves(peer);
+        } else if dialled {
+            self.book.leave_alone(peer, self.now());
         }
-        self.welcome_waiting(peer);
     }
 
     /// A peer is of another chain, or of none: it is left alone. `chain` is its name, which is logged once.

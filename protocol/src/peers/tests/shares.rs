@@ -106,6 +106,33 @@ fn a_hole_punched_in_place_of_a_circuit_counts_where_it_leads() {
 }
 
 #[test]
+fn who_was_met_where_there_is_no_room_is_not_dialled_through_a_relay_again() {
+    let mut rig = Rig::new();
+    let met: Vec<_> = (0..TARGET / 2 + 1)
+        .map(|number| {
+            let [relay, peer] = [(); 2].map(|()| PeerId::random());
+            let at_relay = format!("/ip4/9.9.{number}.1/tcp/1/p2p/{relay}/p2p-circuit");
+            rig.add(&format!("{at_relay}/p2p/{peer}"), Origin::Kademlia);
+            rig.book.connected(peer, Direction::Outbound, Some((&Target::Peer(peer), &address(&at_relay))), rig.now);
+            rig.book.confirmed(peer, Vec::new(), false, rig.now);
+            rig.book.turned(peer, Direction::Outbound, &address(&format!("/ip4/7.7.7.{number}/tcp/1")));
+            rig.wait(Duration::from_secs(1));
+            peer
+        })
+        .collect();
+    rig.wait(GRACE);
+    let newest = *met.last().expect("several");
+    assert_eq!(rig.book.surplus(rig.now, TARGET, |_| false), [newest]);
+    rig.book.release(newest);
+    rig.book.disconnected(newest, rig.now);
+    rig.wait(Duration::from_secs(600));
+    assert_eq!(rig.dials(), [], "a hole would be punched to the same place");
+    rig.book.disconnected(met[0], rig.now);
+    rig.wait(Duration::from_secs(600));
+    assert!(rig.dials().contains(&Target::Peer(newest)), "there is room now");
+}
+
+#[test]
 fn whoever_serves_takes_no_place_of_a_peer() {
     let mut rig = Rig::new();
     let point = |rig: &mut Rig, number: usize, origin| {

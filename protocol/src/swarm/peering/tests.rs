@@ -21,11 +21,13 @@ fn who_comes_through_a_relay_does_not_come_directly() {
 }
 
 #[tokio::test]
-async fn meeting_points_take_no_place_of_peers_and_of_those_that_nobody_named_one_is_kept() {
+async fn of_meeting_points_that_nobody_named_one_is_kept_and_takes_no_place_of_a_peer() {
     let mut rig = Rig::new(&[]).await;
     let target = rig.driver.target_outbound;
+    let mut points = Vec::new();
     for number in 0..target {
         let point = rig.dialled(&format!("/ip4/8.8.{number}.1/tcp/1"));
+        points.push(point.0);
         rig.says(point, MEETING_POINT);
     }
     assert_eq!(rig.driver.links.values().filter(|link| link.service).count(), 1);
@@ -34,7 +36,18 @@ async fn meeting_points_take_no_place_of_peers_and_of_those_that_nobody_named_on
         let found = format!("/ip4/9.9.{number}.1/tcp/1/p2p/{}", PeerId::random());
         rig.driver.book.add(Candidate::from_address(address(&found), Origin::Kademlia), now);
     }
-    assert_eq!(rig.driver.book.dials(now, target, &|_| true).len(), target);
+    assert_eq!(
+        rig.driver.book.dials(now, target, &|_| true).len(),
+        1,
+        "the others hold theirs until they are parted from"
+    );
+    let is_kept = |driver: &Driver, point: &PeerId| driver.links.get(point).is_some_and(|link| link.service);
+    let rests: Vec<_> = points.iter().map(|point| rig.driver.book.is_left_alone(point)).collect();
+    let kept: Vec<_> = points.iter().map(|point| is_kept(&rig.driver, point)).collect();
+    assert!(
+        kept.iter().zip(&rests).all(|(kept, rests)| kept != rests),
+        "and are not dialled again soon: {kept:?} {rests:?}"
+    );
 }
 
 #[tokio::test]
