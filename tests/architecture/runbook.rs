@@ -19,6 +19,7 @@ const PASSED_ON: &[(&str, &str, &[&str])] = &[
             "missing",
             "unfinished",
             "was of another version of this software: it was made anew from",
+            "was being made anew and did not add up any more: it was begun again from",
             "set aside as",
             "was suspect: it was checked, and is whole",
         ],

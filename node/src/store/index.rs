@@ -185,7 +185,19 @@ impl Index {
         Ok(())
     }
 
-    /// What [`Self::begin`] was told.
+    /// The log was cut off at `end`: what is written from there on counts.
+    pub(super) fn end_of_log_is(&self, end: u64) -> Result<(), IndexError> {
+        if self.verdicts_from()? <= end {
+            return Ok(());
+        }
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_quick_repair(true);
+        transaction.open_table(META)?.insert(VERDICTS_KEY, end.to_be_bytes().as_slice())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// What [`Self::begin`] was told, or [`Self::end_of_log_is`] since.
     pub(super) fn verdicts_from(&self) -> Result<u64, IndexError> {
         let meta = self.database.begin_read()?.open_table(META)?;
         let Some(from) = meta.get(VERDICTS_KEY)? else { return Ok(0) };

@@ -53,6 +53,8 @@ enum Failure {
     Index(String),
     /// The index was written by a version of this software that held other things in it.
     OtherFormat,
+    /// It was being made anew, and what is still lacking does not add up.
+    HalfMade,
     /// Something that making the index anew would not mend.
     Store(StoreError),
 }
@@ -87,6 +89,7 @@ struct Recovered {
     index: Index,
     reader: StoreReader,
     end: End,
+    restored: Restored,
     /// What the ledger in the index adds up to, as the index says, where nobody looked.
     unchecked: Option<(Snapshot, Commitment)>,
 }
@@ -105,6 +108,8 @@ struct End {
 struct Replay {
     /// Whether the index holds nothing but what the log says: what does not add up then is the log.
     anew: bool,
+    /// Whether it was being made anew when an earlier start was cut short. So it was right then, and who knows whether it is now.
+    half_made: bool,
     /// From where on in the log, in bytes, it counts which blocks were found invalid. When an index is made anew, nobody knows what
     /// was wrong with the one before, and what verdicts it led to. A branch that is wrong fails again when its next block comes.
     verdicts_from: u64,
@@ -137,7 +142,7 @@ pub(super) fn open_on(
     let genesis = Arc::new(Isolated::genesis(&spec));
     let opening = Opening { dir, disk: Arc::clone(&disk), checked_len, spec, genesis, log: reader, log_len };
     let mut repairs = Vec::new();
-    let Recovered { index, reader, end, unchecked } = opening.recover_or_rebuild(&mut repairs)?;
+    let Recovered { index, reader, end, restored, unchecked } = opening.recover_or_rebuild(&mut repairs)?;
     if end.is_wrong {
         repairs.push(cut::keep(&*disk, opening.dir, &opening.log, (end.at, log_len))?);
     } else if end.at < log_len {
@@ -145,7 +150,7 @@ pub(super) fn open_on(
         repairs.push(format!("{LOG} ended in an unfinished write: its last {dropped} bytes were dropped"));
     }
     log.resume(end.at, log_len)?;
-    let restored = restored(&reader, &opening.spec)?;
+    index.end_of_log_is(end.at).map_err(|error| StoreError::Index(error.to_string()))?;
     let dir = dir.to_path_buf();
     let flusher = Flusher::start(index, Arc::clone(&reader.shared), Arc::clone(&disk), dir.clone())
         .map_err(StoreError::io("start the thread that writes", dir.join(INDEX)))?;
@@ -194,14 +199,19 @@ impl Opening<'_> {
             }
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Index(why)) => self.set_aside(&why)?,
-            Err(Failure::OtherFormat) => self.discard()?,
+            Err(Failure::OtherFormat) => {
+                self.discard(format!("{INDEX} was of another version of this software: it was made anew from {LOG}"))?
+            }
+            Err(Failure::HalfMade) => self.discard(format!(
+                "{INDEX} was being made anew and did not add up any more: it was begun again from {LOG}"
+            ))?,
         });
         self.clear_suspicion()?;
         self.recover(None).map_err(|failure| match failure {
             Failure::Store(error) => error,
             // Made anew, it is what the log says: then the log makes no sense.
             Failure::Index(why) => self.senseless(&why),
-            Failure::OtherFormat => self.senseless("the index has another format again"),
+            Failure::OtherFormat | Failure::HalfMade => self.senseless("the index is not what it was made"),
         })
     }
 
@@ -215,10 +225,10 @@ impl Opening<'_> {
         self.damaged(self.log_len)
     }
 
-    /// Deletes an index of another format. It is whole, and all of it is in the log.
-    fn discard(&self) -> Result<String, StoreError> {
+    /// Deletes an index that nobody need look at: all that was ever in it is in the log.
+    fn discard(&self, repair: String) -> Result<String, StoreError> {
         self.disk.remove(INDEX).map_err(StoreError::io("delete", self.index_path()))?;
-        Ok(format!("{INDEX} was of another version of this software: it was made anew from {LOG}"))
+        Ok(repair)
     }
 
     /// Moves the index out of the way.
@@ -302,9 +312,11 @@ impl Opening<'_> {
         let shared = Shared::new(spec, genesis, self.log.clone(), state, Arc::clone(&self.disk));
         // What makes no sense ends nothing yet: the index is made anew for it.
         let reader = StoreReader { shared: Arc::new(shared), sight: Sight::Durable };
-        let replay = Replay { anew, verdicts_from: index.verdicts_from().map_err(failed)? };
-        match self.catch_up(&index, &reader, replay) {
-            Ok(end) => {
+        let verdicts_from = index.verdicts_from().map_err(failed)?;
+        let replay = Replay { anew, half_made: reader.head().mark.end < verdicts_from, verdicts_from };
+        let caught_up = self.catch_up(&index, &reader, replay);
+        match caught_up.and_then(|end| Ok((end, restored(&reader, &self.spec)?))) {
+            Ok((end, restored)) => {
                 let reader = StoreReader { sight: Sight::Newest, ..reader };
                 let mut unchecked = None;
                 if length.is_some_and(|length| length > checked_len)
@@ -312,7 +324,7 @@ impl Opening<'_> {
                 {
                     unchecked = Some((index.snapshot().map_err(failed)?, head.commitment));
                 }
-                Ok(Recovered { index, reader, end, unchecked })
+                Ok(Recovered { index, reader, end, restored, unchecked })
             }
             Err(failure) => Err(match (failure, reader.shared.index_failed()) {
                 // What the file system does not give back may be as good as ever.
@@ -419,8 +431,8 @@ impl Opening<'_> {
         head.height = tip.height;
         head.commitment.apply(&delta);
         head.counts = head.counts.after(&delta);
-        if replay.anew && head.commitment.root() != tip.state_root {
-            return Ok(false);
+        if (replay.anew || replay.half_made) && head.commitment.root() != tip.state_root {
+            return if replay.anew { Ok(false) } else { Err(Failure::HalfMade) };
         }
         reader.shared.state_mut().commit(layer, head);
         Ok(true)

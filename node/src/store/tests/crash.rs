@@ -193,6 +193,8 @@ impl Recording {
             {
                 "i"
             }
+            // A start before this one was cut short when it was about to cut the log.
+            Some(line) if self.mends == Mends::Cuts && line.contains("was being made anew and did not add up") => "i",
             Some(line) => {
                 assert!(self.mends >= Mends::SetsAside && line.contains("set aside"), "{line}");
                 "i"

@@ -58,6 +58,26 @@ fn chain() -> Chain {
     chain
 }
 
+#[test]
+fn an_index_that_lacks_a_block_of_its_own_chain_is_made_anew_at_once() {
+    const BLOCKS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blocks");
+    let (chain, disk) = (chain(), SimDisk::default());
+    let mut node = Node::on(&disk).unwrap();
+    node.take_all(&chain.blocks);
+    node.store.close().unwrap();
+    let database = disk.database(&Builder::new(), INDEX).unwrap();
+    let write = database.begin_write().unwrap();
+    assert!(write.open_table(BLOCKS).unwrap().remove(chain.blocks[1].id().as_bytes()).unwrap().is_some());
+    write.commit().unwrap();
+    drop(database);
+    for repairs in [1, 0] {
+        let node = Node::with_index_checked(&disk, 0).unwrap();
+        assert_eq!(node.repairs.iter().filter(|repair| repair.contains("set aside")).count(), repairs);
+        node.assert_is(&chain);
+        node.store.close().unwrap();
+    }
+}
+
 /// Something that changes what carol has.
 pub(super) fn by_carol<V: View>(ledger: &V) -> Transaction {
     let carol = key("carol");
@@ -218,6 +238,64 @@ fn what_was_mined_on_a_garbled_index_is_cut_off_the_log() {
     let node = unchecked(&disk);
     assert_eq!(node.repairs, Vec::<String>::new());
     node.assert_is(&chain);
+}
+
+/// The files of a node that mined so much on an index that was garbled, and its log before that.
+fn mined_on_garbled(chain: &Chain, count: usize) -> (BTreeMap<String, Vec<u8>>, Vec<u8>) {
+    let disk = garbled(chain);
+    let before = disk.files()["chain.log"].clone();
+    let mut node = unchecked(&disk);
+    node.mine(&[by_carol(chain.ledger())]);
+    for _ in 1..count {
+        node.mine(&[]);
+    }
+    node.store.checking.as_mut().unwrap().ended();
+    drop(node);
+    (disk.files(), before)
+}
+
+#[test]
+fn a_verdict_in_the_place_of_what_was_cut_off_is_kept() {
+    let mut chain = chain();
+    let (files, before) = mined_on_garbled(&chain, 20);
+    let whole = files["chain.log"].len();
+    let disk = SimDisk::holding(files);
+    let mut node = unchecked(&disk);
+    assert_eq!(disk.files()["chain.log"], before);
+    let [bad, after] = chain.bad_pair();
+    chain.mine_some();
+    node.take_all(&chain.blocks[5..]);
+    assert_eq!(node.take(&bad), Outcome::SideBranch);
+    assert!(matches!(node.take(&after), Outcome::BranchRefused { .. }));
+    drop(node);
+    assert!(disk.files()["chain.log"].len() < whole);
+    assert!(is_invalid(&unchecked(&disk), &bad.id()));
+}
+
+#[test]
+fn a_start_that_was_to_cut_off_the_log_and_was_cut_short_is_begun_again() {
+    const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let chain = chain();
+    let (mut files, before) = mined_on_garbled(&chain, 2);
+    // Made anew as far as the log is right.
+    let half_made = SimDisk::holding(BTreeMap::from([("chain.log".to_owned(), before.clone())]));
+    Node::on(&half_made).unwrap().store.close().unwrap();
+    let database = half_made.database(&Builder::new(), INDEX).unwrap();
+    let write = database.begin_write().unwrap();
+    let end = (files["chain.log"].len() as u64).to_be_bytes();
+    write.open_table(META).unwrap().insert("verdicts from", end.as_slice()).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    files.insert(INDEX.to_owned(), half_made.files()[INDEX].clone());
+    files.remove(SUSPECT);
+    let disk = SimDisk::holding(files);
+    let node = unchecked(&disk);
+    assert_eq!(node.repairs.len(), 2, "{:?}", node.repairs);
+    assert!(node.repairs[0].contains("was being made anew"), "{:?}", node.repairs);
+    assert!(node.repairs[1].contains("does not add up from byte"), "{:?}", node.repairs);
+    node.assert_is(&chain);
+    assert_eq!(disk.files()["chain.log"], before);
+    assert!(!disk.files().keys().any(|name| name.contains("damaged")), "what is of no use is not kept");
 }
 
 /// A chain, and a branch that leaves it three blocks before the tip, that has two blocks more, and whose first changes what carol has.
