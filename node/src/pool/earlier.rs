@@ -66,11 +66,12 @@ fn tell(file: &PoolFile, problem: &Problem) {
 }
 
 /// How old the blocks may be whose transactions come back because they were undone, and how many bytes these may be: they come
-/// before those of the file, which were acknowledged later, and must leave them room. Their age is by the time of the tip, for the
-/// clock may be wrong when the machine starts.
+/// before those of the file, which were acknowledged later, and must leave them room; a quarter of the pool is theirs, for much of
+/// what is in the file may be confirmed by now. Their age is by the time of the tip, for the clock may be wrong when the machine
+/// starts.
 pub(super) fn bounds(limits: &Limits, now: Timestamp, found: &[Found]) -> (Timestamp, usize) {
     let found = found.iter().fold(0_usize, |length, (_, bytes)| length.saturating_add(bytes.len()));
-    (now.saturating_sub(Timestamp::new(limits.age_ms)), limits.bytes.saturating_sub(found))
+    (now.saturating_sub(Timestamp::new(limits.age_ms)), limits.bytes.saturating_sub(found).max(limits.bytes / 4))
 }
 
 /// When a transaction of an earlier run came into the pool. A time that is still to come is that of a clock which was set back
