@@ -47,13 +47,16 @@ pub(super) fn run(options: &VerifyOptions) -> Result<(), String> {
         Unfinished { path: dir.join(UNFINISHED), chain: spec.chain_id(), written: Cell::new(Instant::now()) };
     let from = unfinished.read().filter(|_| !options.from_start);
     let verified = with_keeper(&spec, opened, |_, keeper| {
-        if let Some(Mark { height, .. }) = &from {
-            tell(&format!(
-                "going on after height {height}, where an earlier check was cut short; --from-start checks all again"
-            ));
-        }
         let bar = progress::blocks("verify", keeper.tip().height.get());
+        let begun = Cell::new(false);
         let result = verify_chain(keeper, &CancellationToken::new(), from.as_ref(), &|mark| {
+            let goes_on = from.as_ref().filter(|from| !begun.replace(true) && from.height.next() == Some(mark.height));
+            if let Some(from) = goes_on {
+                let height = from.height;
+                tell(&format!(
+                    "going on after height {height}, where an earlier check was cut short; --from-start checks all again"
+                ));
+            }
             bar.set_position(mark.height.get());
             unfinished.note(mark);
         });
