@@ -8,7 +8,7 @@ use super::groups::{Blocks, HASH_WORDS, Values};
 use crate::pow::{
     IV,
     avx2::{Lanes, mix_lanes, splat, xor},
-    blake3_lanes::blake3_round,
+    blake3_lanes::blake3_rounds,
 };
 
 /// Proof that this processor has AVX2.

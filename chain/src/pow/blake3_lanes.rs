@@ -67,7 +67,27 @@ macro_rules! blake3_round {
     };
 }
 
-pub(crate) use blake3_round;
+/// The rounds after the first. Each takes the words of the message in the order BLAKE3's permutation gives them.
+macro_rules! blake3_later_rounds {
+    ($v:ident, $m:ident) => {
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8]);
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1]);
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6]);
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4]);
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7]);
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13]);
+    };
+}
+
+/// All seven rounds.
+macro_rules! blake3_rounds {
+    ($v:ident, $m:ident) => {
+        $crate::pow::blake3_lanes::blake3_round!($v, $m, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]);
+        $crate::pow::blake3_lanes::blake3_later_rounds!($v, $m);
+    };
+}
+
+pub(crate) use {blake3_later_rounds, blake3_round, blake3_rounds};
 
 /// Writes the search for the vector type `Lanes` of the module it is used in, which also has to offer the functions
 /// `splat add xor rotate consecutive zero_lanes` and the number `LANES`. The attributes given (the instructions to
@@ -93,8 +113,7 @@ macro_rules! blake3_lanes {
             None
         }
 
-        /// The first word of the hash, given the low half of each nonce. The rounds take the words of the message in
-        /// the order BLAKE3's permutation gives them.
+        /// The first word of the hash, given the low half of each nonce.
         $(#[$instructions])*
         #[inline]
         fn blake3_word(start: &Start, nonce: Lanes) -> Lanes {
@@ -104,13 +123,8 @@ macro_rules! blake3_lanes {
             let mut v = m;
             unrolled!(T in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] { v[T] = splat(start.state[T]); });
             [v[0], v[5], v[10], v[15]] = mix_lanes([v[0], v[5], v[10], v[15]], m[8], m[9]);
-            blake3_round!(v, m, [2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8]);
-            blake3_round!(v, m, [3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1]);
-            blake3_round!(v, m, [10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6]);
-            blake3_round!(v, m, [12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4]);
-            blake3_round!(v, m, [9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7]);
-            // The compiler drops what the sum below does not need.
-            blake3_round!(v, m, [11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13]);
+            // The compiler drops what the sum below does not need of the last one.
+            blake3_later_rounds!(v, m);
             xor(v[0], v[8])
         }
 

@@ -8,7 +8,7 @@ use super::{BLOCK_WORDS, Direction, Input, Words, lanes::FLAGS};
 use crate::pow::{
     IV,
     avx2::{LANES, Lanes, consecutive, mix_lanes, splat, xor},
-    blake3_lanes::blake3_round,
+    blake3_lanes::blake3_rounds,
 };
 
 /// Proof that this processor has AVX2.

@@ -22,8 +22,7 @@ macro_rules! expand_lanes {
             }
         }
 
-        /// The output blocks from this one on, a vector for each word. All rounds take the words of the message in the order
-        /// BLAKE3's permutation gives them.
+        /// The output blocks from this one on, a vector for each word.
         $(#[$instructions])*
         #[inline]
         fn output(key: &[u32; 8], m: &[Lanes; 16], length: u32, first: u32) -> [Lanes; 16] {
@@ -35,13 +34,7 @@ macro_rules! expand_lanes {
             let mut v = [
                 k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], i[0], i[1], i[2], i[3], counters, zero, length, flags,
             ];
-            blake3_round!(v, m, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]);
-            blake3_round!(v, m, [2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8]);
-            blake3_round!(v, m, [3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1]);
-            blake3_round!(v, m, [10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6]);
-            blake3_round!(v, m, [12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4]);
-            blake3_round!(v, m, [9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7]);
-            blake3_round!(v, m, [11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13]);
+            blake3_rounds!(v, m);
             [
                 xor(v[0], v[8]), xor(v[1], v[9]), xor(v[2], v[10]), xor(v[3], v[11]),
                 xor(v[4], v[12]), xor(v[5], v[13]), xor(v[6], v[14]), xor(v[7], v[15]),
