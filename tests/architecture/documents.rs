@@ -140,3 +140,15 @@ fn every_picture_is_small_and_shown() {
         );
     }
 }
+
+#[test]
+fn the_format_of_the_index_is_the_one_that_is_described() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("a file");
+    let source = read("node/src/store/index.rs");
+    let format = source.split_once("const FORMAT: u32 = ").and_then(|(_, after)| after.split_once(';'));
+    let (format, _) = format.expect("a number");
+    assert!(
+        read("docs/operating.md").contains(&format!("(now {format}), under `log`")),
+        "docs/operating.md names another"
+    );
+}

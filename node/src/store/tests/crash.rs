@@ -272,7 +272,7 @@ fn crash_matrix_of_flushes() {
 }
 
 #[test]
-#[ignore = "every operation of a long chain takes minutes: docs/operating.md says how"]
+#[ignore = "every operation of a long chain takes a minute or more: docs/operating.md says how"]
 fn crash_matrix_of_flushes_whole() {
     crash_long(1);
 }
